@@ -1,0 +1,14 @@
+//! Cryptography of the product: Django's password formats, keyed digests, the keys that sign the
+//! identity assertion. All of it stands on aws-lc-rs and RustCrypto's password hashes.
+
+pub mod digest;
+pub mod keys;
+pub mod password;
+mod random;
+
+pub use random::{random_bytes, random_text};
+
+/// The operating system would not give randomness: nothing may be generated.
+#[derive(Debug, thiserror::Error)]
+#[error("the operating system gave no randomness")]
+pub struct NoRandomness;

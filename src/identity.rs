@@ -1,0 +1,55 @@
+//! Who the caller is: facts about a user or a service, and nothing about the request.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
+
+use hyper::header::{HeaderName, HeaderValue};
+
+/// A caller's identity, shared by every request that carries the same credential.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// The primary key of the user, as text; a service of its own has none.
+    pub id: Option<Box<str>>,
+    /// The user name as stored (never as the client spelled it), or the service's name.
+    pub username: Box<str>,
+    /// `email`; empty if there is none.
+    pub email: Box<str>,
+    /// Django's `get_full_name()`: first and last name with a blank between; may be empty.
+    pub name: Box<str>,
+    /// Names of the user's groups.
+    pub groups: BTreeSet<Box<str>>,
+    /// Django permissions, own and by group: `app_label.codename`.
+    pub permissions: BTreeSet<Box<str>>,
+    /// `is_staff`.
+    pub staff: bool,
+    /// `is_superuser`: has every permission.
+    pub superuser: bool,
+    /// What the credential is good for, where it says so.
+    pub scopes: BTreeSet<Box<str>>,
+    /// Whatever else the credential or the callout tells.
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// The headers this identity was last written as, by the number of their writer: rendering
+    /// them once per identity keeps the hot path to copies of shared bytes.
+    pub written: Written,
+}
+
+/// See [`Identity::written`].
+pub type Written = OnceLock<(u64, Box<[(HeaderName, HeaderValue)]>)>;
+
+impl Identity {
+    /// Django's `user.has_perm`: superusers have every permission.
+    pub fn has_permission(&self, permission: &str) -> bool {
+        self.superuser || self.permissions.contains(permission)
+    }
+}
+
+/// A proven credential: whose it is and what proved it.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Whose.
+    pub identity: Arc<Identity>,
+    /// The name of the scheme that accepted it.
+    pub scheme: Arc<str>,
+}

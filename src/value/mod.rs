@@ -1,0 +1,55 @@
+//! Small types that the configuration is made of: each parses one notation, refuses everything
+//! else with a sentence that says what would be right, and prints itself as it was written.
+
+mod network;
+mod number;
+mod period;
+mod problem;
+mod rate;
+mod secret;
+mod size;
+mod unique_map;
+
+pub use network::Network;
+pub use number::Count;
+pub use period::Period;
+pub use problem::{Path, Problem, Problems, Segment};
+pub use rate::Rate;
+pub use secret::Secret;
+pub use size::Size;
+pub use unique_map::UniqueMap;
+
+/// Implements `Deserialize` (from a string), `JsonSchema` and nothing else for a type with
+/// `FromStr` and `Display`: the notation is the type's only public form.
+macro_rules! text_notation {
+    ($type:ty, $name:literal, $expecting:literal, $pattern:literal) => {
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Notation;
+                impl serde::de::Visitor<'_> for Notation {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(|_| {
+                            E::invalid_value(serde::de::Unexpected::Str(text), &self)
+                        })
+                    }
+                }
+                deserializer.deserialize_str(Notation)
+            }
+        }
+        impl schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string", "pattern": $pattern, "description": $expecting
+                })
+            }
+        }
+    };
+}
+pub(crate) use text_notation;

@@ -1,0 +1,72 @@
+"""One project, two ways of knowing the caller: MODE=native is Django REST framework's own classes,
+MODE=gateway believes the gateway. Differential tests compare the two."""
+
+import os
+
+from .database import database
+
+MODE = os.environ.get("MODE", "native")
+GATEWAY = MODE == "gateway"
+
+SECRET_KEY = "throwaway-secret-key-for-test-vectors-0123456789"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "project.urls"
+DATABASES = {"default": database(os.environ["DATABASE_URL"])}
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "rest_framework",
+    "rest_framework.authtoken",
+]
+
+# Django's defaults, written out: the gateway must read all five.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+
+if GATEWAY:
+    MIDDLEWARE = [
+        "portcullis_django.middleware.PortcullisMiddleware",
+        "django.middleware.security.SecurityMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ]
+    AUTHENTICATION_BACKENDS = ["portcullis_django.backend.PortcullisBackend"]
+    AUTHENTICATION_CLASSES = ["portcullis_django.authentication.PortcullisAuthentication"]
+    PORTCULLIS = {
+        "JWKS_URL": os.environ["PORTCULLIS_JWKS_URL"],
+        "ISSUER": "portcullis",
+        "AUDIENCE": "django",
+        # Tests start one gateway after another, each with a key of its own.
+        "COOLDOWN": 1,
+    }
+else:
+    # What `startproject` writes.
+    MIDDLEWARE = [
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ]
+    AUTHENTICATION_CLASSES = [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ]
+
+REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": AUTHENTICATION_CLASSES}

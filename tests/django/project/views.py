@@ -1,0 +1,62 @@
+"""Views that tell what reached them."""
+
+from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.permissions import AllowAny, IsAuthenticated
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+def describe(user, auth=None):
+    return {
+        "user": user.get_username() or None,
+        "id": user.pk,
+        "auth": getattr(auth, "key", None),
+        "authenticated": user.is_authenticated,
+    }
+
+
+class Me(APIView):
+    """Who the caller is."""
+
+    permission_classes = [IsAuthenticated]
+
+    def get(self, request):
+        return Response(describe(request.user, request.auth))
+
+    def post(self, request):
+        return Response(describe(request.user, request.auth))
+
+
+class Echo(APIView):
+    """The request as Django received it."""
+
+    permission_classes = [AllowAny]
+
+    def get(self, request):
+        meta = request.META
+        return Response(
+            {
+                "method": request.method,
+                "path": request.path,
+                "query": meta.get("QUERY_STRING", ""),
+                "script_name": meta.get("SCRIPT_NAME", ""),
+                "remote_user": meta.get("REMOTE_USER"),
+                "content_type": meta.get("CONTENT_TYPE"),
+                "body_length": len(request.body),
+                "headers": {name: value for name, value in meta.items() if name.startswith("HTTP_")},
+            }
+        )
+
+    post = put = patch = delete = get
+
+
+@csrf_exempt
+def plain_me(request):
+    """A view without Django REST framework."""
+    return JsonResponse(describe(request.user))
+
+
+@csrf_exempt
+async def plain_async(request):
+    return JsonResponse(describe(await request.auser()))
