@@ -88,3 +88,37 @@ impl governor::clock::Clock for Clock {
         governor::nanos::Nanos::new(Clock::now(self).0.saturating_mul(1000))
     }
 }
+
+/// `YYYY-MM-DD HH:MM:SS.ffffff` in UTC: the text that Django keeps in SQLite and that PostgreSQL
+/// and MySQL read.
+impl std::fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seconds, micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
+        let (days, second) = (seconds / 86_400, seconds % 86_400);
+        // Days since 0000-03-01, in eras of 400 years (H. Hinnant, "chrono-Compatible Low-Level
+        // Date Algorithms").
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = era * 400 + year_of_era + u64::from(month <= 2);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{micros:06}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_django_stores() {
+        assert_eq!(Timestamp::from_seconds(1_700_000_000).to_string(), "2023-11-14 22:13:20.000000");
+        assert_eq!(Timestamp::from_seconds(951_782_400).to_string(), "2000-02-29 00:00:00.000000");
+        assert_eq!(Timestamp(1).to_string(), "1970-01-01 00:00:00.000001");
+    }
+}

@@ -1,7 +1,8 @@
 //! Portcullis, an authentication gateway for HTTP APIs.
-#![cfg_attr(test, allow(missing_docs))]
 
+pub mod value;
 pub mod clock;
 pub mod crypto;
 pub mod identity;
-pub mod value;
+pub mod request;
+pub mod store;

@@ -7,6 +7,7 @@ mod period;
 mod problem;
 mod rate;
 mod secret;
+mod short;
 mod size;
 mod unique_map;
 
@@ -16,6 +17,7 @@ pub use period::Period;
 pub use problem::{Path, Problem, Problems, Segment};
 pub use rate::Rate;
 pub use secret::Secret;
+pub use short::{FromWord, optional_word_or_map, word_or_map, word_or_map_schema};
 pub use size::Size;
 pub use unique_map::UniqueMap;
 

@@ -24,5 +24,4 @@ def database(url: str) -> dict:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname,
         "PORT": parts.port,
-        "CONN_MAX_AGE": 60,
     }

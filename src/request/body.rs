@@ -1,0 +1,93 @@
+//! A request's body: streamed through, or read whole where a page of our own needs it.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+
+/// What follows a request's head.
+#[derive(Debug)]
+pub enum Body {
+    /// Nothing.
+    Empty,
+    /// The connection's own stream, not yet read.
+    Stream(Incoming),
+}
+
+/// Why a body could not be read whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// Longer than allowed.
+    TooLarge,
+    /// Not complete in time.
+    TooSlow,
+    /// Cut off, or its framing is broken.
+    Broken,
+}
+
+impl From<Incoming> for Body {
+    fn from(incoming: Incoming) -> Self {
+        if incoming.is_end_stream() { Body::Empty } else { Body::Stream(incoming) }
+    }
+}
+
+impl Body {
+    /// Whether there is nothing to send, so that the request can be sent twice.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Body::Empty)
+    }
+
+    /// All of it, up to `limit` bytes, within `time`.
+    ///
+    /// # Errors
+    /// Says whose patience or size was exceeded.
+    pub async fn read(self, limit: usize, time: Duration) -> Result<Bytes, Unread> {
+        let Body::Stream(incoming) = self else { return Ok(Bytes::new()) };
+        if incoming.size_hint().lower() > limit as u64 {
+            return Err(Unread::TooLarge);
+        }
+        let whole = Limited::new(incoming, limit).collect();
+        match tokio::time::timeout(time, whole).await {
+            Err(_) => Err(Unread::TooSlow),
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Unread::TooLarge),
+            Ok(Err(_)) => Err(Unread::Broken),
+        }
+    }
+}
+
+/// Streams the body on without its trailers: a forged identity could travel in them (RFC 9110
+/// section 6.5.1 lets a proxy drop them).
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Body::Stream(incoming) = self.get_mut() else { return Poll::Ready(None) };
+        match Pin::new(incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
+            other => other,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Empty => true,
+            Body::Stream(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Empty => SizeHint::with_exact(0),
+            Body::Stream(incoming) => incoming.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `Forwarded` (RFC 7239) and `X-Forwarded-*`, read only from trusted peers and from the right
+//! end: what a client wrote into the left end is not believed.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::{HeaderMap, header::HeaderName};
+
+use super::TrustedProxies;
+
+/// What a trusted proxy says of the client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub(super) address: Option<IpAddr>,
+    pub(super) secure: Option<bool>,
+}
+
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+pub(super) fn read(headers: &HeaderMap, proxies: &TrustedProxies) -> Claim {
+    if headers.contains_key(FORWARDED) {
+        let elements = list(headers, &FORWARDED);
+        return Claim {
+            address: nearest(elements.iter().map(|e| parameter(e, "for")), proxies),
+            secure: elements.last().and_then(|e| secure(parameter(e, "proto")?)),
+        };
+    }
+    Claim {
+        address: nearest(list(headers, &FORWARDED_FOR).into_iter().map(Some), proxies),
+        secure: list(headers, &FORWARDED_PROTO).last().and_then(|proto| secure(proto)),
+    }
+}
+
+/// From the right: the first address that is not a trusted proxy. An element that is no address
+/// ends the walk, since whatever stands left of it was written by a stranger.
+fn nearest<'a>(
+    elements: impl DoubleEndedIterator<Item = Option<&'a str>>,
+    proxies: &TrustedProxies,
+) -> Option<IpAddr> {
+    let mut last = None;
+    for element in elements.rev() {
+        let Some(address) = element.and_then(address) else { break };
+        last = Some(address);
+        if !proxies.contains(address) {
+            break;
+        }
+    }
+    last
+}
+
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+    let lines = headers.get_all(name).iter();
+    lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).map(str::trim).collect()
+}
+
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then_some(value.trim().trim_matches('"'))
+    })
+}
+
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))?;
+    Some(IpAddr::to_canonical(&address))
+}
+
+fn secure(proto: &str) -> Option<bool> {
+    match proto {
+        "https" => Some(true),
+        "http" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(name: &'static str, value: &'static str) -> Claim {
+        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        let headers = [(HeaderName::from_static(name), value.parse().unwrap())];
+        read(&HeaderMap::from_iter(headers), &proxies)
+    }
+
+    /// Attack (CVE-2026-33495 and its family): the client writes an address of its choice into
+    /// `X-Forwarded-For`; a proxy appends the true one to the right.
+    #[test]
+    fn the_right_end_counts() {
+        for (name, value) in [
+            ("x-forwarded-for", "6.6.6.6, 192.0.2.1, 10.0.0.2"),
+            ("x-forwarded-for", "192.0.2.1:443"),
+            ("x-forwarded-for", "6.6.6.6, nonsense, 192.0.2.1"),
+            ("forwarded", "for=6.6.6.6, for=\"192.0.2.1:80\";proto=https, for=10.0.0.2;proto=http"),
+        ] {
+            assert_eq!(claim(name, value).address, Some("192.0.2.1".parse().unwrap()), "{value}");
+        }
+        assert_eq!(claim("x-forwarded-for", "6.6.6.6, nonsense").address, None);
+        assert_eq!(claim("forwarded", "for=\"[2001:db8::1]\";proto=https"), Claim {
+            address: Some("2001:db8::1".parse().unwrap()),
+            secure: Some(true),
+        });
+    }
+}

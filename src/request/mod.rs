@@ -1,0 +1,194 @@
+//! The request as every later step reads it: checked once, then only looked at.
+
+pub mod body;
+pub mod credentials;
+mod forwarded;
+mod path;
+mod peer;
+
+use hyper::{
+    HeaderMap, Method, Version,
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    http::{request::Parts, uri::PathAndQuery},
+};
+
+pub use self::{
+    body::Body,
+    path::{Ambiguity, Target, decode as decode_path},
+    peer::{Client, Peer, TrustedProxies, network_of},
+};
+
+/// A request whose head has been judged: one target, one host, one framing.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, exactly as they will be sent on.
+    pub target: Target,
+    /// The host asked for: lower case, no port, no final dot.
+    pub host: Box<str>,
+    /// `Host` or `:authority` as sent.
+    pub authority: hyper::header::HeaderValue,
+    /// The header fields as received.
+    pub headers: HeaderMap,
+    /// Who asks, and how.
+    pub client: Client,
+    /// What follows the head.
+    pub body: Body,
+}
+
+/// Why a head was refused: the client is told, in words that help it and nobody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// `CONNECT` and `TRACE`.
+    #[error("This method is not served here.")]
+    Method,
+    /// Absolute form, asterisk form, none.
+    #[error("The request target must be a path that starts with a slash.")]
+    Form,
+    /// See [`Ambiguity`].
+    #[error("The path can be read in more than one way ({0}).")]
+    Path(Ambiguity),
+    /// None, two, not a host.
+    #[error("Exactly one valid Host is needed.")]
+    Host,
+    /// More than one way to tell where the body ends.
+    #[error("The body's length must be given once, in one way.")]
+    Framing,
+    /// Two `Authorization` fields.
+    #[error("Only one Authorization field may be sent.")]
+    Authorization,
+    /// The head is larger than `limits.head`.
+    #[error("The header fields are too large.")]
+    TooLarge,
+}
+
+impl Request {
+    /// Judges a head.
+    ///
+    /// # Errors
+    /// The first thing that makes the request ambiguous or too large.
+    pub fn read(
+        parts: Parts,
+        body: Body,
+        peer: &Peer,
+        proxies: &TrustedProxies,
+        head_limit: usize,
+    ) -> Result<Self, Malformed> {
+        let Parts { method, uri, version, headers, .. } = parts;
+        if method == Method::CONNECT || method == Method::TRACE {
+            return Err(Malformed::Method);
+        }
+        // HTTP/2 carries scheme and authority beside the path; in HTTP/1 they mean absolute form.
+        let http2 = version == Version::HTTP_2;
+        if !http2 && uri.authority().is_some() {
+            return Err(Malformed::Form);
+        }
+        check_fields(&headers, head_limit)?;
+        let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
+        let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
+        let client = peer.client(&headers, proxies);
+        Ok(Self { method, target, host, authority, headers, client, body })
+    }
+}
+
+fn target(target: PathAndQuery) -> Result<Target, Malformed> {
+    if !target.path().starts_with('/') {
+        return Err(Malformed::Form);
+    }
+    Target::new(target).map_err(Malformed::Path)
+}
+
+/// Fields that must be there once, and the size of all. Names that some servers fold to a framing
+/// field (`Content_Length`) are refused with it: they were written to be misread.
+fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
+    let mut size = 0;
+    for (name, value) in headers {
+        size += name.as_str().len() + value.len() + 4;
+        let name = name.as_str();
+        if matches!(name.len(), 14 | 17)
+            && (folds_to(name, CONTENT_LENGTH.as_str()) || folds_to(name, TRANSFER_ENCODING.as_str()))
+        {
+            return Err(Malformed::Framing);
+        }
+    }
+    if size > limit {
+        return Err(Malformed::TooLarge);
+    }
+    let count = |name| headers.get_all(name).iter().take(2).count();
+    let chunked = headers.get(TRANSFER_ENCODING).map(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if count(TRANSFER_ENCODING) > 1
+        || chunked == Some(false)
+        || count(CONTENT_LENGTH) + count(TRANSFER_ENCODING) > 1
+    {
+        return Err(Malformed::Framing);
+    }
+    if count(AUTHORIZATION) > 1 { Err(Malformed::Authorization) } else { Ok(()) }
+}
+
+/// A different spelling of the same CGI variable.
+fn folds_to(name: &str, known: &str) -> bool {
+    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
+    name != known && name.bytes().map(fold).eq(known.bytes().map(fold))
+}
+
+fn host(
+    headers: &HeaderMap,
+    authority: Option<&hyper::http::uri::Authority>,
+) -> Result<(Box<str>, hyper::header::HeaderValue), Malformed> {
+    let mut fields = headers.get_all(HOST).iter();
+    let (field, more) = (fields.next(), fields.next());
+    let value = match (field, authority) {
+        (Some(field), Some(authority)) if field.as_bytes() != authority.as_str().as_bytes() => {
+            return Err(Malformed::Host);
+        }
+        (Some(field), _) => field.clone(),
+        (None, Some(authority)) => {
+            authority.as_str().try_into().map_err(|_| Malformed::Host)?
+        }
+        (None, None) => return Err(Malformed::Host),
+    };
+    if more.is_some() {
+        return Err(Malformed::Host);
+    }
+    let host = value.to_str().ok().and_then(canonical_host).ok_or(Malformed::Host)?;
+    Ok((host, value))
+}
+
+/// `Example.COM.:8080` is `example.com`; anything that is not a host and port is nothing.
+pub fn canonical_host(text: &str) -> Option<Box<str>> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (address, rest) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (&text[..address.len() + 2], rest.strip_prefix(':').or(rest.is_empty().then_some(""))?)
+        }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_');
+    let literal = host.starts_with('[');
+    let good = !host.is_empty()
+        && host.len() <= 255
+        && (literal || (host.bytes().all(name) && !host.starts_with('.') && !host.contains("..")))
+        && (port.is_empty() || port.parse::<u16>().is_ok());
+    good.then(|| host.to_ascii_lowercase().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_have_one_form() {
+        for same in ["example.com", "Example.COM", "example.com.", "example.com:8080", "example.com:"] {
+            assert_eq!(canonical_host(same).as_deref(), Some("example.com"), "{same}");
+        }
+        assert_eq!(canonical_host("[::1]:80").as_deref(), Some("[::1]"));
+        for wrong in [
+            "", ".", "a b", "a/b", "a@b", "a:b", "a:99999", "..", "a..b", "[::1", "[x]", "a,b", "é", ":80",
+        ] {
+            assert_eq!(canonical_host(wrong), None, "{wrong}");
+        }
+    }
+}

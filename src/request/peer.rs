@@ -1,0 +1,82 @@
+//! Who is at the other end: the peer of the connection, and the client it may speak for.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use hyper::{HeaderMap, header::HeaderValue};
+
+use super::forwarded;
+use crate::value::Network;
+
+/// The networks whose `Forwarded` and `X-Forwarded-*` count. Empty is nobody.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(pub Vec<Network>);
+
+impl TrustedProxies {
+    /// Whether `address` may speak for others.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+/// The other end of a connection; made once per connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address; IPv4 mapped into IPv6 is IPv4.
+    pub address: IpAddr,
+    /// The address as `X-Forwarded-For` says it.
+    pub text: HeaderValue,
+    /// Whether the connection is TLS.
+    pub secure: bool,
+}
+
+/// The client a request comes from.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// The peer of the connection.
+    pub peer: IpAddr,
+    /// The client's own address: the peer's, unless a trusted proxy says another.
+    pub address: IpAddr,
+    /// The same, as a header value.
+    pub text: HeaderValue,
+    /// Whether the client used HTTPS.
+    pub secure: bool,
+}
+
+impl Peer {
+    /// The peer of a connection.
+    pub fn new(address: IpAddr, secure: bool) -> Self {
+        let address = address.to_canonical();
+        Self { address, text: text(address), secure }
+    }
+
+    /// The client, by the headers of a trusted proxy or else by the connection.
+    pub fn client(&self, headers: &HeaderMap, proxies: &TrustedProxies) -> Client {
+        let mut client = Client {
+            peer: self.address,
+            address: self.address,
+            text: self.text.clone(),
+            secure: self.secure,
+        };
+        if proxies.contains(self.address) {
+            let claim = forwarded::read(headers, proxies);
+            if let Some(address) = claim.address {
+                client.address = address;
+                client.text = text(address);
+            }
+            client.secure = claim.secure.unwrap_or(client.secure);
+        }
+        client
+    }
+}
+
+fn text(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// What limits count as one client: an IPv4 address, or the /64 that one IPv6 customer has.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) => IpAddr::V4(Ipv4Addr::from(v4.octets())),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX))),
+    }
+}
