@@ -2,7 +2,12 @@
 
 pub mod value;
 pub mod clock;
+pub mod observe;
 pub mod crypto;
 pub mod identity;
 pub mod request;
 pub mod store;
+pub mod client;
+pub mod lockout;
+pub mod login;
+pub mod scheme;

@@ -1,2 +1,293 @@
 //! Facts about credentials, remembered: "this credential is this user until then". Verdicts are
 //! never kept; the policy runs again for each request.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use hyper::header::HeaderValue;
+use moka::future::Cache;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Unavailable;
+use crate::{
+    clock::{Clock, Timestamp},
+    crypto::{
+        NoRandomness,
+        digest::{Fingerprint, Fingerprints},
+    },
+    identity::Identity,
+    value::{Count, Period},
+};
+
+/// The `cache` setting.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Cache")]
+pub struct Config {
+    /// How long a good credential is believed without asking again: the longest that a user who
+    /// was disabled elsewhere can still get in.
+    pub ttl: Period,
+    /// How long a bad credential is refused without asking again.
+    pub negative_ttl: Period,
+    /// How much longer a good credential is believed while the store is down.
+    pub grace: Period,
+    /// Credentials at the most.
+    pub capacity: Count,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ttl: Period::seconds(30),
+            negative_ttl: Period::seconds(5),
+            grace: Period::seconds(300),
+            capacity: Count(100_000),
+        }
+    }
+}
+
+/// What is known of a credential.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// It proves this identity.
+    Identity(Arc<Identity>),
+    /// It proves nothing.
+    Refused {
+        /// What the client is told.
+        detail: Arc<str>,
+        /// The challenge that goes with it, where a custom scheme gave one.
+        challenge: Option<HeaderValue>,
+    },
+    /// A custom scheme says that it is not its own.
+    NotMine,
+}
+
+impl Fact {
+    /// A refusal with its text.
+    pub fn refused(detail: &str) -> Self {
+        Self::Refused { detail: detail.into(), challenge: None }
+    }
+}
+
+/// The cache of facts; one per configuration, so that no entry outlives the settings that made it.
+pub struct Facts {
+    entries: Cache<Fingerprint, Entry>,
+    fingerprints: Fingerprints,
+    clock: Clock,
+    config: Config,
+}
+
+#[derive(Clone)]
+struct Entry {
+    fact: Result<Fact, Unavailable>,
+    fresh_until: Timestamp,
+    /// While the store is down.
+    keep_until: Timestamp,
+}
+
+/// A store that is down is asked again after this long, by one request, not by all.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(1);
+
+impl Facts {
+    /// An empty cache.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
+    pub fn new(config: &Config, clock: Clock) -> Result<Self, NoRandomness> {
+        // moka's own expiry only frees memory: what counts is our clock, below.
+        let idle = config.ttl.0.max(config.negative_ttl.0) + config.grace.0;
+        let entries = Cache::builder()
+            .max_capacity(config.capacity.0)
+            .time_to_live(idle.max(OUTAGE_PAUSE))
+            .support_invalidation_closures()
+            .build();
+        Ok(Self { entries, fingerprints: Fingerprints::new()?, clock, config: config.clone() })
+    }
+
+    /// The key of a credential: the scheme's name belongs to it, so that no scheme can answer with
+    /// what another has proven (CVE-2026-33496).
+    pub fn key(&self, scheme: &str, credential: &[&[u8]]) -> Fingerprint {
+        match credential {
+            [one] => self.fingerprints.of(&[scheme.as_bytes(), one]),
+            many => {
+                let mut parts = vec![scheme.as_bytes()];
+                parts.extend(many);
+                self.fingerprints.of(&parts)
+            }
+        }
+    }
+
+    /// What is known and fresh, without leaving the task.
+    pub fn hit(&self, key: &Fingerprint) -> Option<Result<Fact, Unavailable>> {
+        // The future is ready at once unless the cache is busy with its housekeeping; then the
+        // caller takes the way of a miss, which waits.
+        let entry = self.entries.get(key).now_or_never()??;
+        (entry.fresh_until > self.clock.now()).then_some(entry.fact)
+    }
+
+    /// The fact about a credential; `load` runs once however many ask at the same time. Its moment
+    /// is the credential's own expiry.
+    ///
+    /// # Errors
+    /// If the store is down and nothing is known within the grace.
+    pub async fn get<F>(&self, key: Fingerprint, load: F) -> Result<Fact, Unavailable>
+    where
+        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+    {
+        let old = self.entries.get(&key).await;
+        let stale = |entry: &Entry| entry.fresh_until <= self.clock.now();
+        let entry = async { self.entry(load.await, old) };
+        let entry = self.entries.entry(key).or_insert_with_if(entry, stale).await;
+        entry.into_value().fact
+    }
+
+    fn entry(
+        &self,
+        answer: Result<(Fact, Option<Timestamp>), Unavailable>,
+        old: Option<Entry>,
+    ) -> Entry {
+        let now = self.clock.now();
+        match answer {
+            Ok((fact, expiry)) => {
+                let ttl = match fact {
+                    Fact::Identity(_) => self.config.ttl.0,
+                    Fact::Refused { .. } | Fact::NotMine => self.config.negative_ttl.0,
+                };
+                let end = expiry.unwrap_or(Timestamp(u64::MAX));
+                let fresh_until = (now + ttl).min(end);
+                let keep_until = match fact {
+                    Fact::Identity(_) => (fresh_until + self.config.grace.0).min(end),
+                    Fact::Refused { .. } | Fact::NotMine => fresh_until,
+                };
+                Entry { fact: Ok(fact), fresh_until, keep_until }
+            }
+            Err(unavailable) => match old {
+                Some(old) if old.fact.is_ok() && old.keep_until > now => {
+                    Entry { fresh_until: (now + OUTAGE_PAUSE).min(old.keep_until), ..old }
+                }
+                _ => Entry {
+                    fact: Err(unavailable),
+                    fresh_until: now + OUTAGE_PAUSE,
+                    keep_until: now,
+                },
+            },
+        }
+    }
+
+    /// Forgets all credentials of a user, from the next look-up on.
+    pub fn revoke_user(&self, id: &str) {
+        let id: Box<str> = id.into();
+        let of_user = move |_: &Fingerprint, entry: &Entry| match &entry.fact {
+            Ok(Fact::Identity(identity)) => identity.id.as_deref() == Some(&*id),
+            _ => false,
+        };
+        // It fails only on a cache built without support for it.
+        let _ = self.entries.invalidate_entries_if(of_user);
+    }
+
+    /// How many entries there are, about.
+    pub fn len(&self) -> u64 {
+        self.entries.entry_count()
+    }
+
+    /// Whether there are none, about.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn alice() -> Fact {
+        let id = Some("1".into());
+        Fact::Identity(Arc::new(Identity { id, username: "alice".into(), ..Identity::default() }))
+    }
+
+    struct Scene {
+        facts: Facts,
+        clock: Clock,
+        loads: AtomicUsize,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
+            let facts = Facts::new(&Config::default(), clock.clone()).unwrap();
+            Self { facts, clock, loads: AtomicUsize::new(0) }
+        }
+
+        async fn ask(&self, answer: Result<Fact, Unavailable>) -> Result<Fact, Unavailable> {
+            let key = self.facts.key("token", &[b"k"]);
+            if let Some(hit) = self.facts.hit(&key) {
+                return hit;
+            }
+            let load = async {
+                self.loads.fetch_add(1, Ordering::Relaxed);
+                answer.map(|fact| (fact, None))
+            };
+            self.facts.get(key, load).await
+        }
+
+        fn loads(&self) -> usize {
+            self.loads.load(Ordering::Relaxed)
+        }
+    }
+
+    fn down() -> Result<Fact, Unavailable> {
+        Err(Unavailable::new("the store", "down"))
+    }
+
+    #[tokio::test]
+    async fn a_fact_is_asked_once_per_ttl() {
+        let scene = Scene::new();
+        for _ in 0..3 {
+            assert!(matches!(scene.ask(Ok(alice())).await, Ok(Fact::Identity(_))));
+        }
+        assert_eq!(scene.loads(), 1);
+        scene.clock.advance(Duration::from_secs(31));
+        assert!(scene.ask(Ok(Fact::refused("gone"))).await.is_ok());
+        assert_eq!(scene.loads(), 2);
+    }
+
+    /// An outage must neither log anybody out within the grace, nor let anybody in after it.
+    #[tokio::test]
+    async fn an_outage_keeps_known_identities_for_the_grace_and_no_longer() {
+        let scene = Scene::new();
+        assert!(scene.ask(Ok(alice())).await.is_ok());
+        scene.clock.advance(Duration::from_secs(60));
+        assert!(matches!(scene.ask(down()).await, Ok(Fact::Identity(_))));
+        scene.clock.advance(Duration::from_secs(300));
+        assert!(scene.ask(down()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_credential_in_an_outage_is_unavailable_and_asked_again_soon() {
+        let scene = Scene::new();
+        assert!(scene.ask(down()).await.is_err());
+        assert!(scene.ask(Ok(alice())).await.is_err(), "one request a second asks a store that is down");
+        scene.clock.advance(Duration::from_secs(2));
+        assert!(scene.ask(Ok(alice())).await.is_ok());
+    }
+
+    /// Attack: a user was disabled, but a gateway's cache still lets the old token in.
+    #[tokio::test]
+    async fn a_revoked_user_is_asked_about_at_once() {
+        let scene = Scene::new();
+        assert!(scene.ask(Ok(alice())).await.is_ok());
+        scene.facts.revoke_user("1");
+        assert!(matches!(scene.ask(Ok(Fact::refused("x"))).await, Ok(Fact::Refused { .. })));
+    }
+
+    #[tokio::test]
+    async fn concurrent_misses_load_once() {
+        let scene = Scene::new();
+        let all = (0..50).map(|_| scene.ask(Ok(alice())));
+        assert!(futures_util::future::join_all(all).await.iter().all(Result::is_ok));
+        assert_eq!(scene.loads(), 1);
+    }
+}

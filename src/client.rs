@@ -1,0 +1,78 @@
+//! The one outgoing HTTP client for calls of the gateway's own: it follows no redirect, reads no
+//! more than it is told to, and waits no longer.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{HeaderMap, Method, Request, StatusCode, Uri, body::Bytes};
+use hyper_rustls::HttpsConnector;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::runtime::Handle;
+
+use crate::{clock::Clock, store::Unavailable};
+
+/// Sends requests on the control runtime.
+#[derive(Clone)]
+pub struct HttpClient {
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    control: Handle,
+    clock: Clock,
+}
+
+impl HttpClient {
+    /// A client that trusts the system's certificate authorities.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn new(control: &Handle, clock: Clock) -> Result<Self, std::io::Error> {
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, control: control.clone(), clock })
+    }
+
+    /// The clock that expiries in answers are counted from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Sends a request without a body; status, fields and body of the answer.
+    ///
+    /// # Errors
+    /// If there is no answer in `time`, or it is longer than `limit`.
+    pub async fn send(
+        &self,
+        method: Method,
+        url: &Uri,
+        headers: HeaderMap,
+        limit: usize,
+        time: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Unavailable> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = method;
+        *request.uri_mut() = url.clone();
+        *request.headers_mut() = headers;
+        let answer = self.client.request(request);
+        let exchange = async move {
+            let (head, body) = answer.await.map_err(|e| outage(&e))?.into_parts();
+            let body = Limited::new(body, limit).collect().await.map_err(|e| outage(&*e))?;
+            Ok((head.status, head.headers, body.to_bytes()))
+        };
+        let exchange = self.control.spawn(tokio::time::timeout(time, exchange));
+        match exchange.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Unavailable::new("a service", "no answer in time")),
+            Err(error) => Err(outage(&error)),
+        }
+    }
+}
+
+fn outage(error: &(impl std::error::Error + ?Sized)) -> Unavailable {
+    Unavailable::new("a service", error)
+}

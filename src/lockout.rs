@@ -1,0 +1,230 @@
+//! Failed credentials, counted by account and network together, by network, and by account.
+//!
+//! A pair of account and network is locked after `failures`, so that a stranger elsewhere cannot
+//! lock a user out; a network after twenty times as many, over all accounts; an account after a
+//! hundred, from wherever (NIST SP 800-63B section 3.2.2). Names that do not exist are counted
+//! like those that do, and a locked client is answered before its credential is looked at: it
+//! cannot tell right from wrong, nor known from unknown.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{
+    clock::{Clock, Timestamp},
+    request::network_of,
+    value::{Count, Period},
+};
+
+/// The `lockout` setting; `false` turns it off.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Lockout")]
+pub struct Config {
+    /// Failures of one account from one network before it is locked there.
+    failures: Count,
+    /// In what time.
+    window: Period,
+    /// For how long.
+    duration: Period,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            failures: Count(5),
+            window: Period::seconds(15 * 60),
+            duration: Period::seconds(15 * 60),
+        }
+    }
+}
+
+/// Counts failures and says who has to wait.
+pub struct Lockout {
+    config: Option<Config>,
+    counters: Cache<Key, Counter>,
+    clock: Clock,
+    /// No lock ends later than this: zero while nobody was ever locked, so that the hot path costs
+    /// one load.
+    last_lock_ends: AtomicU64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Both(Box<str>, IpAddr),
+    Network(IpAddr),
+    Account(Box<str>),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counter {
+    failures: u64,
+    since: Timestamp,
+    locked_until: Timestamp,
+}
+
+const NETWORK_FACTOR: u64 = 20;
+const ACCOUNT_FAILURES: u64 = 100;
+const COUNTERS: u64 = 200_000;
+
+impl Lockout {
+    /// By a configuration; `None` locks nobody.
+    pub fn new(config: Option<Config>, clock: Clock) -> Self {
+        let keep = config.as_ref().map_or(Duration::from_secs(1), |c| c.window.0.max(c.duration.0));
+        let keep = keep.max(Duration::from_secs(1));
+        let counters = Cache::builder().max_capacity(COUNTERS).time_to_live(keep).build();
+        Self { config, counters, clock, last_lock_ends: AtomicU64::new(0) }
+    }
+
+    /// Whether anybody at all has to wait: one load, for the hot path.
+    pub fn anyone_waits(&self) -> bool {
+        self.last_lock_ends.load(Ordering::Relaxed) > self.clock.now().0
+    }
+
+    /// How long this client has to wait, if it has to. Credentials that cannot be guessed name no
+    /// account.
+    pub fn wait(&self, account: Option<&str>, client: IpAddr) -> Option<Duration> {
+        if !self.anyone_waits() {
+            return None;
+        }
+        let now = self.clock.now();
+        let locked = |key: &Key| {
+            let until = self.counters.get(key)?.locked_until;
+            (until > now).then(|| until.since(now))
+        };
+        self.keys(account, client).iter().filter_map(|(key, _)| locked(key)).max()
+    }
+
+    /// Counts a failure before the credential is verified, in one atomic step per counter;
+    /// [`Self::succeeded`] takes it back. Says whether something was locked by it.
+    pub fn attempt(&self, account: Option<&str>, client: IpAddr) -> bool {
+        let Some(config) = &self.config else { return false };
+        let now = self.clock.now();
+        let mut locked = false;
+        for (key, most) in self.keys(account, client) {
+            let counter = self.counters.entry(key).and_upsert_with(|old| {
+                let old = old.map(moka::Entry::into_value).unwrap_or_default();
+                let fresh = now.since(old.since) > config.window.0;
+                let (failures, since) =
+                    if fresh { (1, now) } else { (old.failures + 1, old.since) };
+                let lock = failures >= most && old.locked_until <= now;
+                let locked_until = if lock { now + config.duration.0 } else { old.locked_until };
+                Counter { failures, since, locked_until }
+            });
+            let counter = counter.into_value();
+            if counter.locked_until > now {
+                locked = true;
+                self.last_lock_ends.fetch_max(counter.locked_until.0, Ordering::Relaxed);
+            }
+        }
+        locked
+    }
+
+    /// The attempt was no failure: takes back what [`Self::attempt`] has counted for it, and no
+    /// more, so that an attacker's own good credential does not clear the others.
+    pub fn succeeded(&self, account: Option<&str>, client: IpAddr) {
+        for (key, most) in self.keys(account, client) {
+            self.counters.entry(key).and_compute_with(|old| match old {
+                None => moka::ops::compute::Op::Nop,
+                Some(old) => {
+                    let mut counter = old.into_value();
+                    counter.failures = counter.failures.saturating_sub(1);
+                    if counter.failures < most {
+                        counter.locked_until = Timestamp::default();
+                    }
+                    moka::ops::compute::Op::Put(counter)
+                }
+            });
+        }
+    }
+
+    fn keys(&self, account: Option<&str>, client: IpAddr) -> Vec<(Key, u64)> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let network = network_of(client);
+        let failures = config.failures.0.max(1);
+        let mut keys = vec![(Key::Network(network), failures.saturating_mul(NETWORK_FACTOR))];
+        if let Some(account) = account.map(canonical) {
+            keys.push((Key::Both(account.clone(), network), failures));
+            keys.push((Key::Account(account), ACCOUNT_FAILURES.max(failures)));
+        }
+        keys
+    }
+}
+
+/// One form for all spellings of an account: a different case or composition must not buy another
+/// five guesses.
+fn canonical(account: &str) -> Box<str> {
+    account.trim().nfkc().collect::<String>().to_lowercase().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    fn lockout() -> (Lockout, Clock) {
+        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
+        (Lockout::new(Some(Config::default()), clock.clone()), clock)
+    }
+
+    /// Attack (CVE-2025-24806): each spelling of a name has a counter of its own.
+    #[test]
+    fn spellings_share_a_counter_and_the_lock_ends() {
+        let (lockout, clock) = lockout();
+        for name in ["alice", "Alice", "ALICE", " alice", "ａlice"] {
+            assert_eq!(lockout.wait(Some(name), HERE), None);
+            lockout.attempt(Some(name), HERE);
+        }
+        assert_eq!(lockout.wait(Some("alice"), HERE), Some(Duration::from_secs(900)));
+        clock.advance(Duration::from_secs(901));
+        assert_eq!(lockout.wait(Some("alice"), HERE), None);
+    }
+
+    /// Attack: a stranger types wrong passwords to lock the owner of the account out.
+    #[test]
+    fn a_stranger_elsewhere_does_not_lock_the_owner_out() {
+        let (lockout, _) = lockout();
+        for _ in 0..10 {
+            lockout.attempt(Some("alice"), THERE);
+        }
+        assert!(lockout.wait(Some("alice"), THERE).is_some());
+        assert_eq!(lockout.wait(Some("alice"), HERE), None);
+        for _ in 0..90 {
+            lockout.attempt(Some("alice"), THERE);
+        }
+        assert!(lockout.wait(Some("alice"), HERE).is_some(), "a hundred failures are enough");
+    }
+
+    /// Attack: one password tried on many accounts; and a good account of the attacker's own
+    /// between the guesses to reset the count.
+    #[test]
+    fn spraying_locks_the_network_and_own_success_does_not_clear_it() {
+        let (lockout, _) = lockout();
+        for number in 0..100 {
+            lockout.attempt(Some(&format!("user{number}")), HERE);
+            lockout.attempt(Some("mallory"), HERE);
+            lockout.succeeded(Some("mallory"), HERE);
+        }
+        assert!(lockout.wait(Some("another"), HERE).is_some());
+        assert_eq!(lockout.wait(Some("another"), THERE), None);
+    }
+
+    #[test]
+    fn ipv6_counts_by_the_customer_s_network() {
+        let (lockout, _) = lockout();
+        for number in 1..=5 {
+            let address: IpAddr = format!("2001:db8::{number}").parse().unwrap();
+            lockout.attempt(Some("alice"), address);
+        }
+        assert!(lockout.wait(Some("alice"), "2001:db8::99".parse().unwrap()).is_some());
+    }
+}

@@ -1,0 +1,162 @@
+//! A user name and a password: Django's `authenticate()` with `ModelBackend`, behind the lockout
+//! and the hashing threads. Basic and the token endpoint share it.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use crate::{
+    crypto::password::{Config, Hashers, Verification},
+    lockout::Lockout,
+    observe::audit::{self, Event},
+    store::{Store, Unavailable, User},
+    value::Secret,
+};
+
+/// Verifies passwords.
+pub struct Login {
+    store: Arc<dyn Store>,
+    hashers: Hashers,
+    upgrade: bool,
+    threads: HashingThreads,
+    /// Shared with the schemes that count failures of their own.
+    pub lockout: Arc<Lockout>,
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub enum Attempt {
+    /// The password is this active user's.
+    User(Box<User>),
+    /// Wrong password, no such user, inactive, unusable: nobody learns which.
+    Wrong,
+    /// Too many failures: this long.
+    Wait(Duration),
+}
+
+/// The threads that hash: as many as cores, behind a queue that has an end, so that a flood of
+/// logins costs nobody else their answer.
+#[derive(Clone)]
+struct HashingThreads {
+    control: Handle,
+    threads: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+const QUEUE: usize = 256;
+
+impl HashingThreads {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let busy = |_| Unavailable::new("password hashing", "too many logins are waiting");
+        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(busy)?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await;
+        let thread = thread.map_err(|error| Unavailable::new("password hashing", error))?;
+        drop(queued);
+        // The permit moves into the work: a caller that goes away does not free the thread.
+        let work = move || {
+            let done = work();
+            drop(thread);
+            done
+        };
+        let done = self.control.spawn_blocking(work).await;
+        done.map_err(|error| Unavailable::new("password hashing", error))
+    }
+}
+
+impl Login {
+    /// On a store, with the hashers of a configuration.
+    pub fn new(
+        store: Arc<dyn Store>,
+        config: &Config,
+        lockout: Arc<Lockout>,
+        control: &Handle,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = HashingThreads {
+            control: control.clone(),
+            threads: Arc::new(Semaphore::new(cores)),
+            queue: Arc::new(Semaphore::new(QUEUE)),
+        };
+        Self { store, hashers: Hashers::new(config), upgrade: config.upgrade, threads, lockout }
+    }
+
+    /// Django's `authenticate(username, password)` for a client.
+    ///
+    /// # Errors
+    /// If the store does not answer or too many wait for a hash; then nothing is counted.
+    pub async fn attempt(
+        &self,
+        username: &str,
+        password: &Secret,
+        client: IpAddr,
+        by: &str,
+    ) -> Result<Attempt, Unavailable> {
+        if let Some(wait) = self.lockout.wait(Some(username), client) {
+            return Ok(Attempt::Wait(wait));
+        }
+        let locked = self.lockout.attempt(Some(username), client);
+        let outcome = self.verify(username, password).await;
+        match &outcome {
+            Ok(Some(user)) => {
+                self.lockout.succeeded(Some(username), client);
+                audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
+            }
+            Ok(None) => {
+                audit::record(Event::LoginFailed, Some(username), client, by);
+                if locked {
+                    audit::record(Event::Locked, Some(username), client, by);
+                }
+            }
+            Err(_) => self.lockout.succeeded(Some(username), client),
+        }
+        Ok(outcome?.map_or(Attempt::Wrong, |user| Attempt::User(Box::new(user))))
+    }
+
+    async fn verify(&self, username: &str, password: &Secret) -> Result<Option<User>, Unavailable> {
+        // PostgreSQL refuses NUL in a text with an error; no user has one in the name.
+        let user = match username.contains('\0') {
+            true => None,
+            false => self.store.user_by_name(username).await?,
+        };
+        let hashers = self.hashers.clone();
+        let (password, stored) = (password.clone(), user.as_ref().map(|u| u.password.clone()));
+        let verification = self.threads.run({
+            let password = password.clone();
+            move || match stored {
+                Some(stored) => hashers.verify(password.reveal(), stored.reveal()),
+                None => {
+                    hashers.waste_one_hash(password.reveal());
+                    Verification::NoMatch
+                }
+            }
+        });
+        match (verification.await?, user) {
+            (Verification::Match { outdated }, Some(user)) => {
+                // Django upgrades before it asks whether the user is active.
+                if outdated && self.upgrade {
+                    self.rehash(&user, password).await?;
+                }
+                Ok(user.active.then_some(user))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn rehash(&self, user: &User, password: Secret) -> Result<(), Unavailable> {
+        let encoded = self.encode(password).await?;
+        self.store.replace_password(user.id, user.password.reveal(), encoded.reveal()).await
+    }
+
+    /// Django's `make_password`.
+    ///
+    /// # Errors
+    /// If there is no thread or no randomness for it.
+    pub async fn encode(&self, password: Secret) -> Result<Secret, Unavailable> {
+        let hashers = self.hashers.clone();
+        let encoded = self.threads.run(move || hashers.encode(password.reveal())).await?;
+        encoded.map(Secret::new).map_err(|error| Unavailable::new("password hashing", error))
+    }
+}

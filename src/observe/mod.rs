@@ -1,0 +1,6 @@
+//! What the operator sees: one access line a request, the audit trail, metrics. No credential,
+//! cookie, token or password is in any of them.
+
+pub mod audit;
+pub mod log;
+pub mod metrics;

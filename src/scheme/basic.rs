@@ -1,0 +1,223 @@
+//! HTTP Basic (RFC 7617), as DRF's `BasicAuthentication` reads it.
+
+use std::sync::Arc;
+
+use base64::{
+    Engine,
+    alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use hyper::header::HeaderValue;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Answer, Failure, Outcome, Parts, Scheme, outcome};
+use crate::{
+    crypto::digest::Fingerprint,
+    login::{Attempt, Login},
+    request::{
+        Client, Request,
+        credentials::{Authorization, Credential},
+    },
+    store::{Unavailable, cache::{Fact, Facts}},
+    value::{Path, Problem, Problems, Secret},
+};
+
+/// `- basic: { realm: … }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Basic")]
+pub struct Config {
+    /// A second name.
+    pub(super) name: Option<String>,
+    /// DRF's `www_authenticate_realm`.
+    realm: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { name: None, realm: "api".into() }
+    }
+}
+
+impl Config {
+    pub(super) fn build(
+        &self,
+        name: Arc<str>,
+        path: &Path,
+        parts: &Parts<'_>,
+    ) -> Result<Arc<dyn Scheme>, Problems> {
+        let quotable = !self.realm.contains(['"', '\\']);
+        let challenge = HeaderValue::try_from(format!("Basic realm=\"{}\"", self.realm));
+        let Some(challenge) = challenge.ok().filter(|_| quotable) else {
+            let problem = Problem::new(&path.key("realm"), "the realm cannot stand in a header");
+            return Err(problem.help("leave out quotes, backslashes and control characters").into());
+        };
+        let (login, facts) = (Arc::clone(parts.login), Arc::clone(parts.facts));
+        Ok(Arc::new(Basic { name, challenge, login, facts }))
+    }
+}
+
+struct Basic {
+    name: Arc<str>,
+    challenge: HeaderValue,
+    login: Arc<Login>,
+    facts: Arc<Facts>,
+}
+
+const INVALID: &str = "Invalid username/password.";
+
+impl Scheme for Basic {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
+        let Some(field) = Authorization::read(&request.headers).filter(|f| f.is("basic")) else {
+            return Answer::not_attempted();
+        };
+        let encoded = match field.credential {
+            Credential::One(encoded) => encoded,
+            Credential::Missing => {
+                return Answer::failed("Invalid basic header. No credentials provided.");
+            }
+            Credential::Spaces => {
+                return Answer::failed(
+                    "Invalid basic header. Credentials string should not contain spaces.",
+                );
+            }
+        };
+        let key = self.facts.key(&self.name, &[encoded]);
+        if let Some(fact) = self.facts.hit(&key) {
+            return Answer::Now(self.known(encoded, fact, &request.client));
+        }
+        let Some((username, password)) = decode(encoded) else {
+            return Answer::failed(
+                "Invalid basic header. Credentials not correctly base64 encoded.",
+            );
+        };
+        Answer::Later(Box::pin(self.verify(key, username, password, &request.client)))
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        Some(self.challenge.clone())
+    }
+}
+
+impl Basic {
+    /// A locked client gets the same answer for a remembered password as for a wrong one: else it
+    /// could tell the right one by it.
+    fn known(
+        &self,
+        encoded: &[u8],
+        fact: Result<Fact, Unavailable>,
+        client: &Client,
+    ) -> Result<Outcome, Unavailable> {
+        let wait = self.login.lockout.anyone_waits().then(|| {
+            let account = decode(encoded).map(|(username, _)| username);
+            self.login.lockout.wait(account.as_deref(), client.address)
+        });
+        match wait.flatten() {
+            Some(wait) => Ok(Outcome::Failed(Failure::locked(wait))),
+            None => Ok(outcome(&self.name, fact?)),
+        }
+    }
+
+    async fn verify(
+        &self,
+        key: Fingerprint,
+        username: String,
+        password: Secret,
+        client: &Client,
+    ) -> Result<Outcome, Unavailable> {
+        // A lock is an answer to this client, not a fact about the credential: it is not kept.
+        if let Some(wait) = self.login.lockout.wait(Some(&username), client.address) {
+            return Ok(Outcome::Failed(Failure::locked(wait)));
+        }
+        let load = async {
+            let attempt = self.login.attempt(&username, &password, client.address, &self.name);
+            let fact = match attempt.await? {
+                Attempt::User(user) => Fact::Identity(user.identity),
+                Attempt::Wrong | Attempt::Wait(_) => Fact::refused(INVALID),
+            };
+            Ok((fact, None))
+        };
+        Ok(outcome(&self.name, self.facts.get(key, load).await?))
+    }
+}
+
+/// User name and password, split at the first colon; UTF-8, else Latin-1.
+fn decode(encoded: &[u8]) -> Option<(String, Secret)> {
+    let bytes = lenient_base64(encoded)?;
+    let text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());
+    let text = Secret::new(text);
+    let (username, password) = text.reveal().split_once(':')?;
+    Some((username.to_owned(), Secret::new(password.to_owned())))
+}
+
+/// Base64 as Python's `b64decode` takes it: characters outside the alphabet are dropped, the
+/// padding must be there, and what follows it is ignored. Raw bytes outside ASCII are refused.
+fn lenient_base64(encoded: &[u8]) -> Option<Vec<u8>> {
+    if !encoded.is_ascii() {
+        return None;
+    }
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let mut digits = Vec::with_capacity(encoded.len());
+    let mut padding = 0;
+    for byte in encoded.iter().filter(|byte| known(byte) || **byte == b'=') {
+        if *byte == b'=' {
+            padding += 1;
+            if digits.len() % 4 >= 2 && (digits.len() + padding) % 4 == 0 {
+                break;
+            }
+        } else {
+            // Padding that did not end a group is dropped like any foreign character.
+            padding = 0;
+            digits.push(*byte);
+        }
+    }
+    let complete = match digits.len() % 4 {
+        0 => true,
+        1 => false,
+        short => padding >= 4 - short,
+    };
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireNone)
+        .with_decode_allow_trailing_bits(true);
+    let engine = GeneralPurpose::new(&alphabet::STANDARD, config);
+    complete.then(|| engine.decode(digits).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(encoded: &[u8]) -> Option<(String, String)> {
+        decode(encoded).map(|(name, password)| (name, password.reveal().to_owned()))
+    }
+
+    #[test]
+    fn the_contract_s_vectors() {
+        for (encoded, name, password) in [
+            (&b"YWxpY2U6Y29ycmVjdCBob3JzZQ=="[..], "alice", "correct horse"),
+            (b"w6lsaXNlOnDDpHNzIHfDtnJk", "élise", "päss wörd"),
+            (b"6Wxpc2U6cORzcyB39nJk", "élise", "päss wörd"),
+            (b"YWxpY2U6YTpi", "alice", "a:b"),
+            (b"!YWxpY2U@6YTpi-", "alice", "a:b"),
+            (b"YWxpY2U6Y29ycmVjdCBob3JzZQ===", "alice", "correct horse"),
+            (b"Og==", "", ""),
+        ] {
+            assert_eq!(read(encoded), Some((name.into(), password.into())));
+        }
+    }
+
+    #[test]
+    fn what_python_does_not_decode() {
+        for encoded in
+            [&b"!!!"[..], b"abc", b"YWxpY2U6Y29ycmVjdCBob3JzZQ", b"YWxpY2U=", b"\xc3\xa9", b"A", b""]
+        {
+            assert_eq!(read(encoded), None, "{encoded:?}");
+        }
+    }
+}

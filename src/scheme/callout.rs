@@ -1,0 +1,253 @@
+//! A custom scheme over HTTP, DRF's `BaseAuthentication` for a service of your own: chosen headers
+//! go to it in a POST; 200 with an identity in JSON is *authenticated*, 204 is *not mine*, 401 or
+//! 403 is *failed*, with its challenge and `detail`; anything else is an outage.
+//!
+//! Only the chosen headers are sent, so only they can matter: they are the whole cache key.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper::{
+    HeaderMap, Method, StatusCode, Uri,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Answer, Outcome, Parts, Scheme, count, outcome};
+use crate::{
+    client::HttpClient,
+    clock::{Clock, Timestamp},
+    crypto::digest::Fingerprint,
+    identity::Identity,
+    login::Login,
+    request::Request,
+    store::{Unavailable, cache::{Fact, Facts}},
+    value::{Path, Period, Problem, Problems},
+};
+
+/// `- callout: { url: http://127.0.0.1:9000/check, headers: [X-Username] }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Callout")]
+pub struct Config {
+    /// A second name.
+    pub(super) name: Option<String>,
+    /// Your service.
+    url: String,
+    /// The headers it is sent. A request without any of them is not this scheme's.
+    headers: Vec<String>,
+    /// `WWW-Authenticate` when this scheme is first; without one, refusals are 403.
+    challenge: Option<String>,
+    /// How long it may take.
+    timeout: Period,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: None,
+            url: String::new(),
+            headers: vec!["Authorization".into()],
+            challenge: None,
+            timeout: Period::seconds(5),
+        }
+    }
+}
+
+/// What the service answers with 200.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    username: String,
+    #[serde(default)]
+    id: Option<Id>,
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    groups: Vec<Box<str>>,
+    #[serde(default)]
+    permissions: Vec<Box<str>>,
+    #[serde(default)]
+    scopes: Vec<Box<str>>,
+    #[serde(default)]
+    staff: bool,
+    #[serde(default)]
+    superuser: bool,
+    #[serde(default)]
+    claims: serde_json::Map<String, serde_json::Value>,
+    /// Seconds after which the service wants to be asked again.
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Id {
+    Number(i64),
+    Text(String),
+}
+
+/// An answer longer than this is not read.
+const ANSWER_LIMIT: usize = 64 << 10;
+
+impl Config {
+    pub(super) fn build(
+        &self,
+        name: Arc<str>,
+        path: &Path,
+        parts: &Parts<'_>,
+    ) -> Result<Arc<dyn Scheme>, Problems> {
+        let mut problems = Problems::default();
+        let url = self.url.parse::<Uri>().ok();
+        let url = url.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
+        if url.is_none() {
+            let message = format!("`{}` is not the URL of a service", self.url);
+            problems.push(Problem::new(&path.key("url"), message).help("for example http://127.0.0.1:9000/check"));
+        }
+        let mut headers = Vec::new();
+        for (index, header) in self.headers.iter().enumerate() {
+            match HeaderName::try_from(header) {
+                Ok(header) => headers.push(header),
+                Err(_) => {
+                    let at = path.key("headers").index(index);
+                    problems.push(Problem::new(&at, format!("`{header}` is not a header name")));
+                }
+            }
+        }
+        if self.headers.is_empty() {
+            problems.push(Problem::new(&path.key("headers"), "no header is sent to the service"));
+        }
+        let challenge = self.challenge.as_ref().map(HeaderValue::try_from).transpose();
+        let challenge = challenge.unwrap_or_else(|_| {
+            problems.push(Problem::new(&path.key("challenge"), "this cannot stand in a header"));
+            None
+        });
+        problems.finish(()).map(|()| {
+            Arc::new(Callout {
+                name,
+                url: url.unwrap_or_default(),
+                headers,
+                challenge,
+                timeout: self.timeout.0,
+                http: parts.http.clone(),
+                facts: Arc::clone(parts.facts),
+                login: Arc::clone(parts.login),
+                clock: parts.http.clock().clone(),
+            }) as Arc<dyn Scheme>
+        })
+    }
+}
+
+struct Callout {
+    name: Arc<str>,
+    url: Uri,
+    headers: Vec<HeaderName>,
+    challenge: Option<HeaderValue>,
+    timeout: Duration,
+    http: HttpClient,
+    facts: Arc<Facts>,
+    login: Arc<Login>,
+    clock: Clock,
+}
+
+impl Scheme for Callout {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(self.headers.len() * 2);
+        for name in &self.headers {
+            for value in request.headers.get_all(name) {
+                parts.extend([name.as_str().as_bytes(), value.as_bytes()]);
+            }
+        }
+        if parts.is_empty() {
+            return Answer::not_attempted();
+        }
+        let fingerprint = self.facts.key(&self.name, &parts);
+        match self.facts.hit(&fingerprint) {
+            Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
+            None => Answer::Later(Box::pin(self.ask(fingerprint, request))),
+        }
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        self.challenge.clone()
+    }
+}
+
+impl Callout {
+    async fn ask(&self, key: Fingerprint, request: &Request) -> Result<Outcome, Unavailable> {
+        let load = async {
+            let mut headers = HeaderMap::new();
+            for name in &self.headers {
+                for value in request.headers.get_all(name) {
+                    headers.append(name, value.clone());
+                }
+            }
+            let answer = self.http.send(Method::POST, &self.url, headers, ANSWER_LIMIT, self.timeout);
+            let (status, headers, body) = answer.await?;
+            self.fact(status, &headers, &body)
+        };
+        let outcome = outcome(&self.name, self.facts.get(key, load).await?);
+        count(&self.login, &outcome, &request.client, &self.name);
+        Ok(outcome)
+    }
+
+    fn fact(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<(Fact, Option<Timestamp>), Unavailable> {
+        let outage = |cause: &str| Unavailable::new("the callout", cause);
+        match status {
+            StatusCode::OK => {
+                let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+                if !kind.starts_with(b"application/json") {
+                    return Err(outage("200 without application/json"));
+                }
+                let answer = serde_json::from_slice::<Answered>(body);
+                let answer = answer.map_err(|error| outage(&format!("unreadable identity: {error}")))?;
+                if answer.username.is_empty() {
+                    return Err(outage("200 with an empty username"));
+                }
+                let until = answer.expires_in.map(|s| self.clock.now() + Duration::from_secs(s));
+                Ok((Fact::Identity(Arc::new(answer.into())), until))
+            }
+            StatusCode::NO_CONTENT => Ok((Fact::NotMine, None)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let detail = serde_json::from_slice::<serde_json::Value>(body).ok();
+                let detail = detail.as_ref().and_then(|body| body.get("detail")?.as_str());
+                let detail = detail.unwrap_or("Incorrect authentication credentials.").into();
+                let challenge = headers.get(WWW_AUTHENTICATE).cloned();
+                Ok((Fact::Refused { detail, challenge }, None))
+            }
+            other => Err(outage(&format!("it answered {other}"))),
+        }
+    }
+}
+
+impl From<Answered> for Identity {
+    fn from(answer: Answered) -> Self {
+        Identity {
+            id: answer.id.map(|id| match id {
+                Id::Number(number) => number.to_string().into(),
+                Id::Text(text) => text.into(),
+            }),
+            username: answer.username.into(),
+            email: answer.email.into(),
+            name: answer.name.into(),
+            groups: answer.groups.into_iter().collect(),
+            permissions: answer.permissions.into_iter().collect(),
+            scopes: answer.scopes.into_iter().collect(),
+            staff: answer.staff,
+            superuser: answer.superuser,
+            claims: answer.claims,
+            ..Identity::default()
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What a scheme is: it looks at a request and says *not mine*, *mine and good*, or *mine and
+//! bad*; or that it could not tell. It returns data and never touches the response.
+//!
+//! A new scheme is one file here with its `Config`, its `build` and its tests, one `mod` line and
+//! one word in the [`table!`]; the table gives it its YAML key, its JSON Schema and its name in
+//! errors.
+
+mod api_key;
+mod basic;
+mod callout;
+mod remote_user;
+mod token;
+
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use hyper::header::HeaderValue;
+use serde::{Deserialize, de};
+
+use crate::{
+    client::HttpClient,
+    identity::Accepted,
+    login::Login,
+    request::{Client, Request},
+    store::{
+        Store, Unavailable,
+        cache::{Fact, Facts},
+    },
+    value::{Path, Problems},
+};
+
+/// What a scheme makes of a request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// No credential of this scheme: the next may look.
+    NotAttempted,
+    /// A good one: nobody else is asked.
+    Authenticated(Accepted),
+    /// A bad one: nobody else may rescue it.
+    Failed(Failure),
+}
+
+/// A credential that was refused.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What the client is told.
+    pub detail: Cow<'static, str>,
+    /// The challenge that goes with it, if it is another than the scheme's own.
+    pub challenge: Option<HeaderValue>,
+    /// The client has to wait so long before it may try again.
+    pub wait: Option<Duration>,
+}
+
+impl Failure {
+    /// A refusal with its text.
+    pub fn new(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { detail: detail.into(), challenge: None, wait: None }
+    }
+
+    /// Too many failures.
+    pub fn locked(wait: Duration) -> Self {
+        Self { wait: Some(wait), ..Self::new("") }
+    }
+}
+
+/// A scheme's answer: at once where the request alone or the cache decides, so that the hot path
+/// boxes no future and yields to nobody; later where somebody has to be asked.
+pub enum Answer<'a> {
+    /// Decided.
+    Now(Result<Outcome, Unavailable>),
+    /// To be asked.
+    Later(Pin<Box<dyn Future<Output = Result<Outcome, Unavailable>> + Send + 'a>>),
+}
+
+impl Answer<'_> {
+    /// Not a credential of this scheme.
+    pub fn not_attempted() -> Self {
+        Self::Now(Ok(Outcome::NotAttempted))
+    }
+
+    /// A credential that needs no look-up to be refused.
+    pub fn failed(detail: &'static str) -> Self {
+        Self::Now(Ok(Outcome::Failed(Failure::new(detail))))
+    }
+}
+
+/// A way to prove who is asking.
+pub trait Scheme: Send + Sync {
+    /// Its name in logs and metrics, which is also what keeps its cache entries apart.
+    fn name(&self) -> &Arc<str>;
+    /// Looks at a request.
+    fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a>;
+    /// `WWW-Authenticate` when this scheme is first; without one, refusals are 403 (DRF's
+    /// `authenticate_header`).
+    fn challenge(&self) -> Option<HeaderValue>;
+}
+
+/// What schemes are built from.
+pub struct Parts<'a> {
+    /// Users, tokens and keys.
+    pub store: &'a Arc<dyn Store>,
+    /// The credential cache.
+    pub facts: &'a Arc<Facts>,
+    /// Password checks.
+    pub login: &'a Arc<Login>,
+    /// For callouts.
+    pub http: &'a HttpClient,
+}
+
+/// The outcome that a remembered or fresh fact means for a scheme.
+fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
+    match fact {
+        Fact::Identity(identity) => {
+            Outcome::Authenticated(Accepted { identity, scheme: Arc::clone(scheme) })
+        }
+        Fact::Refused { detail, challenge } => {
+            Outcome::Failed(Failure { challenge, ..Failure::new(detail.to_string()) })
+        }
+        Fact::NotMine => Outcome::NotAttempted,
+    }
+}
+
+/// Counts a refused credential that names no account against the client's network.
+fn count(login: &Login, outcome: &Outcome, client: &Client, by: &str) {
+    use crate::observe::audit::{Event, record};
+    if let Outcome::Failed(_) = outcome {
+        record(Event::LoginFailed, None, client.address, by);
+        if login.lockout.attempt(None, client.address) {
+            record(Event::Locked, None, client.address, by);
+        }
+    }
+}
+
+macro_rules! table {
+    ($($key:ident: $config:ty),+ $(,)?) => {
+        /// The kinds of schemes, as the configuration names them.
+        pub const KINDS: &[&str] = &[$(stringify!($key)),+];
+
+        /// A scheme with its settings, as a chain entry names it.
+        #[derive(Clone, Debug)]
+        #[expect(non_camel_case_types, reason = "named as in the file")]
+        pub enum Settings {
+            $(#[doc = concat!("`", stringify!($key), "`")] $key($config)),+
+        }
+
+        impl Settings {
+            /// The name this entry goes by: its own, or its kind's.
+            pub fn name(&self) -> &str {
+                match self { $(Self::$key(config) => config.name.as_deref().unwrap_or(stringify!($key))),+ }
+            }
+
+            /// The kind with its defaults.
+            pub fn of_kind(kind: &str) -> Option<Self> {
+                match kind {
+                    $(stringify!($key) => Some(Self::$key(Default::default())),)+
+                    _ => None,
+                }
+            }
+
+            /// Builds the scheme.
+            ///
+            /// # Errors
+            /// Everything that is wrong in its settings.
+            pub fn build(&self, path: &Path, parts: &Parts<'_>) -> Result<Arc<dyn Scheme>, Problems> {
+                let name: Arc<str> = self.name().into();
+                match self { $(Self::$key(config) => config.build(name, &path.key(stringify!($key)), parts)),+ }
+            }
+
+            fn of_map<'de, A: de::MapAccess<'de>>(kind: &str, map: &mut A) -> Result<Self, A::Error> {
+                match kind {
+                    $(stringify!($key) => map.next_value().map(Self::$key),)+
+                    _ => Err(de::Error::unknown_variant(kind, KINDS)),
+                }
+            }
+
+            fn schemas(generator: &mut schemars::SchemaGenerator) -> Vec<schemars::Schema> {
+                vec![$({
+                    let config = generator.subschema_for::<$config>();
+                    schemars::json_schema!({
+                        "type": "object", "properties": { stringify!($key): config },
+                        "required": [stringify!($key)], "additionalProperties": false
+                    })
+                }),+]
+            }
+        }
+    };
+}
+
+table! {
+    basic: basic::Config,
+    token: token::Config,
+    api_key: api_key::Config,
+    remote_user: remote_user::Config,
+    callout: callout::Config,
+}
+
+/// An entry of `authentication`: the name of a scheme, or a map with one key.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A name: of an entry in the top-level chain, else of a kind.
+    Name(String),
+    /// A scheme of its own.
+    Settings(Box<Settings>),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+        impl<'de> de::Visitor<'de> for Form {
+            type Value = Entry;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of a scheme, or a map with the scheme as its only key")
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Entry, E> {
+                Ok(Entry::Name(name.to_owned()))
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+                let kind: String = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let settings = Settings::of_map(&kind, &mut map)?;
+                match map.next_key::<String>()? {
+                    Some(_) => Err(de::Error::invalid_length(2, &self)),
+                    None => Ok(Entry::Settings(Box::new(settings))),
+                }
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl schemars::JsonSchema for Entry {
+    fn schema_name() -> Cow<'static, str> {
+        "SchemeEntry".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let mut forms = Settings::schemas(generator);
+        forms.push(schemars::json_schema!({ "type": "string", "examples": KINDS }));
+        schemars::json_schema!({ "anyOf": forms })
+    }
+}
