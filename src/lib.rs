@@ -11,3 +11,8 @@ pub mod client;
 pub mod lockout;
 pub mod login;
 pub mod scheme;
+pub mod chain;
+pub mod rejection;
+pub mod throttle;
+pub mod policy;
+pub mod forward;

@@ -53,7 +53,9 @@ def seed():
     user(5, "nopass", make_password(None))
 
     # The comma is on purpose: Remote-Groups joins names with one.
-    groups = [Group.objects.update_or_create(pk=pk, defaults={"name": name})[0] for pk, name in [(1, "editors"), (2, "a, b")]]
+    groups = [
+        Group.objects.update_or_create(pk=pk, defaults={"name": name})[0] for pk, name in [(1, "editors"), (2, "a, b")]
+    ]
     alice.groups.set(groups)
     alice.user_permissions.set([Permission.objects.get(content_type__app_label="auth", codename="view_user")])
 

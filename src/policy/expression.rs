@@ -1,0 +1,111 @@
+//! Rules in the Common Expression Language, compiled when the configuration is read.
+//!
+//! `request` has `method`, `path`, `query`, `host`, `headers` (names in lower case) and `client`
+//! (the address); `identity` is null for nobody, else has `username`, `id`, `email`, `groups`,
+//! `permissions`, `scopes`, `staff`, `superuser` and `claims`. What is not true is false: another
+//! type, a missing field, a division by zero.
+
+use std::collections::HashMap;
+
+use cel::{Context, Program, Value};
+use tracing::debug;
+
+use crate::{
+    identity::Identity,
+    request::Request,
+    value::{Path, Problem, Problems},
+};
+
+/// A compiled expression.
+pub struct Expression {
+    text: String,
+    program: Program,
+}
+
+impl std::fmt::Debug for Expression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Expression {
+    pub(super) fn compile(text: &str, path: &Path) -> Result<Self, Problems> {
+        let problem = |message: String| {
+            let help = "the variables are `request` and `identity`, and the result is true or false";
+            Problems::from(Problem::new(path, message).help(help))
+        };
+        let program = Program::compile(text)
+            .map_err(|error| problem(format!("the expression does not compile: {error}")))?;
+        let references = program.references();
+        let known = |name: &&str| matches!(*name, "request" | "identity") || name.starts_with('@');
+        let unknown = references.variables().into_iter().find(|name| !known(name));
+        if let Some(name) = unknown {
+            return Err(problem(format!("there is no variable `{name}`")));
+        }
+        Ok(Self { text: text.to_owned(), program })
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(super) fn allows(&self, request: &Request, identity: Option<&Identity>) -> bool {
+        let mut context = Context::default();
+        context.add_variable_from_value("request", describe_request(request));
+        context.add_variable_from_value("identity", identity.map_or(Value::Null, describe_identity));
+        match self.program.execute(&context) {
+            Ok(Value::Bool(allowed)) => allowed,
+            Ok(_) => false,
+            Err(error) => {
+                debug!(expression = self.text, %error, "an expression failed, which is a no");
+                false
+            }
+        }
+    }
+}
+
+fn describe_request(request: &Request) -> Value {
+    let mut headers: HashMap<String, String> = HashMap::new();
+    for (name, value) in &request.headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        // Several fields of one name are one list (RFC 9110 section 5.3): a rule sees them all.
+        headers
+            .entry(name.as_str().to_owned())
+            .and_modify(|all| {
+                all.push_str(", ");
+                all.push_str(&value);
+            })
+            .or_insert_with(|| value.into_owned());
+    }
+    let fields: HashMap<String, Value> = [
+        ("method", Value::from(request.method.as_str())),
+        ("path", request.target.path().into()),
+        ("query", request.target.query().unwrap_or_default().into()),
+        ("host", (&*request.host).into()),
+        ("client", request.client.address.to_string().into()),
+        ("headers", headers.into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    fields.into()
+}
+
+fn describe_identity(identity: &Identity) -> Value {
+    let words = |words: &std::collections::BTreeSet<Box<str>>| {
+        Value::from(words.iter().map(|word| word.to_string()).collect::<Vec<_>>())
+    };
+    let fields: HashMap<String, Value> = [
+        ("username", Value::from(&*identity.username)),
+        ("id", identity.id.as_deref().map_or(Value::Null, Value::from)),
+        ("email", (&*identity.email).into()),
+        ("groups", words(&identity.groups)),
+        ("permissions", words(&identity.permissions)),
+        ("scopes", words(&identity.scopes)),
+        ("staff", identity.staff.into()),
+        ("superuser", identity.superuser.into()),
+        ("claims", cel::to_value(&identity.claims).unwrap_or(Value::Null)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    fields.into()
+}

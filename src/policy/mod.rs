@@ -1,0 +1,76 @@
+//! Who may pass. The only place where an [`Admitted`] is made, and without one nothing is
+//! forwarded.
+
+mod expression;
+mod rule;
+
+use crate::{
+    chain::{Chain, Verdict},
+    identity::Accepted,
+    rejection::Rejection,
+    request::Request,
+};
+
+pub use self::rule::{Config, Rule};
+
+/// Proof that a policy let a request pass, and as whom.
+#[derive(Debug)]
+pub struct Admitted {
+    caller: Option<Accepted>,
+}
+
+impl Admitted {
+    /// Whose request it is; nobody's on a route that anyone may use.
+    pub fn caller(&self) -> Option<&Accepted> {
+        self.caller.as_ref()
+    }
+}
+
+/// A route's permission.
+pub struct Policy(Rule);
+
+impl Policy {
+    /// Of a rule.
+    pub fn new(rule: Rule) -> Self {
+        Self(rule)
+    }
+
+    /// What `explain` says of it.
+    pub fn describe(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// DRF's `check_permissions`. A bad credential is refused whatever the rule says.
+    ///
+    /// # Errors
+    /// As DRF: 401 or 403 by the first scheme for who is not known, 403 for who is.
+    pub fn admit(
+        &self,
+        request: &Request,
+        verdict: Verdict,
+        chain: &Chain,
+    ) -> Result<Admitted, Rejection> {
+        let caller = match verdict {
+            Verdict::Known(accepted) => Some(accepted),
+            Verdict::Anonymous => None,
+            Verdict::Refused(failure) => {
+                if let Some(wait) = failure.wait {
+                    return Err(Rejection::Throttled(wait));
+                }
+                let mut challenges = chain.challenges().clone();
+                if let (Some(own), Some(first)) = (failure.challenge, challenges.0.first_mut()) {
+                    *first = own;
+                }
+                return Err(Rejection::AuthenticationFailed { detail: failure.detail, challenges });
+            }
+        };
+        let identity = caller.as_ref().map(|accepted| accepted.identity.as_ref());
+        match (self.0.allows(request, identity), identity) {
+            (true, _) => Ok(Admitted { caller }),
+            (false, None) if !chain.is_empty() => {
+                Err(Rejection::NotAuthenticated(chain.challenges().clone()))
+            }
+            (false, _) => Err(Rejection::PermissionDenied),
+        }
+    }
+}
