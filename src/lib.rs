@@ -16,3 +16,5 @@ pub mod rejection;
 pub mod throttle;
 pub mod policy;
 pub mod forward;
+pub mod upstream;
+pub mod endpoint;

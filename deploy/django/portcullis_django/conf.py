@@ -1,0 +1,53 @@
+"""`settings.PORTCULLIS`, checked when the server starts."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from .assertion import Verifier
+from .keys import FetchedKeys, FixedKeys
+
+DEFAULTS = {
+    "JWKS_URL": None,
+    "KEYS": None,
+    "ISSUER": None,
+    "AUDIENCE": None,
+    "HEADER": "Portcullis-Assertion",
+    "REQUIRE_ASSERTION": True,
+    "SET_USER": True,
+    # Seconds between two questions to JWKS_URL.
+    "COOLDOWN": 30,
+}
+
+
+def load() -> dict:
+    """The project's settings over the defaults."""
+    given = getattr(settings, "PORTCULLIS", {})
+    unknown = sorted(set(given) - set(DEFAULTS))
+    if unknown:
+        raise ImproperlyConfigured(f"PORTCULLIS has unknown keys: {', '.join(unknown)}")
+    return {**DEFAULTS, **given}
+
+
+def verifier(options: dict) -> Verifier:
+    """What checks assertions under these settings."""
+    # An assertion for any audience would let a neighbouring service pass on what it was sent.
+    for name in ("ISSUER", "AUDIENCE"):
+        if not isinstance(options[name], str) or not options[name]:
+            raise ImproperlyConfigured(f"PORTCULLIS[{name!r}] is missing")
+    return Verifier(keys(options), options["ISSUER"], options["AUDIENCE"])
+
+
+def keys(options: dict):
+    url, jwks = options["JWKS_URL"], options["KEYS"]
+    if bool(url) == bool(jwks):
+        raise ImproperlyConfigured("PORTCULLIS needs JWKS_URL or KEYS, and not both")
+    if jwks:
+        try:
+            return FixedKeys(jwks)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"PORTCULLIS['KEYS']: {error}") from error
+    if not url.startswith(("https://", "http://")):
+        raise ImproperlyConfigured("PORTCULLIS['JWKS_URL'] must start with https:// or http://")
+    return FetchedKeys(url, options["COOLDOWN"])

@@ -1,0 +1,229 @@
+import time
+from unittest import mock
+
+from django.contrib.auth.backends import RemoteUserBackend
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client, TestCase, override_settings
+
+from portcullis_django.middleware import PortcullisMiddleware
+
+from . import gateway
+from .gateway import OTHER_KEY, SETTINGS, asgi, claims, headers, sign
+
+FORBIDDEN = b'{"detail":"This service answers only requests that come through its gateway."}'
+NOT_PROVIDED = b'{"detail":"Authentication credentials were not provided."}'
+
+
+@override_settings(PORTCULLIS=SETTINGS)
+class GatewayCase(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.alice = User.objects.create(username="alice")
+        User.objects.create(username="élise")
+        User.objects.create(username="a, b")
+        User.objects.create(username="bob", is_active=False)
+
+    def refused(self, path="/public/", method="get", **environ):
+        with self.assertLogs("portcullis_django", "WARNING"):
+            response = getattr(self.client, method)(path, **environ)
+        self.assertEqual((response.status_code, response.content), (403, FORBIDDEN))
+        self.assertEqual(response["Content-Type"], "application/json")
+        self.assertNotIn("WWW-Authenticate", response)
+
+
+class Views(GatewayCase):
+    def test_named_user(self):
+        for path in ["/private/", "/public/", "/plain/", "/plain-async/"]:
+            with self.subTest(path):
+                response = self.client.get(path, **headers("alice"))
+                self.assertEqual((response.status_code, response.json()), (200, {"user": "alice"}))
+                self.assertFalse(response.cookies)
+
+    def test_unsafe_method_needs_no_csrf_token(self):
+        response = Client(enforce_csrf_checks=True).post("/private/", **headers("alice"))
+        self.assertEqual(response.json(), {"user": "alice"})
+
+    def test_names_that_need_encoding(self):
+        for sent, name in [("élise".encode().decode("latin-1"), "élise"), ("a%2C b", "a, b")]:
+            response = self.client.get("/private/", **headers(sent, sign(claims(name))))
+            self.assertEqual(response.json(), {"user": name})
+
+    def test_nobody(self):
+        for path in ["/public/", "/plain/", "/plain-async/"]:
+            self.assertEqual(self.client.get(path, **headers()).json(), {"user": None})
+        response = self.client.get("/private/", **headers())
+        self.assertEqual((response.status_code, response.content), (403, NOT_PROVIDED))
+        self.assertNotIn("WWW-Authenticate", response)
+
+    def test_user_whom_django_does_not_know_or_want(self):
+        for name in ["carol", "bob", "Alice", "alice "]:
+            environ = headers(name.replace(" ", "%20"), sign(claims(name)))
+            for path in ["/private/", "/plain/"]:
+                with self.subTest(name=name, path=path):
+                    self.assertNotIn(b"alice", self.client.get(path, **environ).content)
+        self.assertEqual(User.objects.count(), 4)
+
+    def test_name_found_only_by_a_lenient_collation(self):
+        found = mock.patch.object(type(User.objects), "get_by_natural_key", return_value=self.alice)
+        with found:
+            self.assertEqual(self.client.get("/private/", **headers("ALICE")).status_code, 403)
+            self.assertEqual(self.client.get("/private/", **headers("alice")).status_code, 200)
+
+    def test_one_query_and_only_if_somebody_looks(self):
+        with self.assertNumQueries(1):
+            self.client.get("/private/", **headers("alice"))
+        with self.assertNumQueries(0):
+            self.client.get("/missing/", **headers("alice"))
+
+
+class AsyncViews(GatewayCase):
+    async def test_named_user(self):
+        for path in ["/private/", "/plain-async/"]:
+            response = await self.async_client.get(path, **asgi(headers("alice")))
+            self.assertEqual((response.status_code, response.json()), (200, {"user": "alice"}))
+
+    async def test_direct_call(self):
+        for environ in [{}, {"HTTP_REMOTE_USER": "alice"}]:
+            with self.assertLogs("portcullis_django", "WARNING"):
+                response = await self.async_client.get("/plain-async/", **asgi(environ))
+            self.assertEqual((response.status_code, response.content), (403, FORBIDDEN))
+
+    async def test_keys_are_fetched(self):
+        fetched = {**SETTINGS, "KEYS": None, "JWKS_URL": "http://127.0.0.1:1/"}
+        body = b'{"keys":[%s]}' % gateway.json.dumps(gateway.jwk()).encode()
+        with override_settings(PORTCULLIS=fetched), mock.patch("portcullis_django.keys.download", return_value=body):
+            response = await self.async_client.get("/private/", **asgi(headers("alice")))
+        self.assertEqual(response.json(), {"user": "alice"})
+
+
+class DirectCalls(GatewayCase):
+    """Somebody reaches the service around the gateway."""
+
+    def test_no_assertion(self):
+        self.refused()
+        self.refused("/missing/")
+        self.refused("/plain/")
+        self.refused(HTTP_REMOTE_USER="alice")
+        self.refused(HTTP_PORTCULLIS_ASSERTION="", HTTP_REMOTE_USER="alice")
+        for method in ["post", "put", "delete", "options", "head", "patch"]:
+            with self.subTest(method), self.assertLogs("portcullis_django", "WARNING"):
+                self.assertEqual(getattr(self.client, method)("/public/").status_code, 403)
+
+    def test_wrong_assertion(self):
+        for token in [
+            sign(claims("alice"), key=OTHER_KEY),
+            sign(claims("alice", aud="other")),
+            sign(claims("alice", exp=int(time.time()) - 60)),
+            gateway.sign_hs256(claims("alice"), gateway.public_bytes(gateway.KEY)),
+            gateway.parts({**gateway.HEADER, "alg": "none"}, claims("alice")) + ".",
+        ]:
+            self.refused(**headers("alice", token))
+
+    def test_username_that_the_assertion_does_not_name(self):
+        alice = sign(claims("alice"))
+        for name in [
+            "bob",
+            "Alice",
+            "",
+            "alice,",
+            "alice,bob",
+            "alice,alice",
+            "bob,alice",
+            " alice",
+            "alice%00",
+            "\xe9",
+        ]:
+            with self.subTest(name):
+                self.refused(**headers("alice", alice, HTTP_REMOTE_USER=name))
+
+    def test_username_left_out_or_added(self):
+        self.refused(HTTP_PORTCULLIS_ASSERTION=sign(claims("alice")))
+        self.refused(**headers("alice", sign(claims())))
+        self.refused(**headers(None, HTTP_REMOTE_USER=""))
+
+    def test_server_variable_and_other_spellings_mean_nothing(self):
+        response = self.client.get(
+            "/public/", **headers(), REMOTE_USER="alice", HTTP_HTTP_REMOTE_USER="alice", HTTP_X_REMOTE_USER="alice"
+        )
+        self.assertEqual(response.json(), {"user": None})
+
+
+class Configuration(GatewayCase):
+    def start(self, **changes):
+        with override_settings(PORTCULLIS={**SETTINGS, **changes}):
+            return PortcullisMiddleware(lambda request: None)
+
+    def test_wrong_settings_stop_the_server(self):
+        for changes in [
+            {"KEYS": None},
+            {"KEYS": []},
+            {"KEYS": [gateway.jwk(d="AAAA")]},
+            {"KEYS": [{"kty": "RSA"}]},
+            {"JWKS_URL": "http://127.0.0.1/"},
+            {"KEYS": None, "JWKS_URL": "file:///etc/passwd"},
+            {"ISSUER": None},
+            {"ISSUER": ""},
+            {"AUDIENCE": None},
+            {"AUDIENCE": ["django"]},
+            {"REQURE_ASSERTION": True},
+        ]:
+            with self.subTest(changes), self.assertRaises(ImproperlyConfigured):
+                self.start(**changes)
+
+    def test_nothing_configured_stops_the_server(self):
+        with override_settings(), self.assertRaises(ImproperlyConfigured):
+            from django.conf import settings
+
+            del settings.PORTCULLIS
+            PortcullisMiddleware(lambda request: None)
+
+    def test_class_without_middleware_is_an_error_and_no_open_door(self):
+        with override_settings(MIDDLEWARE=[]), self.assertRaises(ImproperlyConfigured):
+            self.client.get("/public/", HTTP_REMOTE_USER="alice")
+
+    def test_missing_backend_is_an_error(self):
+        backends = ["django.contrib.auth.backends.RemoteUserBackend"]
+        with override_settings(AUTHENTICATION_BACKENDS=backends), self.assertRaises(ImproperlyConfigured):
+            self.client.get("/private/", **headers("alice"))
+
+    def test_other_backends_are_not_asked(self):
+        backends = ["django.contrib.auth.backends.RemoteUserBackend", "portcullis_django.backend.PortcullisBackend"]
+        with (
+            override_settings(AUTHENTICATION_BACKENDS=backends),
+            mock.patch.object(RemoteUserBackend, "create_unknown_user", True),
+        ):
+            self.assertEqual(self.client.get("/private/", **headers("carol")).status_code, 403)
+        self.assertFalse(User.objects.filter(username="carol").exists())
+
+    @override_settings(PORTCULLIS={**SETTINGS, "HEADER": "X-Proof"})
+    def test_other_header_name(self):
+        self.refused(**headers("alice"))
+        response = self.client.get("/private/", HTTP_REMOTE_USER="alice", HTTP_X_PROOF=sign(claims("alice")))
+        self.assertEqual(response.json(), {"user": "alice"})
+
+    @override_settings(PORTCULLIS={"REQUIRE_ASSERTION": False})
+    def test_without_assertion_the_header_alone_counts(self):
+        self.assertEqual(self.client.get("/private/", HTTP_REMOTE_USER="alice").json(), {"user": "alice"})
+        self.assertEqual(self.client.get("/public/").json(), {"user": None})
+        self.refused(HTTP_REMOTE_USER="alice,bob")
+        self.refused(HTTP_REMOTE_USER="")
+
+    def test_backend_that_lets_everybody_in_still_gets_no_inactive_user(self):
+        lenient = mock.patch.object(RemoteUserBackend, "user_can_authenticate", return_value=True)
+        with lenient:
+            for path in ["/private/", "/plain/"]:
+                self.assertNotIn(b"bob", self.client.get(path, **headers("bob")).content)
+
+    @override_settings(PORTCULLIS={**SETTINGS, "SET_USER": False})
+    def test_request_user_can_be_left_alone(self):
+        with self.assertRaisesMessage(AttributeError, "user"):
+            self.client.get("/plain/", **headers("alice"))
+        self.assertEqual(self.client.get("/private/", **headers("alice")).json(), {"user": "alice"})
+
+    @override_settings(PORTCULLIS={**SETTINGS, "KEYS": None, "JWKS_URL": "http://127.0.0.1:1/"})
+    def test_unreachable_keys_are_an_outage_and_no_verdict(self):
+        with self.assertLogs("portcullis_django", "WARNING"):
+            response = self.client.get("/public/", **headers("alice"))
+        self.assertEqual(response.status_code, 503)
+        self.refused()
