@@ -18,3 +18,6 @@ pub mod policy;
 pub mod forward;
 pub mod upstream;
 pub mod endpoint;
+pub mod route;
+pub mod reply;
+pub mod gateway;

@@ -1,1 +1,132 @@
-//! x
+//! Counters and times in Prometheus' names and text format.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// All metrics of the process; they outlive reloads.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    requests: Family<RouteStatus, Counter>,
+    durations: Family<RouteName, Histogram>,
+    outcomes: Family<SchemeOutcome, Counter>,
+    /// Open connections of clients.
+    pub connections: Gauge,
+    /// Reloads, by whether the new configuration was taken.
+    reloads: Family<Reload, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteStatus {
+    route: String,
+    status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteName {
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SchemeOutcome {
+    scheme: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
+}
+
+/// A route's counters, found once when the route is built.
+pub struct RouteMetrics {
+    /// By the first digit of the status, 1 to 5.
+    classes: [Counter; 5],
+    seconds: Histogram,
+}
+
+/// A scheme's counters.
+pub struct SchemeMetrics {
+    /// Good credentials.
+    pub authenticated: Counter,
+    /// Bad ones.
+    pub failed: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || Histogram::new([0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0]);
+        let metrics = Self {
+            registry: Arc::default(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(seconds),
+            outcomes: Family::default(),
+            connections: Gauge::default(),
+            reloads: Family::default(),
+        };
+        {
+            let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
+            let registry = registry.sub_registry_with_prefix("portcullis");
+            registry.register("requests", "Requests answered", metrics.requests.clone());
+            let help = "Seconds from the head of the request to the head of the answer";
+            registry.register("request_duration_seconds", help, metrics.durations.clone());
+            let help = "What schemes made of the credentials that were theirs";
+            registry.register("scheme_outcomes", help, metrics.outcomes.clone());
+            registry.register("connections", "Open connections", metrics.connections.clone());
+            registry.register("reloads", "Reloads of the configuration", metrics.reloads.clone());
+        }
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The counters of a route.
+    pub fn route(&self, route: &str) -> RouteMetrics {
+        let class = |class: usize| {
+            let labels = RouteStatus { route: route.to_owned(), status: format!("{}xx", class + 1) };
+            self.requests.get_or_create(&labels).clone()
+        };
+        let seconds = self.durations.get_or_create(&RouteName { route: route.to_owned() }).clone();
+        RouteMetrics { classes: std::array::from_fn(class), seconds }
+    }
+
+    /// The counters of a scheme.
+    pub fn scheme(&self, scheme: &str) -> SchemeMetrics {
+        let counter = |outcome| {
+            let labels = SchemeOutcome { scheme: scheme.to_owned(), outcome };
+            self.outcomes.get_or_create(&labels).clone()
+        };
+        SchemeMetrics { authenticated: counter("authenticated"), failed: counter("failed") }
+    }
+
+    /// Counts a reload.
+    pub fn reloaded(&self, taken: bool) {
+        let result = if taken { "taken" } else { "refused" };
+        self.reloads.get_or_create(&Reload { result }).inc();
+    }
+
+    /// Everything, in the text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+impl RouteMetrics {
+    /// Counts an answer.
+    pub fn answered(&self, status: hyper::StatusCode, time: std::time::Duration) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.classes.get(class) {
+            counter.inc();
+        }
+        self.seconds.observe(time.as_secs_f64());
+    }
+}

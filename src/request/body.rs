@@ -2,6 +2,10 @@
 
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,8 +18,9 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 pub enum Body {
     /// Nothing.
     Empty,
-    /// The connection's own stream, not yet read.
-    Stream(Incoming),
+    /// The connection's own stream, not yet read; and how many frames of it have gone on, which
+    /// whoever waits for the upstream looks at.
+    Stream(Incoming, Arc<AtomicU64>),
 }
 
 /// Why a body could not be read whole.
@@ -31,7 +36,7 @@ pub enum Unread {
 
 impl From<Incoming> for Body {
     fn from(incoming: Incoming) -> Self {
-        if incoming.is_end_stream() { Body::Empty } else { Body::Stream(incoming) }
+        if incoming.is_end_stream() { Body::Empty } else { Body::Stream(incoming, Arc::default()) }
     }
 }
 
@@ -41,12 +46,20 @@ impl Body {
         matches!(self, Body::Empty)
     }
 
+    /// How many frames have gone on, if there are any.
+    pub fn progress(&self) -> Option<Arc<AtomicU64>> {
+        match self {
+            Body::Empty => None,
+            Body::Stream(_, frames) => Some(Arc::clone(frames)),
+        }
+    }
+
     /// All of it, up to `limit` bytes, within `time`.
     ///
     /// # Errors
     /// Says whose patience or size was exceeded.
     pub async fn read(self, limit: usize, time: Duration) -> Result<Bytes, Unread> {
-        let Body::Stream(incoming) = self else { return Ok(Bytes::new()) };
+        let Body::Stream(incoming, _) = self else { return Ok(Bytes::new()) };
         if incoming.size_hint().lower() > limit as u64 {
             return Err(Unread::TooLarge);
         }
@@ -70,24 +83,28 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Body::Stream(incoming) = self.get_mut() else { return Poll::Ready(None) };
+        let Body::Stream(incoming, frames) = self.get_mut() else { return Poll::Ready(None) };
         match Pin::new(incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
-            other => other,
+            Poll::Ready(frame) => {
+                frames.fetch_add(1, Ordering::Relaxed);
+                Poll::Ready(frame)
+            }
+            Poll::Pending => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Empty => true,
-            Body::Stream(incoming) => incoming.is_end_stream(),
+            Body::Stream(incoming, _) => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Empty => SizeHint::with_exact(0),
-            Body::Stream(incoming) => incoming.size_hint(),
+            Body::Stream(incoming, _) => incoming.size_hint(),
         }
     }
 }

@@ -7,7 +7,10 @@ mod pool;
 pub use pool::set_worker;
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -167,9 +170,10 @@ impl Upstream {
                 },
             };
             let again = (reused && !retried && is_repeatable(&request)).then(|| copy(&request));
+            let progress = request.body().progress();
             let sent = connection.send(request);
-            match tokio::time::timeout(self.response_timeout, sent).await {
-                Err(_) => return Err(Exchange::Failed(Rejection::UpstreamSlow)),
+            match within(self.response_timeout, progress, sent).await {
+                Err(Silent) => return Err(Exchange::Failed(Rejection::UpstreamSlow)),
                 Ok(Ok(response)) => return self.reply(response, connection).map_err(Exchange::Failed),
                 Ok(Err(SendFailure::Unsent(unsent))) => request = *unsent,
                 Ok(Err(SendFailure::Lost(error))) => match again {
@@ -206,6 +210,26 @@ impl Upstream {
         head.headers.remove(header::PROXY_AUTHENTICATE);
         let body = ReplyBody::stream(body, connection, self.idle_timeout);
         Ok(Reply::from_parts(head, body))
+    }
+}
+
+struct Silent;
+
+/// Waits for the upstream, but not longer than `time` after the last of the request went on.
+async fn within<T>(
+    time: Duration,
+    progress: Option<Arc<AtomicU64>>,
+    answer: impl Future<Output = T>,
+) -> Result<T, Silent> {
+    let mut answer = std::pin::pin!(answer);
+    let frames = || progress.as_ref().map_or(0, |frames| frames.load(Ordering::Relaxed));
+    loop {
+        let before = frames();
+        match tokio::time::timeout(time, &mut answer).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if frames() == before => return Err(Silent),
+            Err(_) => {}
+        }
     }
 }
 

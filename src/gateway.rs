@@ -1,0 +1,202 @@
+//! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
+//! write the identity, send. Every refusal becomes a response in one place.
+
+use std::sync::Arc;
+
+use hyper::{
+    body::Incoming,
+    header::{self, HeaderValue},
+    http::request::Parts,
+};
+use tracing::{debug, warn};
+
+use crate::{
+    chain::Chain,
+    clock::Clock,
+    endpoint::Endpoint,
+    forward::Forward,
+    observe::{
+        log::{AccessLog, Line},
+        metrics::{RouteMetrics, SchemeMetrics},
+    },
+    policy::{Admitted, Policy},
+    rejection::Rejection,
+    reply::Renderer,
+    request::{Ambiguity, Body, Malformed, Peer, Request, TrustedProxies},
+    route::Router,
+    scheme::{Outcome, Scheme},
+    throttle::Throttle,
+    upstream::{Reply, Target},
+};
+
+/// One configuration, ready to serve. A reload makes another and swaps them.
+pub struct Gateway {
+    /// The routes.
+    pub router: Router<Route>,
+    /// Renders refusals.
+    pub renderer: Renderer,
+    /// Whose forwarding headers count.
+    pub proxies: TrustedProxies,
+    /// Bytes of a head at the most.
+    pub head_limit: usize,
+    /// The time.
+    pub clock: Clock,
+    /// Where access lines go.
+    pub access: AccessLog,
+    /// Counts requests without a route.
+    pub unrouted: RouteMetrics,
+}
+
+/// What happens to the requests that a matcher finds.
+pub struct Route {
+    /// Its path as written, for people.
+    pub name: Arc<str>,
+    /// Who is asking.
+    pub chain: Chain,
+    /// Who may.
+    pub policy: Policy,
+    /// How often.
+    pub throttle: Throttle,
+    /// What the upstream learns.
+    pub forward: Arc<Forward>,
+    /// Who answers.
+    pub target: RouteTarget,
+    /// `Allow` of refusals.
+    pub allow: Option<HeaderValue>,
+    /// Ambiguous paths that this route's upstream reads as we do.
+    pub allow_paths: Vec<Ambiguity>,
+    /// Its counters.
+    pub metrics: RouteMetrics,
+    /// Those of its schemes, by name.
+    pub schemes: Vec<(Arc<str>, SchemeMetrics)>,
+}
+
+/// Who answers.
+pub enum RouteTarget {
+    /// A service behind, the echo, a redirect.
+    Upstream(Box<dyn Target>),
+    /// A page of the gateway's own.
+    Endpoint(Endpoint),
+}
+
+/// What is known of a request when it has been answered.
+#[derive(Default)]
+struct Seen<'a> {
+    route: Option<&'a Route>,
+    user: Option<(Arc<crate::identity::Identity>, Arc<str>)>,
+}
+
+impl Gateway {
+    /// Answers a request.
+    pub async fn handle(&self, parts: Parts, body: Incoming, peer: &Peer) -> Reply {
+        let started = self.clock.now();
+        let (method, uri) = (parts.method.clone(), parts.uri.clone());
+        let host = parts.headers.get(header::HOST).cloned();
+        let mut seen = Seen::default();
+        let (client, outcome) = match self.read(parts, body.into(), peer) {
+            Err(malformed) => (peer.address, Err(malformed.into())),
+            Ok(request) => (request.client.address, self.serve(request, &mut seen).await),
+        };
+        let allow = seen.route.and_then(|route| route.allow.as_ref());
+        let reply = outcome.unwrap_or_else(|rejection| {
+            log(&rejection, uri.path());
+            self.renderer.render(&rejection, allow)
+        });
+        let time = self.clock.now().since(started);
+        seen.route.map_or(&self.unrouted, |route| &route.metrics).answered(reply.status(), time);
+        self.access.write(&Line {
+            client,
+            method: method.as_str(),
+            host: host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: uri.path(),
+            status: reply.status().as_u16(),
+            route: seen.route.map(|route| &*route.name),
+            user: seen.user.as_ref().map(|(identity, _)| &*identity.username),
+            scheme: seen.user.as_ref().map(|(_, scheme)| &**scheme),
+            microseconds: time.as_micros(),
+        });
+        reply
+    }
+
+    /// Judges a head.
+    ///
+    /// # Errors
+    /// If it can be read in more than one way.
+    pub fn read(&self, parts: Parts, body: Body, peer: &Peer) -> Result<Request, Malformed> {
+        Request::read(parts, body, peer, &self.proxies, self.head_limit)
+    }
+
+    async fn serve<'a>(
+        &'a self,
+        request: Request,
+        seen: &mut Seen<'a>,
+    ) -> Result<Reply, Rejection> {
+        let route = self.route(&request)?;
+        seen.route = Some(route);
+        let admitted = route.decide(&request, |scheme, outcome| route.count(scheme, outcome)).await?;
+        if let Some(caller) = admitted.caller() {
+            seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
+        }
+        match &route.target {
+            RouteTarget::Upstream(target) => {
+                target.send(route.forward.apply(&admitted, request)?).await
+            }
+            RouteTarget::Endpoint(endpoint) => endpoint.serve(request, &admitted).await,
+        }
+    }
+
+    /// The route of a request, if its path is one that the route reads.
+    ///
+    /// # Errors
+    /// No route, or an ambiguous path that the route does not allow.
+    pub fn route(&self, request: &Request) -> Result<&Route, Rejection> {
+        let found = self.router.find(&request.host, &request.target, &request.method);
+        match (request.target.ambiguity, found) {
+            (Some(ambiguity), Some((_, route))) if route.allow_paths.contains(&ambiguity) => Ok(route),
+            (Some(ambiguity), _) => Err(Malformed::Path(ambiguity).into()),
+            (None, Some((_, route))) => Ok(route),
+            (None, None) => Err(Rejection::NoRoute),
+        }
+    }
+}
+
+impl Route {
+    /// Everything but the sending: whether the request may pass, and as whose. `seen` learns of
+    /// each scheme's outcome.
+    ///
+    /// # Errors
+    /// Every way to refuse a request.
+    pub async fn decide(
+        &self,
+        request: &Request,
+        seen: impl FnMut(&dyn Scheme, &Outcome),
+    ) -> Result<Admitted, Rejection> {
+        let verdict = self.chain.run(request, seen).await?;
+        let admitted = self.policy.admit(request, verdict, &self.chain)?;
+        let identity = admitted.caller().map(|caller| caller.identity.as_ref());
+        let client = request.client.address;
+        self.throttle.admit(identity, client).map_err(Rejection::Throttled)?;
+        Ok(admitted)
+    }
+
+    fn count(&self, scheme: &dyn Scheme, outcome: &Outcome) {
+        let counters = self.schemes.iter().find(|(name, _)| Arc::ptr_eq(name, scheme.name()));
+        match (counters, outcome) {
+            (Some((_, counters)), Outcome::Authenticated(_)) => {
+                counters.authenticated.inc();
+            }
+            (Some((_, counters)), Outcome::Failed(_)) => {
+                counters.failed.inc();
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The cause, which the client does not learn.
+fn log(rejection: &Rejection, path: &str) {
+    match rejection.cause() {
+        Some(cause) => warn!(path, cause, status = rejection.status().as_u16(), "not served"),
+        None => debug!(path, status = rejection.status().as_u16(), "refused"),
+    }
+}

@@ -1,0 +1,209 @@
+//! From host, path and method to a route: the most specific one that matches, whatever the order
+//! in the file. Paths match by segments, as the application behind will decode them.
+//!
+//! A request whose path differs from the most specific route's only in upper and lower case is
+//! answered 404: some upstreams ignore case, and `/Admin/` must not get a laxer rule than
+//! `/admin/`.
+
+mod pattern;
+
+use std::{borrow::Cow, collections::HashMap};
+
+use hyper::Method;
+
+pub use self::pattern::{HostPattern, PathPattern};
+use crate::{request::{Target, decode_path}, value::{Path, Problem, Problems}};
+
+/// What a route asks of a request.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    /// The host, or any.
+    pub host: HostPattern,
+    /// The path, and whether it has to be exactly that.
+    pub path: PathPattern,
+    /// The methods; empty is all.
+    pub methods: Vec<Method>,
+}
+
+/// Routes of type `R`, found by host, path and method.
+pub struct Router<R> {
+    routes: Vec<(Matcher, R)>,
+    /// By host pattern, the most specific first.
+    hosts: Vec<(HostPattern, Paths)>,
+}
+
+/// Indices of routes by folded path, longest method list last.
+type Paths = HashMap<Box<[u8]>, Vec<usize>>;
+
+impl<R> Router<R> {
+    /// A router.
+    ///
+    /// # Errors
+    /// Two routes that could both win.
+    pub fn new(routes: Vec<(Matcher, R)>, path: &Path) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        for (index, (later, _)) in routes.iter().enumerate() {
+            let earlier = routes.iter().take(index).position(|(route, _)| route.overlaps(later));
+            if let Some(earlier) = earlier {
+                let message = format!("this route and routes[{earlier}] match the same requests");
+                let help = "make one more specific by host, path or method, or remove it";
+                problems.push(Problem::new(&path.index(index), message).help(help));
+            }
+        }
+        let mut hosts: Vec<(HostPattern, Paths)> = Vec::new();
+        for (index, (matcher, _)) in routes.iter().enumerate() {
+            let place = hosts.iter().position(|(host, _)| *host == matcher.host);
+            let place = place.unwrap_or_else(|| {
+                hosts.push((matcher.host.clone(), Paths::new()));
+                hosts.len() - 1
+            });
+            if let Some((_, paths)) = hosts.get_mut(place) {
+                paths.entry(matcher.path.folded().into()).or_default().push(index);
+            }
+        }
+        // At one path, `=/exact` before the prefix, and a route with methods before one without.
+        for (_, paths) in &mut hosts {
+            for indices in paths.values_mut() {
+                indices.sort_by_key(|index| {
+                    routes.get(*index).map(|(m, _)| (!m.path.is_exact(), m.methods.is_empty()))
+                });
+            }
+        }
+        hosts.sort_by_key(|(host, _)| std::cmp::Reverse(host.specificity()));
+        problems.finish(Self { routes, hosts })
+    }
+
+    /// The route for a request, and its place in the file.
+    pub fn find(&self, host: &str, target: &Target, method: &Method) -> Option<(usize, &R)> {
+        let path = decode_path(target.path());
+        let path = path.strip_suffix(b"/").unwrap_or(&path);
+        let folded: Cow<'_, [u8]> = match path.iter().any(u8::is_ascii_uppercase) {
+            true => path.to_ascii_lowercase().into(),
+            false => path.into(),
+        };
+        let whole = target.path();
+        for (pattern, paths) in &self.hosts {
+            if !pattern.matches(host) {
+                continue;
+            }
+            // From the whole path up, a segment at a time.
+            let mut end = folded.len();
+            loop {
+                let candidates = folded.get(..end).and_then(|prefix| paths.get(prefix));
+                for index in candidates.into_iter().flatten() {
+                    let (matcher, route) = self.routes.get(*index)?;
+                    if !matcher.accepts(method, whole, end == folded.len()) {
+                        continue;
+                    }
+                    return matcher.path.is_spelled(path.get(..end)?).then_some((*index, route));
+                }
+                match folded.get(..end).and_then(|path| path.iter().rposition(|b| *b == b'/')) {
+                    Some(slash) => end = slash,
+                    None => break,
+                }
+            }
+        }
+        None
+    }
+
+    /// All routes, in the order of the file.
+    pub fn routes(&self) -> impl Iterator<Item = &R> {
+        self.routes.iter().map(|(_, route)| route)
+    }
+}
+
+impl Matcher {
+    fn accepts(&self, method: &Method, whole: &str, at_end: bool) -> bool {
+        let method = self.methods.is_empty() || self.methods.contains(method);
+        // An exact path ends as it is written, with its slash or without.
+        let exact = !self.path.is_exact() || (at_end && whole.ends_with('/') == self.path.ends_with_slash());
+        method && exact
+    }
+
+    fn overlaps(&self, other: &Matcher) -> bool {
+        let methods = match (self.methods.is_empty(), other.methods.is_empty()) {
+            (true, true) => true,
+            (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
+            _ => false,
+        };
+        self.host == other.host && self.path == other.path && methods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn router(routes: &[(&str, &str, &[Method])]) -> Result<Router<usize>, Problems> {
+        let routes = routes.iter().enumerate().map(|(index, (host, path, methods))| {
+            let matcher = Matcher {
+                host: host.parse().unwrap(),
+                path: path.parse().unwrap(),
+                methods: methods.to_vec(),
+            };
+            (matcher, index)
+        });
+        Router::new(routes.collect(), &Path::root())
+    }
+
+    fn find(router: &Router<usize>, host: &str, path: &str, method: Method) -> Option<usize> {
+        let target = Target::new(path.parse().unwrap()).unwrap();
+        router.find(host, &target, &method).map(|(index, _)| index)
+    }
+
+    #[test]
+    fn the_most_specific_wins_whatever_the_order() {
+        let router = router(&[
+            ("*", "/", &[]),
+            ("*", "/api/", &[]),
+            ("*", "/api/admin/", &[]),
+            ("*", "/api/", &[Method::POST]),
+            ("*", "=/api/exact", &[]),
+            ("api.example.com", "/", &[]),
+            ("*.example.com", "/", &[]),
+        ])
+        .unwrap();
+        for (host, path, method, expected) in [
+            ("h", "/", Method::GET, 0),
+            ("h", "/x/y", Method::GET, 0),
+            ("h", "/api", Method::GET, 1),
+            ("h", "/api/x", Method::GET, 1),
+            ("h", "/api/x", Method::POST, 3),
+            ("h", "/apix", Method::GET, 0),
+            ("h", "/api/admin/x", Method::POST, 2),
+            ("h", "/api/exact", Method::GET, 4),
+            ("h", "/api/exact/", Method::GET, 1),
+            ("h", "/api/exact/more", Method::GET, 1),
+            ("api.example.com", "/api/x", Method::GET, 5),
+            ("b.example.com", "/api/x", Method::GET, 6),
+        ] {
+            assert_eq!(find(&router, host, path, method), Some(expected), "{host}{path}");
+        }
+    }
+
+    /// Attack (CVE-2026-27588): an upstream that ignores case serves `/Admin/` as `/admin/`, which
+    /// the gateway took for another, public path.
+    #[test]
+    fn another_case_never_gets_the_laxer_rule() {
+        let router = router(&[("*", "/", &[]), ("*", "/admin/", &[]), ("*", "/Docs/", &[])]).unwrap();
+        assert_eq!(find(&router, "h", "/admin/x", Method::GET), Some(1));
+        assert_eq!(find(&router, "h", "/Admin/x", Method::GET), None);
+        assert_eq!(find(&router, "h", "/Docs/X", Method::GET), Some(2));
+        assert_eq!(find(&router, "h", "/docs/x", Method::GET), None);
+        assert_eq!(find(&router, "h", "/Other", Method::GET), Some(0));
+    }
+
+    /// Attack: a character of a protected path is percent-encoded, which the application decodes.
+    #[test]
+    fn encoded_spellings_find_the_same_route() {
+        let router = router(&[("*", "/", &[]), ("*", "/@admin/", &[])]).unwrap();
+        assert_eq!(find(&router, "h", "/%40admin/x", Method::GET), Some(1));
+    }
+
+    #[test]
+    fn two_routes_that_could_both_win_are_refused() {
+        assert!(router(&[("*", "/a", &[]), ("*", "/a/", &[])]).is_err());
+        assert!(router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[Method::GET, Method::POST])]).is_err());
+        assert!(router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[])]).is_ok());
+    }
+}

@@ -1,0 +1,130 @@
+//! The `host` and `path` of a route.
+
+use std::{fmt, str::FromStr};
+
+use crate::request::{Target, canonical_host, decode_path};
+
+/// A host: one name, all names below one (`*.example.com`), or any (`*`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HostPattern {
+    /// Any.
+    #[default]
+    Any,
+    /// Names below this one; it begins with a dot.
+    Below(Box<str>),
+    /// This one.
+    Exact(Box<str>),
+}
+
+impl HostPattern {
+    pub(super) fn matches(&self, host: &str) -> bool {
+        match self {
+            HostPattern::Any => true,
+            HostPattern::Below(suffix) => host.ends_with(&**suffix),
+            HostPattern::Exact(name) => host == &**name,
+        }
+    }
+
+    pub(super) fn specificity(&self) -> usize {
+        match self {
+            HostPattern::Any => 0,
+            HostPattern::Below(suffix) => suffix.len(),
+            HostPattern::Exact(_) => usize::MAX,
+        }
+    }
+}
+
+impl FromStr for HostPattern {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let (below, name) = text.strip_prefix("*.").map_or((false, text), |name| (true, name));
+        let name = canonical_host(name).filter(|_| !name.contains(':') || name.starts_with('['));
+        let name = name.ok_or(())?;
+        Ok(if below { Self::Below(format!(".{name}").into()) } else { Self::Exact(name) })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPattern::Any => f.write_str("*"),
+            HostPattern::Below(suffix) => write!(f, "*{suffix}"),
+            HostPattern::Exact(name) => f.write_str(name),
+        }
+    }
+}
+
+crate::value::text_notation!(
+    HostPattern,
+    "HostPattern",
+    "a host name such as api.example.com or *.example.com",
+    r"^(\*|(\*\.)?[A-Za-z0-9.\-_\[\]:]+)$"
+);
+
+/// A path: a prefix by segments, or with `=` in front one path exactly.
+#[derive(Clone, Debug)]
+pub struct PathPattern {
+    written: Box<str>,
+    exact: bool,
+    /// Decoded, without a final slash.
+    path: Box<[u8]>,
+    slash: bool,
+}
+
+/// Two patterns for the same paths are equal, however they are written.
+impl PartialEq for PathPattern {
+    fn eq(&self, other: &Self) -> bool {
+        let slash = self.slash == other.slash || !self.exact;
+        self.path == other.path && self.exact == other.exact && slash
+    }
+}
+
+impl PathPattern {
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    pub(super) fn ends_with_slash(&self) -> bool {
+        self.slash
+    }
+
+    pub(super) fn folded(&self) -> Vec<u8> {
+        self.path.to_ascii_lowercase()
+    }
+
+    pub(super) fn is_spelled(&self, path: &[u8]) -> bool {
+        *self.path == *path
+    }
+}
+
+impl FromStr for PathPattern {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (exact, path) = text.strip_prefix('=').map_or((false, text), |path| (true, path));
+        let plain = path.starts_with('/') && !path.contains(['?', '#']);
+        let target = path.parse().ok().filter(|_| plain).and_then(|raw| Target::new(raw).ok());
+        // A pattern that is ambiguous itself would never match, or match what nobody meant.
+        let target = target.filter(|target| target.ambiguity.is_none()).ok_or(())?;
+        let decoded = decode_path(target.path());
+        let path = decoded.strip_suffix(b"/").unwrap_or(&decoded).into();
+        Ok(Self { written: text.into(), exact, path, slash: decoded.ends_with(b"/") })
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
+crate::value::text_notation!(
+    PathPattern,
+    "PathPattern",
+    "a path such as /api/ (all below it) or =/exact (only it), percent-encoded",
+    r"^=?/[^?#]*$"
+);
