@@ -48,6 +48,11 @@ impl Chain {
         self.schemes.is_empty()
     }
 
+    /// The names of its schemes, in order.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.schemes.iter().map(|scheme| scheme.name())
+    }
+
     /// The challenges of a refusal.
     pub fn challenges(&self) -> &Challenges {
         &self.challenges

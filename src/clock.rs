@@ -117,7 +117,10 @@ mod tests {
 
     #[test]
     fn prints_as_django_stores() {
-        assert_eq!(Timestamp::from_seconds(1_700_000_000).to_string(), "2023-11-14 22:13:20.000000");
+        assert_eq!(
+            Timestamp::from_seconds(1_700_000_000).to_string(),
+            "2023-11-14 22:13:20.000000"
+        );
         assert_eq!(Timestamp::from_seconds(951_782_400).to_string(), "2000-02-29 00:00:00.000000");
         assert_eq!(Timestamp(1).to_string(), "1970-01-01 00:00:00.000001");
     }

@@ -133,7 +133,8 @@ impl Gateway {
     ) -> Result<Reply, Rejection> {
         let route = self.route(&request)?;
         seen.route = Some(route);
-        let admitted = route.decide(&request, |scheme, outcome| route.count(scheme, outcome)).await?;
+        let admitted =
+            route.decide(&request, |scheme, outcome| route.count(scheme, outcome)).await?;
         if let Some(caller) = admitted.caller() {
             seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
         }
@@ -152,7 +153,9 @@ impl Gateway {
     pub fn route(&self, request: &Request) -> Result<&Route, Rejection> {
         let found = self.router.find(&request.host, &request.target, &request.method);
         match (request.target.ambiguity, found) {
-            (Some(ambiguity), Some((_, route))) if route.allow_paths.contains(&ambiguity) => Ok(route),
+            (Some(ambiguity), Some((_, route))) if route.allow_paths.contains(&ambiguity) => {
+                Ok(route)
+            }
             (Some(ambiguity), _) => Err(Malformed::Path(ambiguity).into()),
             (None, Some((_, route))) => Ok(route),
             (None, None) => Err(Rejection::NoRoute),

@@ -50,7 +50,9 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Rejection::Malformed(Malformed::Method) => StatusCode::METHOD_NOT_ALLOWED,
-            Rejection::Malformed(Malformed::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Rejection::Malformed(Malformed::TooLarge) => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Rejection::Malformed(_) | Rejection::BodyBroken => StatusCode::BAD_REQUEST,
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -78,7 +80,9 @@ impl Rejection {
             Rejection::BodyTooLarge => "The request body is too large.".into(),
             Rejection::BodyTooSlow => "The request body did not arrive in time.".into(),
             Rejection::BodyBroken => "The request body is not framed as its header says.".into(),
-            Rejection::NotAuthenticated(_) => "Authentication credentials were not provided.".into(),
+            Rejection::NotAuthenticated(_) => {
+                "Authentication credentials were not provided.".into()
+            }
             Rejection::AuthenticationFailed { detail, .. } => detail.clone(),
             Rejection::PermissionDenied | Rejection::Unwritable => {
                 "You do not have permission to perform this action.".into()

@@ -106,11 +106,10 @@ impl Renderer {
             .map_err(|_| problem("content_type", "this is not a media type".into()))?;
         let mut environment = minijinja::Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-        environment.add_template_owned("error", body.clone()).map_err(|error| {
-            problem("body", format!("the template does not compile: {error}"))
-        })?;
-        let renderer =
-            Self(Shape::Template { environment: Arc::new(environment), content_type });
+        environment
+            .add_template_owned("error", body.clone())
+            .map_err(|error| problem("body", format!("the template does not compile: {error}")))?;
+        let renderer = Self(Shape::Template { environment: Arc::new(environment), content_type });
         match renderer.body(StatusCode::FORBIDDEN, "x") {
             Some(_) => Ok(renderer),
             None => {
@@ -163,7 +162,10 @@ impl Renderer {
             Shape::Drf => Some(serde_json::json!({ "detail": detail }).to_string()),
             Shape::Problem => {
                 let status = status.as_u16();
-                Some(serde_json::json!({ "title": title, "status": status, "detail": detail }).to_string())
+                Some(
+                    serde_json::json!({ "title": title, "status": status, "detail": detail })
+                        .to_string(),
+                )
             }
             Shape::Template { environment, .. } => {
                 let context = minijinja::context! { status => status.as_u16(), title, detail };
@@ -215,7 +217,10 @@ mod tests {
         let renderer = Renderer::new(&Config::Problem, &Path::root()).unwrap();
         let reply = renderer.render(&Rejection::NoRoute, None);
         assert_eq!(reply.headers().get("content-type").unwrap(), "application/problem+json");
-        assert_eq!(body(reply).await, r#"{"title":"Not Found","status":404,"detail":"Not found."}"#);
+        assert_eq!(
+            body(reply).await,
+            r#"{"title":"Not Found","status":404,"detail":"Not found."}"#
+        );
         let own = |body: &str| {
             Config::Template(TemplateConfig { body: body.into(), content_type: json() })
         };

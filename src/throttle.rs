@@ -57,7 +57,8 @@ impl<'de> Deserialize<'de> for Config {
                 f.write_str("a map with one of the keys anon, user, scope")
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
-                let kind: String = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let kind: String =
+                    map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
                 let config = match kind.as_str() {
                     "anon" => Config::Anon(map.next_value()?),
                     "user" => Config::User(map.next_value()?),

@@ -8,7 +8,10 @@ pub(super) enum Json {
     Bool,
     Number(String),
     /// A text, and a surrogate of it that stands alone, which UTF-8 cannot hold.
-    Text { text: String, surrogate: Option<u32> },
+    Text {
+        text: String,
+        surrogate: Option<u32>,
+    },
     Array,
     Object(Vec<(String, Json)>),
 }
@@ -131,7 +134,7 @@ impl Reader<'_> {
 
     fn number(&mut self) -> Result<Json, String> {
         let start = self.place;
-        let mut digits = |reader: &mut Self| {
+        let digits = |reader: &mut Self| {
             let from = reader.place;
             while matches!(reader.peek(), Some('0'..='9')) {
                 reader.place += 1;
@@ -290,7 +293,10 @@ mod tests {
         for (text, error) in [
             ("", "Expecting value: line 1 column 1 (char 0)"),
             ("{\"a\" 1}", "Expecting ':' delimiter: line 1 column 6 (char 5)"),
-            ("{\"a\":1,}", "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)"),
+            (
+                "{\"a\":1,}",
+                "Expecting property name enclosed in double quotes: line 1 column 8 (char 7)",
+            ),
             ("[1,]", "Expecting value: line 1 column 4 (char 3)"),
             ("{\"a\":\n1 2}", "Expecting ',' delimiter: line 2 column 3 (char 8)"),
             ("\"abc", "Unterminated string starting at: line 1 column 1 (char 0)"),

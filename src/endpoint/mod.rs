@@ -103,7 +103,10 @@ impl Endpoint {
             (Kind::Whoami, _) => Ok(page(StatusCode::OK, &whoami(admitted), self.kind.allow())),
             (Kind::Jwks, _) => {
                 let keys = self.parts.signer.jwks().map_err(|error| {
-                    Rejection::Unavailable(crate::store::Unavailable::new("the signing keys", error))
+                    Rejection::Unavailable(crate::store::Unavailable::new(
+                        "the signing keys",
+                        error,
+                    ))
                 })?;
                 let mut reply = page(StatusCode::OK, &keys, self.kind.allow());
                 let age = HeaderValue::from_static("public, max-age=300");

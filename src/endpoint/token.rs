@@ -141,11 +141,13 @@ async fn multipart(content_type: &str, body: Bytes) -> Result<Json, multer::Erro
 /// `AuthTokenSerializer`: both fields, or every error.
 fn credentials(data: &Json) -> Result<(String, Secret), Value> {
     let Json::Object(fields) = data else {
-        let message = format!("Invalid data. Expected a dictionary, but got {}.", data.python_type());
+        let message =
+            format!("Invalid data. Expected a dictionary, but got {}.", data.python_type());
         return Err(json!({ "non_field_errors": [message] }));
     };
     // Of two with one name the last counts, in Python's dictionaries as in Django's forms.
-    let field = |name: &str| fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value);
+    let field =
+        |name: &str| fields.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value);
     let username = text(field("username"), true);
     let password = text(field("password"), false);
     match (username, password) {
@@ -210,23 +212,54 @@ mod tests {
     /// The rows of `token.md` that need no store.
     #[tokio::test]
     async fn reads_as_the_contract_says() {
-        let required = r#"{"username":["This field is required."],"password":["This field is required."]}"#;
+        let required =
+            r#"{"username":["This field is required."],"password":["This field is required."]}"#;
         for (body, expected) in [
             (r#"{"username":" alice ","password":"x "}"#, "alice/x "),
             (r#"{"username":12,"password":1.5}"#, "12/1.5"),
             ("{}", required),
             ("", required),
             (r#"{"username":"a"}"#, r#"{"password":["This field is required."]}"#),
-            (r#"{"username":"","password":""}"#, r#"{"username":["This field may not be blank."],"password":["This field may not be blank."]}"#),
-            (r#"{"username":null,"password":null}"#, r#"{"username":["This field may not be null."],"password":["This field may not be null."]}"#),
-            (r#"{"username":true,"password":[]}"#, r#"{"username":["Not a valid string."],"password":["Not a valid string."]}"#),
-            ("[]", r#"{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}"#),
-            ("\"x\"", r#"{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}"#),
-            (r#"{"username":"a\u0000","password":"b"}"#, r#"{"username":["Null characters are not allowed."]}"#),
-            (r#"{"username":"a\ud800","password":"b"}"#, r#"{"username":["Surrogate characters are not allowed: U+D800."]}"#),
-            ("{", "400 JSON parse error - Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-            (r#"{"username":NaN}"#, "400 JSON parse error - Out of range float values are not JSON compliant: 'NaN'"),
-            ("\u{feff}{}", "400 JSON parse error - Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"),
+            (
+                r#"{"username":"","password":""}"#,
+                r#"{"username":["This field may not be blank."],"password":["This field may not be blank."]}"#,
+            ),
+            (
+                r#"{"username":null,"password":null}"#,
+                r#"{"username":["This field may not be null."],"password":["This field may not be null."]}"#,
+            ),
+            (
+                r#"{"username":true,"password":[]}"#,
+                r#"{"username":["Not a valid string."],"password":["Not a valid string."]}"#,
+            ),
+            (
+                "[]",
+                r#"{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}"#,
+            ),
+            (
+                "\"x\"",
+                r#"{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}"#,
+            ),
+            (
+                r#"{"username":"a\u0000","password":"b"}"#,
+                r#"{"username":["Null characters are not allowed."]}"#,
+            ),
+            (
+                r#"{"username":"a\ud800","password":"b"}"#,
+                r#"{"username":["Surrogate characters are not allowed: U+D800."]}"#,
+            ),
+            (
+                "{",
+                "400 JSON parse error - Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            ),
+            (
+                r#"{"username":NaN}"#,
+                "400 JSON parse error - Out of range float values are not JSON compliant: 'NaN'",
+            ),
+            (
+                "\u{feff}{}",
+                "400 JSON parse error - Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)",
+            ),
         ] {
             assert_eq!(answer("application/json", body.as_bytes()).await, expected, "{body}");
         }
@@ -235,9 +268,15 @@ mod tests {
             "400 JSON parse error - 'utf-8' codec can't decode byte 0xff in position 13: invalid start byte"
         );
         assert_eq!(answer("", b"x").await, "415 Unsupported media type \"\" in request.");
-        assert_eq!(answer("text/plain", b"x").await, "415 Unsupported media type \"text/plain\" in request.");
+        assert_eq!(
+            answer("text/plain", b"x").await,
+            "415 Unsupported media type \"text/plain\" in request."
+        );
         let form = "application/x-www-form-urlencoded";
-        assert_eq!(answer(form, b"username=no&username=alice&password=a%20b%2B+").await, "alice/a b+ ");
+        assert_eq!(
+            answer(form, b"username=no&username=alice&password=a%20b%2B+").await,
+            "alice/a b+ "
+        );
         let multipart = "multipart/form-data; boundary=B";
         let body = b"--B\r\nContent-Disposition: form-data; name=\"username\"\r\n\r\nalice\r\n--B\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nx\r\n--B--\r\n";
         assert_eq!(answer(multipart, body).await, "alice/x");

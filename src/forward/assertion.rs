@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Clock, Timestamp},
-    crypto::{NoRandomness, keys::{SigningKey, SigningKeys}},
+    crypto::{
+        NoRandomness,
+        keys::{SigningKey, SigningKeys},
+    },
     identity::Identity,
     value::{Path, Period, Problem, Problems, Secret},
 };
@@ -130,7 +133,8 @@ impl Assertion {
         }
         let lifetime = config.lifetime.0;
         if !(Duration::from_secs(3)..=Duration::from_secs(3600)).contains(&lifetime) {
-            let problem = Problem::new(&at.key("lifetime"), "the lifetime is not between 3s and 1h");
+            let problem =
+                Problem::new(&at.key("lifetime"), "the lifetime is not between 3s and 1h");
             problems.push(problem.help("60s is enough for any upstream whose clock is right"));
         }
         problems.finish(Self {

@@ -73,13 +73,39 @@ impl FromWord for AssertionConfig {
 /// Names that are the gateway's whatever is configured: what upstreams of this kind read, and the
 /// CGI variables that some servers take from a header (gunicorn's `SCRIPT_NAME`).
 const ALWAYS_OWNED: &[&str] = &[
-    "remote-user", "remote-email", "remote-name", "remote-groups", "x-remote-user",
-    "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
-    "x-auth-request-user", "x-auth-request-email", "portcullis-assertion",
-    "script-name", "path-info", "path-translated", "remote-addr", "remote-host", "remote-ident",
-    "remote-port", "auth-type", "server-name", "server-port", "server-protocol", "request-method",
-    "request-uri", "query-string", "https", "proxy",
-    "forwarded", "x-real-ip", "x-original-url", "x-rewrite-url", "x-original-uri",
+    "remote-user",
+    "remote-email",
+    "remote-name",
+    "remote-groups",
+    "x-remote-user",
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "portcullis-assertion",
+    "script-name",
+    "path-info",
+    "path-translated",
+    "remote-addr",
+    "remote-host",
+    "remote-ident",
+    "remote-port",
+    "auth-type",
+    "server-name",
+    "server-port",
+    "server-protocol",
+    "request-method",
+    "request-uri",
+    "query-string",
+    "https",
+    "proxy",
+    "forwarded",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
 ];
 
 /// Writes identities as headers.
@@ -107,16 +133,20 @@ impl Forward {
         ];
         let named = built_in.into_iter().filter(|(_, name, _)| !name.is_empty());
         let named = named.map(|(key, name, template)| (path.key(key), name, template));
-        let further = config.headers.0.iter().map(|(name, template)| {
-            (path.key("headers").key(name), name, template.as_str())
-        });
+        let further = config
+            .headers
+            .0
+            .iter()
+            .map(|(name, template)| (path.key("headers").key(name), name, template.as_str()));
         let mut fields: Vec<(HeaderName, Template)> = Vec::new();
         let mut owned = OwnedNames::new();
         for (at, name, template) in named.chain(further) {
             let header = writable_name(name, &at);
             let template = Template::parse(template, &at);
-            if let (Some(header), Some(template)) = (problems.keep(header), problems.keep(template)) {
-                if fields.iter().any(|(known, _)| folded(known.as_str()) == folded(header.as_str())) {
+            if let (Some(header), Some(template)) = (problems.keep(header), problems.keep(template))
+            {
+                if fields.iter().any(|(known, _)| folded(known.as_str()) == folded(header.as_str()))
+                {
                     problems.push(Problem::new(&at, format!("`{header}` is written twice")));
                 }
                 owned.add(header.as_str());
@@ -288,7 +318,8 @@ fn fold(byte: u8) -> u8 {
 /// and some fold them.
 fn writable_name(name: &str, at: &Path) -> Result<HeaderName, Problems> {
     let dashed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let reserved = ["host", "connection", "content-length", "transfer-encoding", "authorization", "cookie"];
+    let reserved =
+        ["host", "connection", "content-length", "transfer-encoding", "authorization", "cookie"];
     match HeaderName::try_from(name) {
         Ok(header) if dashed && !reserved.contains(&header.as_str()) => Ok(header),
         _ => {
@@ -320,7 +351,8 @@ impl OwnedNames {
 
     fn add(&mut self, name: &str) {
         for name in [folded(name), format!("{VARIABLE_PREFIX}{}", folded(name))] {
-            self.lengths |= 1_u64.checked_shl(u32::try_from(name.len()).unwrap_or(63)).unwrap_or(1 << 63);
+            self.lengths |=
+                1_u64.checked_shl(u32::try_from(name.len()).unwrap_or(63)).unwrap_or(1 << 63);
             if let Err(place) = self.names.binary_search(&name) {
                 self.names.insert(place, name);
             }
@@ -388,7 +420,9 @@ mod tests {
     #[test]
     fn ordinary_names_stay() {
         let forward = forward("{}");
-        for name in ["accept", "cookie", "user-agent", "authorization", "x-request-id", "remote", "x-user"] {
+        for name in
+            ["accept", "cookie", "user-agent", "authorization", "x-request-id", "remote", "x-user"]
+        {
             assert!(!forward.owned.contains(name), "{name}");
         }
     }

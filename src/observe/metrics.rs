@@ -60,7 +60,8 @@ pub struct SchemeMetrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let seconds = || Histogram::new([0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0]);
+        let seconds =
+            || Histogram::new([0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0]);
         let metrics = Self {
             registry: Arc::default(),
             requests: Family::default(),
@@ -88,7 +89,8 @@ impl Metrics {
     /// The counters of a route.
     pub fn route(&self, route: &str) -> RouteMetrics {
         let class = |class: usize| {
-            let labels = RouteStatus { route: route.to_owned(), status: format!("{}xx", class + 1) };
+            let labels =
+                RouteStatus { route: route.to_owned(), status: format!("{}xx", class + 1) };
             self.requests.get_or_create(&labels).clone()
         };
         let seconds = self.durations.get_or_create(&RouteName { route: route.to_owned() }).clone();

@@ -31,7 +31,8 @@ impl std::fmt::Debug for Expression {
 impl Expression {
     pub(super) fn compile(text: &str, path: &Path) -> Result<Self, Problems> {
         let problem = |message: String| {
-            let help = "the variables are `request` and `identity`, and the result is true or false";
+            let help =
+                "the variables are `request` and `identity`, and the result is true or false";
             Problems::from(Problem::new(path, message).help(help))
         };
         let program = Program::compile(text)
@@ -52,7 +53,8 @@ impl Expression {
     pub(super) fn allows(&self, request: &Request, identity: Option<&Identity>) -> bool {
         let mut context = Context::default();
         context.add_variable_from_value("request", describe_request(request));
-        context.add_variable_from_value("identity", identity.map_or(Value::Null, describe_identity));
+        context
+            .add_variable_from_value("identity", identity.map_or(Value::Null, describe_identity));
         match self.program.execute(&context) {
             Ok(Value::Bool(allowed)) => allowed,
             Ok(_) => false,

@@ -11,7 +11,7 @@ use crate::{
     request::Request,
 };
 
-pub use self::rule::{Config, Rule};
+pub use self::rule::{Config, Rule, Word};
 
 /// Proof that a policy let a request pass, and as whom.
 #[derive(Debug)]

@@ -51,7 +51,8 @@ pub enum Word {
     Superuser,
 }
 
-const WORDS: &[&str] = &["anyone", "authenticated", "authenticated_or_read_only", "staff", "superuser"];
+const WORDS: &[&str] =
+    &["anyone", "authenticated", "authenticated_or_read_only", "staff", "superuser"];
 const KEYS: &[&str] = &["group", "permission", "scope", "all", "any", "not", "cel"];
 
 impl<'de> Deserialize<'de> for Config {
@@ -74,7 +75,8 @@ impl<'de> Deserialize<'de> for Config {
                 Ok(Config::Word(word))
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
-                let key: String = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let key: String =
+                    map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
                 let config = match key.as_str() {
                     "group" => Config::Group(map.next_value()?),
                     "permission" => Config::Permission(map.next_value()?),
@@ -184,9 +186,8 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |rules: &[Rule]| {
-            rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
+        let list =
+            |rules: &[Rule]| rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         match self {
             Rule::Word(Word::Anyone) => f.write_str("anyone"),
             Rule::Word(Word::Authenticated) => f.write_str("authenticated"),

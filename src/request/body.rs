@@ -67,7 +67,9 @@ impl Body {
         match tokio::time::timeout(time, whole).await {
             Err(_) => Err(Unread::TooSlow),
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Unread::TooLarge),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                Err(Unread::TooLarge)
+            }
             Ok(Err(_)) => Err(Unread::Broken),
         }
     }

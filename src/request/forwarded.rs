@@ -98,9 +98,9 @@ mod tests {
             assert_eq!(claim(name, value).address, Some("192.0.2.1".parse().unwrap()), "{value}");
         }
         assert_eq!(claim("x-forwarded-for", "6.6.6.6, nonsense").address, None);
-        assert_eq!(claim("forwarded", "for=\"[2001:db8::1]\";proto=https"), Claim {
-            address: Some("2001:db8::1".parse().unwrap()),
-            secure: Some(true),
-        });
+        assert_eq!(
+            claim("forwarded", "for=\"[2001:db8::1]\";proto=https"),
+            Claim { address: Some("2001:db8::1".parse().unwrap()), secure: Some(true) }
+        );
     }
 }

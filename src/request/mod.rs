@@ -107,7 +107,8 @@ fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
         size += name.as_str().len() + value.len() + 4;
         let name = name.as_str();
         if matches!(name.len(), 14 | 17)
-            && (folds_to(name, CONTENT_LENGTH.as_str()) || folds_to(name, TRANSFER_ENCODING.as_str()))
+            && (folds_to(name, CONTENT_LENGTH.as_str())
+                || folds_to(name, TRANSFER_ENCODING.as_str()))
         {
             return Err(Malformed::Framing);
         }
@@ -116,7 +117,8 @@ fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
         return Err(Malformed::TooLarge);
     }
     let count = |name| headers.get_all(name).iter().take(2).count();
-    let chunked = headers.get(TRANSFER_ENCODING).map(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let chunked =
+        headers.get(TRANSFER_ENCODING).map(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if count(TRANSFER_ENCODING) > 1
         || chunked == Some(false)
         || count(CONTENT_LENGTH) + count(TRANSFER_ENCODING) > 1
@@ -128,7 +130,8 @@ fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
 
 /// A different spelling of the same CGI variable.
 fn folds_to(name: &str, known: &str) -> bool {
-    let fold = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
+    let fold =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
     name != known && name.bytes().map(fold).eq(known.bytes().map(fold))
 }
 
@@ -143,9 +146,7 @@ fn host(
             return Err(Malformed::Host);
         }
         (Some(field), _) => field.clone(),
-        (None, Some(authority)) => {
-            authority.as_str().try_into().map_err(|_| Malformed::Host)?
-        }
+        (None, Some(authority)) => authority.as_str().try_into().map_err(|_| Malformed::Host)?,
         (None, None) => return Err(Malformed::Host),
     };
     if more.is_some() {
@@ -181,12 +182,15 @@ mod tests {
 
     #[test]
     fn hosts_have_one_form() {
-        for same in ["example.com", "Example.COM", "example.com.", "example.com:8080", "example.com:"] {
+        for same in
+            ["example.com", "Example.COM", "example.com.", "example.com:8080", "example.com:"]
+        {
             assert_eq!(canonical_host(same).as_deref(), Some("example.com"), "{same}");
         }
         assert_eq!(canonical_host("[::1]:80").as_deref(), Some("[::1]"));
         for wrong in [
-            "", ".", "a b", "a/b", "a@b", "a:b", "a:99999", "..", "a..b", "[::1", "[x]", "a,b", "é", ":80",
+            "", ".", "a b", "a/b", "a@b", "a:b", "a:99999", "..", "a..b", "[::1", "[x]", "a,b",
+            "é", ":80",
         ] {
             assert_eq!(canonical_host(wrong), None, "{wrong}");
         }

@@ -12,7 +12,10 @@ use std::{borrow::Cow, collections::HashMap};
 use hyper::Method;
 
 pub use self::pattern::{HostPattern, PathPattern};
-use crate::{request::{Target, decode_path}, value::{Path, Problem, Problems}};
+use crate::{
+    request::{Target, decode_path},
+    value::{Path, Problem, Problems},
+};
 
 /// What a route asks of a request.
 #[derive(Clone, Debug)]
@@ -116,7 +119,8 @@ impl Matcher {
     fn accepts(&self, method: &Method, whole: &str, at_end: bool) -> bool {
         let method = self.methods.is_empty() || self.methods.contains(method);
         // An exact path ends as it is written, with its slash or without.
-        let exact = !self.path.is_exact() || (at_end && whole.ends_with('/') == self.path.ends_with_slash());
+        let exact = !self.path.is_exact()
+            || (at_end && whole.ends_with('/') == self.path.ends_with_slash());
         method && exact
     }
 
@@ -185,7 +189,8 @@ mod tests {
     /// the gateway took for another, public path.
     #[test]
     fn another_case_never_gets_the_laxer_rule() {
-        let router = router(&[("*", "/", &[]), ("*", "/admin/", &[]), ("*", "/Docs/", &[])]).unwrap();
+        let router =
+            router(&[("*", "/", &[]), ("*", "/admin/", &[]), ("*", "/Docs/", &[])]).unwrap();
         assert_eq!(find(&router, "h", "/admin/x", Method::GET), Some(1));
         assert_eq!(find(&router, "h", "/Admin/x", Method::GET), None);
         assert_eq!(find(&router, "h", "/Docs/X", Method::GET), Some(2));
@@ -203,7 +208,10 @@ mod tests {
     #[test]
     fn two_routes_that_could_both_win_are_refused() {
         assert!(router(&[("*", "/a", &[]), ("*", "/a/", &[])]).is_err());
-        assert!(router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[Method::GET, Method::POST])]).is_err());
+        assert!(
+            router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[Method::GET, Method::POST])])
+                .is_err()
+        );
         assert!(router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[])]).is_ok());
     }
 }

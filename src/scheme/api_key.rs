@@ -13,7 +13,10 @@ use crate::{
     identity::Identity,
     login::Login,
     request::{Client, Request, credentials::cookie},
-    store::{Store, Unavailable, cache::{Fact, Facts}},
+    store::{
+        Store, Unavailable,
+        cache::{Fact, Facts},
+    },
     value::{Path, Problem, Problems},
 };
 
@@ -74,7 +77,8 @@ impl Config {
         for (index, key) in self.keys.iter().enumerate() {
             let at = path.key("keys").index(index);
             if hex::decode(&key.sha256).map(|digest| digest.len()) != Ok(32) {
-                let problem = Problem::new(&at.key("sha256"), "this is not a SHA-256 in hexadecimal");
+                let problem =
+                    Problem::new(&at.key("sha256"), "this is not a SHA-256 in hexadecimal");
                 problems.push(problem.help("print it with `portcullis hash-key`"));
             }
             let words = |words: &[String]| words.iter().map(|w| w.as_str().into()).collect();

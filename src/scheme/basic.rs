@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use base64::{
-    Engine,
-    alphabet,
+    Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use hyper::header::HeaderValue;
@@ -19,7 +18,10 @@ use crate::{
         Client, Request,
         credentials::{Authorization, Credential},
     },
-    store::{Unavailable, cache::{Fact, Facts}},
+    store::{
+        Unavailable,
+        cache::{Fact, Facts},
+    },
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -51,7 +53,9 @@ impl Config {
         let challenge = HeaderValue::try_from(format!("Basic realm=\"{}\"", self.realm));
         let Some(challenge) = challenge.ok().filter(|_| quotable) else {
             let problem = Problem::new(&path.key("realm"), "the realm cannot stand in a header");
-            return Err(problem.help("leave out quotes, backslashes and control characters").into());
+            return Err(problem
+                .help("leave out quotes, backslashes and control characters")
+                .into());
         };
         let (login, facts) = (Arc::clone(parts.login), Arc::clone(parts.facts));
         Ok(Arc::new(Basic { name, challenge, login, facts }))
@@ -214,9 +218,15 @@ mod tests {
 
     #[test]
     fn what_python_does_not_decode() {
-        for encoded in
-            [&b"!!!"[..], b"abc", b"YWxpY2U6Y29ycmVjdCBob3JzZQ", b"YWxpY2U=", b"\xc3\xa9", b"A", b""]
-        {
+        for encoded in [
+            &b"!!!"[..],
+            b"abc",
+            b"YWxpY2U6Y29ycmVjdCBob3JzZQ",
+            b"YWxpY2U=",
+            b"\xc3\xa9",
+            b"A",
+            b"",
+        ] {
             assert_eq!(read(encoded), None, "{encoded:?}");
         }
     }

@@ -21,7 +21,10 @@ use crate::{
     identity::Identity,
     login::Login,
     request::Request,
-    store::{Unavailable, cache::{Fact, Facts}},
+    store::{
+        Unavailable,
+        cache::{Fact, Facts},
+    },
     value::{Path, Period, Problem, Problems},
 };
 
@@ -101,10 +104,14 @@ impl Config {
     ) -> Result<Arc<dyn Scheme>, Problems> {
         let mut problems = Problems::default();
         let url = self.url.parse::<Uri>().ok();
-        let url = url.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
+        let url =
+            url.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
         if url.is_none() {
             let message = format!("`{}` is not the URL of a service", self.url);
-            problems.push(Problem::new(&path.key("url"), message).help("for example http://127.0.0.1:9000/check"));
+            problems.push(
+                Problem::new(&path.key("url"), message)
+                    .help("for example http://127.0.0.1:9000/check"),
+            );
         }
         let mut headers = Vec::new();
         for (index, header) in self.headers.iter().enumerate() {
@@ -188,7 +195,8 @@ impl Callout {
                     headers.append(name, value.clone());
                 }
             }
-            let answer = self.http.send(Method::POST, &self.url, headers, ANSWER_LIMIT, self.timeout);
+            let answer =
+                self.http.send(Method::POST, &self.url, headers, ANSWER_LIMIT, self.timeout);
             let (status, headers, body) = answer.await?;
             self.fact(status, &headers, &body)
         };
@@ -211,7 +219,8 @@ impl Callout {
                     return Err(outage("200 without application/json"));
                 }
                 let answer = serde_json::from_slice::<Answered>(body);
-                let answer = answer.map_err(|error| outage(&format!("unreadable identity: {error}")))?;
+                let answer =
+                    answer.map_err(|error| outage(&format!("unreadable identity: {error}")))?;
                 if answer.username.is_empty() {
                     return Err(outage("200 with an empty username"));
                 }

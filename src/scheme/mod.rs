@@ -214,7 +214,8 @@ impl<'de> Deserialize<'de> for Entry {
                 Ok(Entry::Name(name.to_owned()))
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
-                let kind: String = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let kind: String =
+                    map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
                 let settings = Settings::of_map(&kind, &mut map)?;
                 match map.next_key::<String>()? {
                     Some(_) => Err(de::Error::invalid_length(2, &self)),

@@ -12,7 +12,10 @@ use super::{Answer, Outcome, Parts, Scheme, outcome};
 use crate::{
     crypto::digest::Fingerprint,
     request::Request,
-    store::{Store, Unavailable, cache::{Fact, Facts}},
+    store::{
+        Store, Unavailable,
+        cache::{Fact, Facts},
+    },
     value::{Network, Path, Problem, Problems},
 };
 
@@ -45,7 +48,8 @@ impl Config {
         let mut problems = Problems::default();
         if self.from.is_empty() {
             let problem = Problem::new(path, "nobody may name a user: `from` is empty");
-            problems.push(problem.help("list the networks of the proxy in front, as narrow as can be"));
+            problems
+                .push(problem.help("list the networks of the proxy in front, as narrow as can be"));
         }
         for (index, _) in self.from.iter().enumerate().filter(|(_, n)| n.is_everyone()) {
             let at = path.key("from").index(index);
@@ -54,11 +58,18 @@ impl Config {
         }
         let Ok(header) = HeaderName::try_from(&self.header) else {
             let message = format!("`{}` is not a header name", self.header);
-            problems.push(Problem::new(&path.key("header"), message).help("for example Remote-User"));
+            problems
+                .push(Problem::new(&path.key("header"), message).help("for example Remote-User"));
             return Err(problems);
         };
         let (store, facts) = (Arc::clone(parts.store), Arc::clone(parts.facts));
-        problems.finish(Arc::new(RemoteUser { name, header, from: self.from.clone(), store, facts }))
+        problems.finish(Arc::new(RemoteUser {
+            name,
+            header,
+            from: self.from.clone(),
+            store,
+            facts,
+        }))
     }
 }
 

@@ -14,7 +14,10 @@ use crate::{
         Client, Request,
         credentials::{Authorization, Credential},
     },
-    store::{Store, Unavailable, cache::{Fact, Facts}},
+    store::{
+        Store, Unavailable,
+        cache::{Fact, Facts},
+    },
     value::{Path, Problem, Problems},
 };
 

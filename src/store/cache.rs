@@ -269,7 +269,10 @@ mod tests {
     async fn an_unknown_credential_in_an_outage_is_unavailable_and_asked_again_soon() {
         let scene = Scene::new();
         assert!(scene.ask(down()).await.is_err());
-        assert!(scene.ask(Ok(alice())).await.is_err(), "one request a second asks a store that is down");
+        assert!(
+            scene.ask(Ok(alice())).await.is_err(),
+            "one request a second asks a store that is down"
+        );
         scene.clock.advance(Duration::from_secs(2));
         assert!(scene.ask(Ok(alice())).await.is_ok());
     }

@@ -78,7 +78,8 @@ pub trait Users: Send + Sync {
     /// By `USERNAME_FIELD`, compared exactly.
     async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable>;
     /// Adds a user; `None` if the name is taken.
-    async fn create_user(&self, user: &NewUser, now: Timestamp) -> Result<Option<i64>, Unavailable>;
+    async fn create_user(&self, user: &NewUser, now: Timestamp)
+    -> Result<Option<i64>, Unavailable>;
     /// Replaces the encoded password if it is still `old`.
     async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<(), Unavailable>;
     /// Sets `is_active`; false if there is no such user.

@@ -14,9 +14,7 @@ use sqlx::{
 use subtle::ConstantTimeEq;
 use tokio::runtime::Handle;
 
-use super::{
-    ApiKey, ApiKeys, NewUser, Token, Tokens, Unavailable, User, Users, schema,
-};
+use super::{ApiKey, ApiKeys, NewUser, Token, Tokens, Unavailable, User, Users, schema};
 use crate::{
     clock::Timestamp,
     crypto::random_bytes,
@@ -108,10 +106,15 @@ impl Sql {
                 return Err(problem.help("use sqlite://…, postgres://… or mysql://…").into());
             }
         };
-        let model = config.user_model.split_once('.').filter(|(app, name)| identifier(app) && identifier(name));
+        let model = config
+            .user_model
+            .split_once('.')
+            .filter(|(app, name)| identifier(app) && identifier(name));
         let (Some((app, name)), true) = (model, identifier(&config.username_field)) else {
             let problem = Problem::new(path, "the user model is not named as Django names it");
-            return Err(problem.help("write `user_model: app_label.ModelName` and a plain column name").into());
+            return Err(problem
+                .help("write `user_model: app_label.ModelName` and a plain column name")
+                .into());
         };
         let url = match dialect {
             Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
@@ -127,7 +130,8 @@ impl Sql {
         let _runtime = control.enter();
         let pool = pool.connect_lazy(&url).map_err(|error| {
             // The library's message can hold the URL, and the URL a password.
-            let cause = if error.to_string().contains(url.as_str()) { "" } else { "it cannot be read" };
+            let cause =
+                if error.to_string().contains(url.as_str()) { "" } else { "it cannot be read" };
             Problem::new(path, format!("the database URL is not valid: {cause}"))
                 .help("for example postgres://user:password@host:5432/database")
         })?;
@@ -167,7 +171,8 @@ impl Sql {
     /// # Errors
     /// If the store does not answer.
     pub async fn ping(&self) -> Result<(), Unavailable> {
-        self.ask(|store| async move { store.rows("SELECT 1", |query| query).await.map(|_| ()) }).await
+        self.ask(|store| async move { store.rows("SELECT 1", |query| query).await.map(|_| ()) })
+            .await
     }
 
     /// Runs `work` on the control runtime, within the store's time. A caller that goes away does
@@ -310,7 +315,11 @@ impl Users for Sql {
         .await
     }
 
-    async fn create_user(&self, user: &NewUser, now: Timestamp) -> Result<Option<i64>, Unavailable> {
+    async fn create_user(
+        &self,
+        user: &NewUser,
+        now: Timestamp,
+    ) -> Result<Option<i64>, Unavailable> {
         let user = user.clone();
         self.ask(|store| async move {
             let (truth, lie) = match store.dialect {
@@ -330,7 +339,9 @@ impl Users for Sql {
                 })
                 .await;
             match done {
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(None),
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                    return Ok(None);
+                }
                 other => other?,
             };
             let by_name = "SELECT u.id FROM {table} u WHERE u.{username} = ?";
@@ -385,7 +396,8 @@ impl Users for Sql {
 
     async fn usernames(&self) -> Result<Vec<String>, Unavailable> {
         self.ask(|store| async move {
-            let rows = store.rows("SELECT u.{username} FROM {table} u ORDER BY u.id", |q| q).await?;
+            let rows =
+                store.rows("SELECT u.{username} FROM {table} u ORDER BY u.id", |q| q).await?;
             rows.iter().map(|row| row.try_get(0)).collect()
         })
         .await
@@ -398,10 +410,17 @@ impl Tokens for Sql {
         let key = key.to_owned();
         self.ask(|store| async move {
             const QUERY: &str = concat!(
-                "SELECT ", user_columns!(), ", t.{key} FROM authtoken_token t \
+                "SELECT ",
+                user_columns!(),
+                ", t.{key} FROM authtoken_token t \
                  JOIN {table} u ON u.id = t.user_id WHERE t.{key} = ?"
             );
-            let rows = store.rows(QUERY, { let key = key.clone(); |query| query.bind(key) }).await?;
+            let rows = store
+                .rows(QUERY, {
+                    let key = key.clone();
+                    |query| query.bind(key)
+                })
+                .await?;
             let Some(row) = rows.first() else { return Ok(None) };
             // MySQL's usual collations would also find a key in the other case.
             let stored: String = row.try_get(9)?;
@@ -424,10 +443,13 @@ impl Tokens for Sql {
             if let Some(key) = read(store.rows(SELECT, |query| query.bind(user)).await?)? {
                 return Ok((key, false));
             }
-            let insert = "INSERT INTO authtoken_token ({key}, created, user_id) VALUES (?, {time}, ?)";
+            let insert =
+                "INSERT INTO authtoken_token ({key}, created, user_id) VALUES (?, {time}, ?)";
             let (key, moment) = (hex::encode(fresh), store.moment(now));
-            let done = { let key = key.clone();
-                store.execute(insert, |query| query.bind(key).bind(moment).bind(user)).await };
+            let done = {
+                let key = key.clone();
+                store.execute(insert, |query| query.bind(key).bind(moment).bind(user)).await
+            };
             match done {
                 // Another request made it in between: theirs is the token.
                 Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
@@ -475,7 +497,8 @@ impl ApiKeys for Sql {
             let Some(id) = row.try_get::<Option<i64>, _>(1)? else {
                 return Ok(Some(ApiKey { name, user: None }));
             };
-            const USER: &str = concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.id = ?");
+            const USER: &str =
+                concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.id = ?");
             let rows = store.rows(USER, |query| query.bind(id)).await?;
             // The key of a user who is gone is no key.
             let Some(row) = rows.first() else { return Ok(None) };
@@ -536,7 +559,9 @@ async fn prepare(
     dialect: Dialect,
 ) -> Result<(), sqlx::Error> {
     let statements: &[&'static str] = match dialect {
-        Dialect::Sqlite => &["PRAGMA journal_mode = WAL", "PRAGMA busy_timeout = 4000", "PRAGMA foreign_keys = ON"],
+        Dialect::Sqlite => {
+            &["PRAGMA journal_mode = WAL", "PRAGMA busy_timeout = 4000", "PRAGMA foreign_keys = ON"]
+        }
         // Django keeps UTC; the session must not turn our moments into local time.
         Dialect::Mysql => &["SET time_zone = '+00:00'"],
         Dialect::Postgres => &[],

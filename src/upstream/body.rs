@@ -48,7 +48,11 @@ impl ReplyBody {
         Self(Source::Full(bytes.into()))
     }
 
-    pub(super) fn stream(incoming: Incoming, connection: Connection, idle_timeout: Duration) -> Self {
+    pub(super) fn stream(
+        incoming: Incoming,
+        connection: Connection,
+        idle_timeout: Duration,
+    ) -> Self {
         if incoming.is_end_stream() {
             connection.keep();
             return Self::full("");

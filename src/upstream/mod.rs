@@ -19,11 +19,11 @@ use hyper::{Method, header, http::uri::PathAndQuery};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::pool::{Address, Connection, Pool, SendFailure};
 pub use self::{
     body::{Reply, ReplyBody},
     echo::Echo,
 };
-use self::pool::{Address, Connection, Pool, SendFailure};
 use crate::{
     forward::{Outgoing, remove_hop_by_hop},
     rejection::Rejection,
@@ -174,7 +174,9 @@ impl Upstream {
             let sent = connection.send(request);
             match within(self.response_timeout, progress, sent).await {
                 Err(Silent) => return Err(Exchange::Failed(Rejection::UpstreamSlow)),
-                Ok(Ok(response)) => return self.reply(response, connection).map_err(Exchange::Failed),
+                Ok(Ok(response)) => {
+                    return self.reply(response, connection).map_err(Exchange::Failed);
+                }
                 Ok(Err(SendFailure::Unsent(unsent))) => request = *unsent,
                 Ok(Err(SendFailure::Lost(error))) => match again {
                     Some(copy) if error.is_incomplete_message() || error.is_closed() => {
@@ -235,7 +237,11 @@ async fn within<T>(
 
 /// A body that the client has broken off is the client's fault, not the upstream's.
 fn blame(error: &hyper::Error) -> Rejection {
-    if error.is_user() { Rejection::BodyBroken } else { Rejection::UpstreamBroken(error.to_string()) }
+    if error.is_user() {
+        Rejection::BodyBroken
+    } else {
+        Rejection::UpstreamBroken(error.to_string())
+    }
 }
 
 /// Safe methods (RFC 9110 section 9.2.1) without a body.
@@ -265,7 +271,8 @@ impl Redirect {
     /// If it is no URL.
     pub fn new(to: &str, path: &Path) -> Result<Self, Problems> {
         let absolute = to.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme().is_some());
-        let origin = to.starts_with('/') && !to.starts_with("//") && to.parse::<PathAndQuery>().is_ok();
+        let origin =
+            to.starts_with('/') && !to.starts_with("//") && to.parse::<PathAndQuery>().is_ok();
         match hyper::header::HeaderValue::try_from(to) {
             Ok(to) if absolute || origin => {
                 Ok(Self { status: hyper::StatusCode::PERMANENT_REDIRECT, to })

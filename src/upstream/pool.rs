@@ -100,14 +100,18 @@ impl Pool {
         None
     }
 
-    pub(super) async fn connect(&self) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+    pub(super) async fn connect(
+        &self,
+    ) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
         let sender = match &self.address {
             Address::Tcp { host, port } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await?;
                 stream.set_nodelay(true)?;
                 handshake(TokioIo::new(stream)).await?
             }
-            Address::Unix(path) => handshake(TokioIo::new(UnixStream::connect(path).await?)).await?,
+            Address::Unix(path) => {
+                handshake(TokioIo::new(UnixStream::connect(path).await?)).await?
+            }
         };
         Ok(Connection { sender, home: Arc::clone(&self.idle) })
     }
@@ -145,7 +149,10 @@ impl Connection {
         let Some(shelf) = self.home.0.get(WORKER.get()) else { return };
         let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
         if shelf.len() < MOST_IDLE {
-            #[expect(clippy::disallowed_methods, reason = "sockets live in real time, not in the tests' clock")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "sockets live in real time, not in the tests' clock"
+            )]
             shelf.push((self.sender, Instant::now()));
         }
     }
@@ -160,8 +167,12 @@ mod tests {
         let tcp = |host: &str, port| Some(Address::Tcp { host: host.into(), port });
         assert_eq!(Address::parse("http://app:8000"), tcp("app", 8000));
         assert_eq!(Address::parse("http://[::1]:8000/"), tcp("::1", 8000));
-        assert_eq!(Address::parse("unix:/run/app.sock"), Some(Address::Unix("/run/app.sock".into())));
-        for wrong in ["app:8000", "http://app/path", "http://user@app", "https://app", "unix:x", ""] {
+        assert_eq!(
+            Address::parse("unix:/run/app.sock"),
+            Some(Address::Unix("/run/app.sock".into()))
+        );
+        for wrong in ["app:8000", "http://app/path", "http://user@app", "https://app", "unix:x", ""]
+        {
             assert_eq!(Address::parse(wrong), None, "{wrong}");
         }
     }

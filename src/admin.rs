@@ -1,0 +1,92 @@
+//! Health, readiness and metrics, on a listener of their own: no request on a public port ever
+//! reaches them, and no header ever skips authentication for them.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{CONTENT_TYPE, HeaderValue},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+
+use crate::{observe::metrics::Metrics, store::Sql};
+
+/// What the admin pages tell.
+#[derive(Clone)]
+pub struct Admin {
+    /// Counters.
+    pub metrics: Metrics,
+    /// Asked for readiness.
+    pub store: Sql,
+    /// False while the gateway drains.
+    pub serving: Arc<AtomicBool>,
+}
+
+impl Admin {
+    /// Serves until the runtime ends.
+    pub async fn serve(self, listener: TcpListener) {
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let admin = self.clone();
+            tokio::spawn(async move {
+                let service = service_fn(|request: Request<Incoming>| {
+                    let admin = admin.clone();
+                    async move { Ok::<_, Infallible>(admin.answer(&request).await) }
+                });
+                let mut builder = http1::Builder::new();
+                builder.timer(TokioTimer::new());
+                let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    }
+
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        }
+        match request.uri().path() {
+            "/health/live" => text(StatusCode::OK, "alive\n"),
+            "/health/ready" if !self.serving.load(Ordering::Relaxed) => {
+                text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+            }
+            "/health/ready" => match self.store.ping().await {
+                Ok(()) => text(StatusCode::OK, "ready\n"),
+                Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+            },
+            "/metrics" => {
+                let mut reply = text(StatusCode::OK, &self.metrics.render());
+                let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format));
+                reply
+            }
+            _ => {
+                text(StatusCode::NOT_FOUND, "there are /health/live, /health/ready and /metrics\n")
+            }
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut reply = Response::new(Full::new(Bytes::from(body.to_owned())));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    reply
+}
+
+/// Binds the admin listener.
+///
+/// # Errors
+/// If the address cannot be had.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}

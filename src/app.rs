@@ -1,0 +1,340 @@
+//! The composition root: a [`Document`] becomes a [`Gateway`]. Building is validating: `check`
+//! runs the very same build and throws the result away.
+
+use std::sync::Arc;
+
+use hyper::header::HeaderValue;
+use tokio::runtime::Handle;
+
+use crate::{
+    chain::Chain,
+    client::HttpClient,
+    clock::Clock,
+    config::{self, Challenges, Document, load::suggest},
+    endpoint::{self, Endpoint},
+    forward::{Forward, Signer},
+    gateway::{Gateway, Route, RouteTarget},
+    listen,
+    lockout::Lockout,
+    login::Login,
+    observe::{log::AccessLog, metrics::Metrics},
+    policy::{self, Policy},
+    reply::Renderer,
+    request::TrustedProxies,
+    route::{Matcher, Router},
+    scheme::{self, Entry, KINDS, Scheme, Settings},
+    store::{Sql, Store, cache::Facts},
+    throttle::{AuthLimit, Throttle, Windows},
+    upstream::Redirect,
+    value::{Path, Problem, Problems},
+};
+
+/// What outlives a reload: the time, the runtime, and everything that counts.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// The runtime for everything slow.
+    pub control: Handle,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Access lines.
+    pub access: AccessLog,
+    /// Throttle counters.
+    pub windows: Windows,
+    /// Failures so far: a reload must not forgive them.
+    pub lockout: Arc<Lockout>,
+}
+
+impl World {
+    /// With nothing counted yet.
+    pub fn new(document: &Document, clock: Clock, control: Handle, access: AccessLog) -> Self {
+        Self {
+            control,
+            metrics: Metrics::default(),
+            access,
+            windows: Windows::new(clock.clone()),
+            lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
+            clock,
+        }
+    }
+}
+
+/// A gateway with the parts of it that others need too.
+pub struct Built {
+    /// Serves.
+    pub gateway: Gateway,
+    /// Its store.
+    pub store: Sql,
+    /// Verifies and hashes passwords.
+    pub login: Arc<Login>,
+    /// Its credential cache.
+    pub facts: Arc<Facts>,
+    /// Pruned now and then.
+    pub auth_limit: Arc<AuthLimit>,
+}
+
+/// Builds a gateway.
+///
+/// # Errors
+/// Every problem that decoding could not see.
+pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
+    let root = Path::root();
+    let mut problems = Problems::default();
+    check_top(document, &mut problems);
+    let no_randomness = |error| Problems::from(Problem::new(&root, format!("{error}")));
+    let store = problems.keep(Sql::new(&document.store, &root.key("store"), &world.control));
+    // Everything below is built on a store; the other problems are found all the same.
+    let store = match store {
+        Some(store) => store,
+        None => Sql::new(&Default::default(), &root, &world.control)?,
+    };
+    let dyn_store: Arc<dyn Store> = Arc::new(store.clone());
+    let facts = Facts::new(&document.cache, world.clock.clone()).map_err(no_randomness)?;
+    let facts = Arc::new(facts);
+    let signer = Signer::new(document.secret_key.as_ref(), world.clock.clone());
+    let signer = Arc::new(signer.map_err(no_randomness)?);
+    let lockout = Arc::clone(&world.lockout);
+    let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
+    let login = Arc::new(login);
+    let auth_limit = Arc::new(AuthLimit::new(document.auth_rate, world.clock.clone()));
+    let builder = Builder {
+        document,
+        world,
+        http: HttpClient::new(&world.control, world.clock.clone()),
+        pages: endpoint::Parts {
+            store: Arc::clone(&dyn_store),
+            login: Arc::clone(&login),
+            auth_limit: Arc::clone(&auth_limit),
+            signer: Arc::clone(&signer),
+            clock: world.clock.clone(),
+        },
+        facts: &facts,
+    };
+    let (top, top_problems) = builder.top_chain();
+    problems.0.extend(top_problems.0);
+    let forward = problems.keep(Forward::new(&document.identity, &root.key("identity"), &signer));
+    let forward = forward.map(Arc::new);
+    let renderer = problems.keep(Renderer::new(&document.errors, &root.key("errors")));
+    let rule = problems.keep(document.permission.build(&root.key("permission")));
+    drop(rule);
+    let mut routes = Vec::new();
+    for (index, route) in document.routes.iter().enumerate() {
+        let at = root.key("routes").index(index);
+        let built = builder.route(route, &at, &top, forward.as_ref());
+        routes.extend(problems.keep(built).flatten().map(|built| (matcher(route), built)));
+    }
+    if document.routes.is_empty() {
+        let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
+        problems.push(problem.help("add `routes: [{ path: /, upstream: http://… }]`"));
+    }
+    let router = problems.keep(Router::new(routes, &root.key("routes")));
+    match (router, renderer) {
+        (Some(router), Some(renderer)) => problems.finish(Built {
+            gateway: Gateway {
+                router,
+                renderer,
+                proxies: TrustedProxies(document.trusted_proxies.clone()),
+                head_limit: document.limits.head.bytes(),
+                clock: world.clock.clone(),
+                access: world.access.clone(),
+                unrouted: world.metrics.route(""),
+            },
+            store,
+            login,
+            facts,
+            auth_limit,
+        }),
+        _ => Err(problems),
+    }
+}
+
+/// The problems that a build would have, for a document of which parts could not be read.
+pub fn problems(document: &Document) -> Problems {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return Problems::default() };
+    let control = runtime.handle().clone();
+    let world = World::new(document, Clock::system(), control, AccessLog::off());
+    build(document, &world).err().unwrap_or_default()
+}
+
+fn check_top(document: &Document, problems: &mut Problems) {
+    let everyone = document.trusted_proxies.iter().enumerate().filter(|(_, n)| n.is_everyone());
+    for (index, network) in everyone {
+        let at = Path::root().key("trusted_proxies").index(index);
+        let message = format!("{network} is everybody: any client could say where it comes from");
+        problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
+    }
+    if document.listen.is_empty() {
+        let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
+        problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
+    }
+    if document.admin.is_some_and(|admin| document.listen.contains(&admin)) {
+        let at = Path::root().key("admin");
+        let problem = Problem::new(&at, "the admin pages would stand where clients connect");
+        problems.push(problem.help("give them a port of their own"));
+    }
+}
+
+/// The top-level chain, by name: routes may name its entries.
+type Named = Vec<(String, Arc<dyn Scheme>)>;
+
+struct Builder<'a> {
+    document: &'a Document,
+    world: &'a World,
+    http: HttpClient,
+    pages: endpoint::Parts,
+    facts: &'a Arc<Facts>,
+}
+
+impl Builder<'_> {
+    fn top_chain(&self) -> (Named, Problems) {
+        let mut problems = Problems::default();
+        let mut named: Named = Vec::new();
+        for (index, entry) in self.document.authentication.iter().enumerate() {
+            let at = Path::root().key("authentication").index(index);
+            let Some((name, scheme)) = problems.keep(self.scheme(entry, &at, &[])) else {
+                continue;
+            };
+            if named.iter().any(|(known, _)| *known == name) {
+                let problem = Problem::new(&at, format!("there are two schemes named `{name}`"));
+                problems.push(problem.help("give one of them a `name:`"));
+            }
+            named.push((name, scheme));
+        }
+        (named, problems)
+    }
+
+    fn scheme(
+        &self,
+        entry: &Entry,
+        at: &Path,
+        top: &[(String, Arc<dyn Scheme>)],
+    ) -> Result<(String, Arc<dyn Scheme>), Problems> {
+        let settings = match entry {
+            Entry::Settings(settings) => settings.as_ref().clone(),
+            Entry::Name(name) => {
+                if let Some((name, scheme)) = top.iter().find(|(known, _)| known == name) {
+                    return Ok((name.clone(), Arc::clone(scheme)));
+                }
+                Settings::of_kind(name).ok_or_else(|| {
+                    let mut known: Vec<&str> = top.iter().map(|(name, _)| name.as_str()).collect();
+                    known.extend(KINDS);
+                    let problem = Problem::new(at, format!("unknown scheme `{name}`"));
+                    problem.help(suggest(name, &known))
+                })?
+            }
+        };
+        let parts = scheme::Parts {
+            store: &self.pages.store,
+            facts: self.facts,
+            login: &self.pages.login,
+            http: &self.http,
+        };
+        let scheme = settings.build(at, &parts)?;
+        Ok((settings.name().to_owned(), scheme))
+    }
+
+    fn chain(&self, route: &config::Route, at: &Path, top: &Named) -> Result<Chain, Problems> {
+        let mut problems = Problems::default();
+        let schemes = match &route.authentication {
+            // Keys are for everybody, whatever credential a client sends along.
+            None if route.endpoint == Some(endpoint::Kind::Jwks) => Vec::new(),
+            None => top.iter().map(|(_, scheme)| Arc::clone(scheme)).collect(),
+            Some(entries) => {
+                let at = at.key("authentication");
+                let entries = entries.iter().enumerate();
+                entries
+                    .filter_map(|(i, entry)| problems.keep(self.scheme(entry, &at.index(i), top)))
+                    .map(|(_, scheme)| scheme)
+                    .collect()
+            }
+        };
+        problems.finish(Chain::new(schemes, self.document.challenges == Challenges::All))
+    }
+
+    fn route(
+        &self,
+        route: &config::Route,
+        at: &Path,
+        top: &Named,
+        forward: Option<&Arc<Forward>>,
+    ) -> Result<Option<Route>, Problems> {
+        let mut problems = Problems::default();
+        let chain = problems.keep(self.chain(route, at, top));
+        let anyone = policy::Config::Word(policy::Word::Anyone);
+        let rule = match &route.permission {
+            Some(rule) => problems.keep(rule.build(&at.key("permission"))),
+            None if route.endpoint.is_some_and(endpoint::Kind::is_public) => anyone.build(at).ok(),
+            // What is wrong in it is told once, at the top.
+            None => self.document.permission.build(at).ok(),
+        };
+        let own = route.identity.as_ref().map(|identity| {
+            Forward::new(identity, &at.key("identity"), &self.pages.signer).map(Arc::new)
+        });
+        let forward = match own {
+            Some(own) => problems.keep(own),
+            None => forward.cloned(),
+        };
+        let target = problems.keep(self.target(route, at));
+        let throttle = route.throttle.as_ref().unwrap_or(&self.document.throttle);
+        let (Some(chain), Some(rule), Some(forward), Some(target)) = (chain, rule, forward, target)
+        else {
+            return problems.finish(None);
+        };
+        let name = route.path.to_string();
+        let schemes = chain.names().map(|name| (Arc::clone(name), self.world.metrics.scheme(name)));
+        problems.finish(Some(Route {
+            schemes: schemes.collect(),
+            chain,
+            policy: Policy::new(rule),
+            throttle: Throttle::new(throttle, &self.world.windows),
+            forward,
+            allow: allow(route),
+            allow_paths: route.allow_paths.clone(),
+            metrics: self.world.metrics.route(&name),
+            name: name.into(),
+            target,
+        }))
+    }
+
+    fn target(&self, route: &config::Route, at: &Path) -> Result<RouteTarget, Problems> {
+        match (&route.upstream, route.endpoint, &route.redirect) {
+            (Some(upstream), None, None) => {
+                let target = upstream.build(&at.key("upstream"), listen::workers())?;
+                Ok(RouteTarget::Upstream(target))
+            }
+            (None, Some(kind), None) => {
+                Ok(RouteTarget::Endpoint(Endpoint::new(kind, self.pages.clone())))
+            }
+            (None, None, Some(to)) => {
+                let redirect = Redirect::new(to, &at.key("redirect"))?;
+                Ok(RouteTarget::Upstream(Box::new(redirect)))
+            }
+            (None, None, None) => {
+                let problem = Problem::new(at, "this route leads nowhere");
+                Err(problem.help("give it an `upstream`, an `endpoint` or a `redirect`").into())
+            }
+            _ => {
+                let problem = Problem::new(at, "this route leads to more than one place");
+                Err(problem.help("keep one of `upstream`, `endpoint` and `redirect`").into())
+            }
+        }
+    }
+}
+
+fn matcher(route: &config::Route) -> Matcher {
+    Matcher { host: route.host.clone(), path: route.path.clone(), methods: route.method.clone() }
+}
+
+/// DRF's order of methods in `Allow`.
+fn allow(route: &config::Route) -> Option<HeaderValue> {
+    if let Some(kind) = route.endpoint {
+        return Some(HeaderValue::from_static(kind.allow()));
+    }
+    let named = |name: &&str| route.allow.iter().any(|method| method.as_str() == *name);
+    let implied = |name: &&str| *name == "OPTIONS" || (*name == "HEAD" && named(&"GET"));
+    let order = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    let methods: Vec<&str> = order.into_iter().filter(|m| named(m) || implied(m)).collect();
+    (!route.allow.is_empty()).then(|| HeaderValue::try_from(methods.join(", ")).ok()).flatten()
+}

@@ -1,0 +1,142 @@
+//! The command line.
+#![expect(clippy::print_stdout, reason = "what a command prints is its answer")]
+
+mod explain;
+mod run;
+mod users;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    app::{self, Built, World},
+    clock::Clock,
+    config::load::{Loaded, Loader},
+    observe::log::AccessLog,
+};
+
+/// An authentication gateway for HTTP APIs: it proves who is asking, the way Django REST framework
+/// does, and tells the service behind in headers it can trust.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration.
+    #[arg(long, short, global = true, default_value = "gateway.yaml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve (what happens without a command).
+    ///
+    /// SIGHUP reads the configuration again: a good one replaces the old one between two requests,
+    /// a bad one is reported and the old one stays. SIGTERM ends: open requests finish first,
+    /// within `limits.drain`.
+    Run,
+    /// Say everything that is wrong with the configuration; start nothing.
+    ///
+    /// Exits with 0 if a gateway can be built from it, else with 1 and a list of problems, each
+    /// with its line and what would be right.
+    Check,
+    /// Say what would happen to a request: its route, what each scheme makes of it, the rule that
+    /// decides, and what the upstream would see. Nothing is sent.
+    Explain(explain::Arguments),
+    /// Print the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Users of the store.
+    #[command(subcommand)]
+    User(users::User),
+    /// Tokens, as `manage.py drf_create_token` makes them.
+    #[command(subcommand)]
+    Token(users::Token),
+    /// API keys; only their SHA-256 is kept.
+    #[command(subcommand)]
+    ApiKey(users::ApiKey),
+    /// Hash a password from standard input as the configuration says; for `auth_user.password`.
+    HashPassword,
+    /// Print the SHA-256 of a key from standard input, for `keys:` of an `api_key` scheme.
+    HashKey,
+}
+
+/// A user's name.
+#[derive(Debug, Args)]
+struct Username {
+    /// The user's name, exactly as stored.
+    username: String,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, for whoever typed it.
+pub fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run::run(cli.config),
+        Command::Check => check(cli.config),
+        Command::Explain(arguments) => explain::explain(cli.config, arguments),
+        Command::Schema => {
+            print!("{}", crate::config::schema());
+            Ok(())
+        }
+        Command::User(command) => on_store(cli.config, |built| users::user(built, command)),
+        Command::Token(command) => on_store(cli.config, |built| users::token(built, command)),
+        Command::ApiKey(command) => on_store(cli.config, |built| users::api_key(built, command)),
+        Command::HashPassword => on_store(cli.config, users::hash_password),
+        Command::HashKey => {
+            let key = users::secret_from_stdin("Key: ")?;
+            println!("{}", crate::crypto::digest::sha256_hex(key.reveal().as_bytes()));
+            Ok(())
+        }
+    }
+}
+
+fn load(path: PathBuf) -> anyhow::Result<Loaded> {
+    if !path.exists() {
+        bail!(
+            "there is no {}; name another with --config, or begin with:\n\n{}",
+            path.display(),
+            "listen: 127.0.0.1:8080\nroutes:\n  - path: /\n    upstream: http://127.0.0.1:8000"
+        );
+    }
+    let environment = |name: &str| std::env::var(name).ok();
+    Ok(Loader { path, environment: &environment }.load()?)
+}
+
+fn control() -> anyhow::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(2).thread_name("control").enable_all();
+    builder.build().context("the control runtime cannot start")
+}
+
+fn check(path: PathBuf) -> anyhow::Result<()> {
+    let name = path.display().to_string();
+    let loaded = load(path)?;
+    let control = control()?;
+    let clock = Clock::system();
+    let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
+    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
+    println!("{name} is good: {} routes", built.gateway.router.routes().count());
+    Ok(())
+}
+
+/// Runs a command that needs the store and nothing else of the gateway.
+fn on_store<F>(path: PathBuf, command: impl FnOnce(Built) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let loaded = load(path)?;
+    let control = control()?;
+    let clock = Clock::system();
+    let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
+    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
+    control.block_on(async {
+        built.store.create_tables().await?;
+        command(built).await
+    })
+}

@@ -1,0 +1,183 @@
+//! `portcullis run`: the gateway from start to end.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing::{error, info, warn};
+
+use super::{control, load};
+use crate::{
+    admin::{self, Admin},
+    app::{self, Built, World},
+    clock::Clock,
+    config::Document,
+    crypto::random_text,
+    gateway::Gateway,
+    listen::{self, Shared},
+    observe::log,
+    store::{NewUser, Tokens, Users},
+    value::Secret,
+};
+
+pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
+    let loaded = load(path.clone())?;
+    let document = &loaded.document;
+    let control = control()?;
+    let (access, _guards) = log::start(&document.log);
+    let world = World::new(document, Clock::system(), control.handle().clone(), access);
+    let built = app::build(document, &world).map_err(|problems| loaded.report(problems))?;
+    let bound = listen::bind(&document.listen);
+    let bound = bound.map_err(|(address, error)| cannot_listen(address, &error))?;
+    control.block_on(prepare(document, &built))?;
+
+    let (stop, stopped) = watch::channel(false);
+    let store = built.store.clone();
+    let current = Arc::new(ArcSwap::from_pointee(built.gateway));
+    let shared = Shared {
+        gateway: Arc::clone(&current),
+        limits: document.limits.clone(),
+        metrics: world.metrics.clone(),
+        stop: stopped,
+        open: Arc::default(),
+    };
+    let workers = bound.serve(&shared)?;
+    let serving = Arc::new(AtomicBool::new(true));
+    if let Some(address) = document.admin {
+        let admin = Admin { metrics: world.metrics.clone(), store, serving: Arc::clone(&serving) };
+        let listener = control.block_on(admin::bind(address));
+        let listener = listener.map_err(|error| cannot_listen(address, &error))?;
+        control.spawn(admin.serve(listener));
+    }
+    control.spawn(prune(Arc::clone(&built.auth_limit)));
+    info!(listen = ?document.listen, workers = workers.len(), "serving");
+
+    control.block_on(until_told(&path, &world, &current))?;
+    info!("ending: open requests may finish");
+    serving.store(false, Ordering::Relaxed);
+    // Nobody listens any more only if every worker is gone already.
+    let _ = stop.send(true);
+    for worker in workers {
+        if worker.join().is_err() {
+            error!("a worker thread had failed");
+        }
+    }
+    Ok(())
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!("cannot listen on {address}: {error}")
+}
+
+/// Waits for the end; reloads on the way.
+async fn until_told(path: &Path, world: &World, current: &ArcSwap<Gateway>) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(path, world, current),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// One swap, or none: a configuration with a problem changes nothing.
+fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
+    let fresh = load(path.to_owned()).and_then(|loaded| {
+        let built = app::build(&loaded.document, world);
+        built.map_err(|problems| loaded.report(problems).into())
+    });
+    world.metrics.reloaded(fresh.is_ok());
+    match fresh {
+        Ok(built) => {
+            tokio::spawn(prune(Arc::clone(&built.auth_limit)));
+            current.store(Arc::new(built.gateway));
+            info!("the new configuration serves");
+        }
+        Err(report) => {
+            warn!("the old configuration stays, for the new one has problems:\n{report}");
+        }
+    }
+}
+
+/// Now and then forgets limits of networks that are quiet, until their configuration is gone.
+async fn prune(limit: Arc<crate::throttle::AuthLimit>) {
+    let limit = { Arc::downgrade(&limit) };
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        match limit.upgrade() {
+            Some(limit) => limit.prune(),
+            None => return,
+        }
+    }
+}
+
+/// Tables and the first user, where the store is the gateway's own; and the curl lines.
+async fn prepare(document: &Document, built: &Built) -> anyhow::Result<()> {
+    let created = match &document.store.bootstrap {
+        None => {
+            // A database of Django's may be down now and up in a minute: then requests are 503.
+            if let Err(error) = built.store.create_tables().await {
+                warn!(%error, "the store does not answer yet");
+            }
+            None
+        }
+        Some(name) => {
+            built.store.create_tables().await.context("the store cannot be prepared")?;
+            bootstrap(name, built).await?
+        }
+    };
+    if let Some((name, password, token)) = created {
+        welcome(document, &name, &password, &token);
+    }
+    Ok(())
+}
+
+async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, String, String)>> {
+    if !built.store.usernames().await?.is_empty() {
+        return Ok(None);
+    }
+    let password = random_text(20)?;
+    let now = Clock::system().now();
+    let user = NewUser {
+        username: name.to_owned(),
+        email: String::new(),
+        password: built.login.encode(Secret::new(password.clone())).await?.reveal().to_owned(),
+        superuser: true,
+    };
+    let Some(id) = built.store.create_user(&user, now).await? else { return Ok(None) };
+    let (token, _) = built.store.token_of(id, now).await?;
+    Ok(Some((name.to_owned(), password, token.reveal().to_owned())))
+}
+
+fn welcome(document: &Document, name: &str, password: &str, token: &str) {
+    let Some(listen) = document.listen.first() else { return };
+    let host = match listen.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", listen.port()),
+        false => listen.to_string(),
+    };
+    let basic = STANDARD.encode(format!("{name}:{password}"));
+    println!(
+        "\nThe store was empty. It has a superuser now; this is shown once:\n\n  \
+         user      {name}\n  password  {password}\n  token     {token}\n\n\
+         Try it:\n\n  \
+         curl -i http://{host}/                                   # 401 with the challenge\n  \
+         curl -i http://{host}/ -H 'Authorization: Token {token}'\n  \
+         curl -i http://{host}/ -H 'Authorization: Basic {basic}'\n  \
+         curl -i http://{host}/ -H 'Authorization: Token {token}' -H 'Remote-User: root'\n"
+    );
+}

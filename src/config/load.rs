@@ -1,0 +1,320 @@
+//! From a file to a [`Document`]: YAML, `${VARIABLES}`, `…_file` twins, and every problem at once.
+//!
+//! The library's decoder stops at the first thing it does not understand. So what it complains of
+//! is cut out of the tree and it is asked again, until it is content; the problems it had are what
+//! the user sees, each with its line.
+
+use std::{fmt, path::PathBuf};
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde_yaml::Value;
+
+use super::{Document, positions::Place};
+use crate::value::{Path, Problem, Problems, Segment};
+
+/// A file that was read, with where everything in it stands.
+pub struct Loaded {
+    /// What it says.
+    pub document: Document,
+    source: Source,
+}
+
+/// A file's text.
+struct Source {
+    name: String,
+    text: String,
+    places: Place,
+}
+
+/// Everything that is wrong in a file, drawn with its lines.
+#[derive(Debug)]
+pub struct Report {
+    /// How many problems.
+    pub count: usize,
+    drawn: String,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let problems = if self.count == 1 { "problem" } else { "problems" };
+        write!(f, "{}\n{} {problems}; nothing was started", self.drawn.trim_end(), self.count)
+    }
+}
+
+impl std::error::Error for Report {}
+
+/// A loader of one file; the environment is a parameter so that tests need not set it.
+pub struct Loader<'a> {
+    /// The file's path.
+    pub path: PathBuf,
+    /// Looks a variable up.
+    pub environment: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Keys whose value may come from a file: `secret_key_file: /run/secrets/key`.
+const SECRETS: [&str; 2] = ["secret_key", "url"];
+
+/// More than this is not worth reading.
+const MOST_PROBLEMS: usize = 50;
+
+impl Loader<'_> {
+    /// Reads and decodes the file.
+    ///
+    /// # Errors
+    /// Every problem in it. What builds from the document may find more: see [`Loaded::report`].
+    pub fn load(&self) -> Result<Loaded, Report> {
+        let name = self.path.display().to_string();
+        let text = std::fs::read_to_string(&self.path).map_err(|error| Report {
+            count: 1,
+            drawn: format!("error: {name} cannot be read: {error}\n"),
+        })?;
+        let (places, repeated) = Place::scan(&text);
+        let source = Source { name, text, places };
+        if !repeated.is_empty() {
+            return Err(source.report(repeated));
+        }
+        let mut tree: Value = match serde_yaml::from_str(&source.text) {
+            Ok(Value::Null) => Value::Mapping(serde_yaml::Mapping::new()),
+            Ok(tree) => tree,
+            Err(error) => {
+                let line = error.location().map_or(0, |location| location.line());
+                let problem = Problem::new(&Path::root(), format!("this is not YAML: {error}"));
+                return Err(source.report(vec![(line, problem)]));
+            }
+        };
+        let mut unresolved = Problems::default();
+        self.resolve(&mut tree, &Path::root(), &mut unresolved);
+        let mut found = Found { source, located: Vec::new(), cut: Vec::new() };
+        for problem in unresolved.0 {
+            found.cut_out(problem, &mut tree);
+        }
+        let document = loop {
+            match serde_path_to_error::deserialize::<_, Document>(&tree) {
+                Ok(document) => break document,
+                Err(error) => {
+                    let gone = found.cut_out(explain(&error), &mut tree);
+                    if !gone || found.located.len() >= MOST_PROBLEMS {
+                        return Err(found.source.report(found.located));
+                    }
+                }
+            }
+        };
+        if found.located.is_empty() {
+            return Ok(Loaded { document, source: found.source });
+        }
+        // Every problem at once: also those of the parts that could be understood.
+        let more = crate::app::problems(&document).0.into_iter();
+        let more: Vec<_> = more.filter(|problem| !found.caused(problem)).collect();
+        for problem in more {
+            found.located.push((found.source.places.line_of(&problem.path), problem));
+        }
+        Err(found.source.report(found.located))
+    }
+
+    /// Replaces `${…}` in every text and reads `…_file` twins.
+    fn resolve(&self, value: &mut Value, path: &Path, problems: &mut Problems) {
+        match value {
+            Value::String(text) if text.contains("${") => match self.expand(text) {
+                Ok(expanded) => *text = expanded,
+                Err(problem) => problems.push(Problem { path: path.clone(), ..problem }),
+            },
+            Value::Sequence(list) => {
+                for (index, value) in list.iter_mut().enumerate() {
+                    self.resolve(value, &path.index(index), problems);
+                }
+            }
+            Value::Mapping(map) => {
+                for (key, value) in map.iter_mut() {
+                    self.resolve(value, &path.key(key.as_str().unwrap_or_default()), problems);
+                }
+                self.read_twins(map, path, problems);
+            }
+            _ => {}
+        }
+    }
+
+    fn expand(&self, text: &str) -> Result<String, Problem> {
+        let problem = |message: String| Problem::new(&Path::root(), message);
+        let mut expanded = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            expanded.push_str(before);
+            let (name, after) = after
+                .split_once('}')
+                .ok_or_else(|| problem("`${` is not closed with `}`".into()))?;
+            let (name, default) = match name.split_once(":-") {
+                Some((name, default)) => (name, Some(default)),
+                None => (name, None),
+            };
+            let value = (self.environment)(name).filter(|value| !value.is_empty());
+            match value.or_else(|| default.map(str::to_owned)) {
+                Some(value) => expanded.push_str(&value),
+                None => {
+                    let problem = problem(format!("the environment variable {name} is not set"));
+                    let help = format!("set it, or write ${{{name}:-default}}");
+                    return Err(problem.help(help));
+                }
+            }
+            rest = after;
+        }
+        expanded.push_str(rest);
+        Ok(expanded)
+    }
+
+    fn read_twins(&self, map: &mut serde_yaml::Mapping, path: &Path, problems: &mut Problems) {
+        for secret in SECRETS {
+            let twin = format!("{secret}_file");
+            let Some(Value::String(file)) = map.remove(twin.as_str()) else { continue };
+            if map.contains_key(secret) {
+                let message = format!("both `{secret}` and `{twin}` are set");
+                problems.push(Problem::new(&path.key(secret), message).help("keep one of them"));
+                continue;
+            }
+            match std::fs::read_to_string(&file) {
+                Ok(text) => {
+                    map.insert(secret.into(), Value::String(text.trim_end_matches('\n').into()));
+                }
+                Err(error) => {
+                    let message = format!("`{file}` cannot be read: {error}");
+                    problems.push(Problem::new(&path.key(&twin), message));
+                }
+            }
+        }
+    }
+}
+
+impl Loaded {
+    /// The report of what building from the document has found.
+    pub fn report(&self, problems: Problems) -> Report {
+        let line = |problem: Problem| (self.source.places.line_of(&problem.path), problem);
+        self.source.report(problems.0.into_iter().map(line).collect())
+    }
+}
+
+/// The problems so far, with their lines; and what was cut out for them.
+struct Found {
+    source: Source,
+    located: Vec<(usize, Problem)>,
+    cut: Vec<Path>,
+}
+
+impl Found {
+    /// Notes a problem and takes its cause out of the tree; false if it cannot be.
+    fn cut_out(&mut self, problem: Problem, tree: &mut Value) -> bool {
+        let path = problem.path.clone();
+        self.located.push((self.source.places.line_of(&path), problem));
+        let gone = cut_out(tree, &path);
+        self.source.places.cut_out(&path);
+        self.cut.push(path);
+        gone
+    }
+
+    /// Whether a problem is only that something is missing which was cut out.
+    fn caused(&self, problem: &Problem) -> bool {
+        self.cut.iter().any(|cut| cut.0.starts_with(&problem.path.0))
+    }
+}
+
+impl Source {
+    fn report(&self, mut problems: Vec<(usize, Problem)>) -> Report {
+        problems.sort_by_key(|(line, _)| *line);
+        problems.dedup();
+        let renderer = Renderer::plain();
+        let mut drawn = String::new();
+        for (line, problem) in &problems {
+            let (start, end) = self.span(*line);
+            let annotation = AnnotationKind::Primary.span(start..end);
+            let snippet = Snippet::source(&self.text).path(&self.name).annotation(annotation);
+            let title = match problem.path.0.is_empty() {
+                true => problem.message.clone(),
+                false => format!("{}: {}", problem.path, problem.message),
+            };
+            let mut group = Level::ERROR.primary_title(title).element(snippet);
+            if let Some(help) = &problem.help {
+                group = group.element(Level::HELP.message(help.clone()));
+            }
+            drawn.push_str(&renderer.render(&[group]));
+            drawn.push_str("\n\n");
+        }
+        Report { count: problems.len(), drawn }
+    }
+
+    /// The text of a line, without blanks around it.
+    fn span(&self, line: usize) -> (usize, usize) {
+        let mut start = 0;
+        for (number, text) in self.text.split_inclusive('\n').enumerate() {
+            if number + 1 == line.max(1) {
+                let indent = text.len() - text.trim_start().len();
+                return (start + indent, start + indent.max(text.trim_end().len()));
+            }
+            start += text.len();
+        }
+        (0, 0)
+    }
+}
+
+/// The decoder's complaint in our words, at the place that has to change.
+fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>) -> Problem {
+    let mut path = Path::root();
+    for segment in error.path() {
+        match segment {
+            serde_path_to_error::Segment::Seq { index } => path = path.index(*index),
+            serde_path_to_error::Segment::Map { key } => path = path.key(key),
+            serde_path_to_error::Segment::Enum { variant } => path = path.key(variant),
+            serde_path_to_error::Segment::Unknown => {}
+        }
+    }
+    let message = error.inner().to_string();
+    // The library repeats the path in front of its message, and a line that is not the file's.
+    let message = message.split(" at line ").next().unwrap_or(&message);
+    let starts = ["unknown field `", "unknown variant `", "invalid ", "missing field"];
+    let at = starts.iter().filter_map(|start| message.find(start)).min().unwrap_or(0);
+    let message = message.get(at..).unwrap_or(message);
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match words.split_first() {
+        Some((wrong, known)) if message.starts_with("unknown ") => {
+            let field = message.starts_with("unknown field");
+            if field && path.0.last() != Some(&Segment::Key((*wrong).to_owned())) {
+                path = path.key(wrong);
+            }
+            let message = format!("unknown {} `{wrong}`", if field { "setting" } else { "name" });
+            Problem::new(&path, message).help(suggest(wrong, known))
+        }
+        _ => Problem::new(&path, message.to_owned()),
+    }
+}
+
+/// "did you mean", or what there is.
+pub(crate) fn suggest(wrong: &str, known: &[&str]) -> String {
+    let near = known.iter().map(|word| (strsim::damerau_levenshtein(wrong, word), word)).min();
+    match near {
+        Some((distance, word)) if distance <= 2.max(wrong.len() / 3) => {
+            format!("did you mean `{word}`?")
+        }
+        _ => format!("there are: {}", known.join(", ")),
+    }
+}
+
+/// Removes what stands at `path`.
+fn cut_out(tree: &mut Value, path: &Path) -> bool {
+    let Some((last, parents)) = path.0.split_last() else { return false };
+    let mut value = tree;
+    for segment in parents {
+        let child = match segment {
+            Segment::Key(key) => value.get_mut(key.as_str()),
+            Segment::Index(index) => value.get_mut(*index),
+        };
+        match child {
+            Some(child) => value = child,
+            None => return false,
+        }
+    }
+    match (value, last) {
+        (Value::Mapping(map), Segment::Key(key)) => map.shift_remove(key.as_str()).is_some(),
+        (Value::Sequence(list), Segment::Index(index)) if *index < list.len() => {
+            list.remove(*index);
+            true
+        }
+        _ => false,
+    }
+}

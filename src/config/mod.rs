@@ -1,0 +1,212 @@
+//! The file as a whole: it composes the settings of the others and has none of its own but names.
+
+pub mod load;
+mod positions;
+
+use std::net::SocketAddr;
+
+use hyper::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, de};
+
+use crate::{
+    crypto::password,
+    endpoint, forward, listen, lockout,
+    observe::log,
+    policy, reply,
+    request::Ambiguity,
+    route::{HostPattern, PathPattern},
+    scheme, store, throttle, upstream,
+    value::{Network, Rate, Secret, optional_word_or_map, word_or_map},
+};
+
+/// `gateway.yaml`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Portcullis", title = "Portcullis configuration")]
+pub struct Document {
+    /// Where clients connect: an address and port, or several.
+    #[serde(deserialize_with = "addresses")]
+    #[schemars(with = "serde_json::Value")]
+    pub listen: Vec<SocketAddr>,
+    /// Where health, readiness and metrics are; not for clients.
+    #[schemars(with = "String")]
+    pub admin: Option<SocketAddr>,
+    /// Users and tokens: Django's database.
+    #[serde(deserialize_with = "word_or_map")]
+    #[schemars(schema_with = "crate::value::word_or_map_schema::<store::Config>")]
+    pub store: store::Config,
+    /// Django's `SECRET_KEY`.
+    pub secret_key: Option<Secret>,
+    /// Networks whose `Forwarded` and `X-Forwarded-*` count. Empty is nobody.
+    pub trusted_proxies: Vec<Network>,
+    /// DRF's `DEFAULT_AUTHENTICATION_CLASSES`.
+    pub authentication: Vec<scheme::Entry>,
+    /// DRF's `DEFAULT_PERMISSION_CLASSES`, as one rule.
+    pub permission: policy::Config,
+    /// Which challenges a 401 lists: the first scheme's, as DRF, or all.
+    pub challenges: Challenges,
+    /// How errors look.
+    pub errors: reply::Config,
+    /// DRF's `DEFAULT_THROTTLE_RATES`.
+    pub throttle: Vec<throttle::Config>,
+    /// The limit on pages that take passwords, per network.
+    pub auth_rate: Rate,
+    /// Failed credentials.
+    #[serde(deserialize_with = "lockout")]
+    #[schemars(with = "serde_json::Value")]
+    pub lockout: Option<lockout::Config>,
+    /// Remembered credentials.
+    pub cache: store::cache::Config,
+    /// Django's `PASSWORD_HASHERS`.
+    pub passwords: password::Config,
+    /// What upstreams learn of the caller.
+    pub identity: forward::Config,
+    /// What clients may make long.
+    pub limits: listen::Config,
+    /// Logs.
+    pub log: log::Config,
+    /// What happens to which requests.
+    pub routes: Vec<Route>,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            admin: None,
+            store: store::Config::default(),
+            secret_key: None,
+            trusted_proxies: Vec::new(),
+            authentication: ["token", "basic"].map(|name| scheme::Entry::Name(name.into())).into(),
+            permission: policy::Config::Word(policy::Word::Authenticated),
+            challenges: Challenges::First,
+            errors: reply::Config::Drf,
+            throttle: Vec::new(),
+            auth_rate: Rate { limit: 20, period: std::time::Duration::from_secs(60) },
+            lockout: Some(lockout::Config::default()),
+            cache: store::cache::Config::default(),
+            passwords: password::Config::default(),
+            identity: forward::Config::default(),
+            limits: listen::Config::default(),
+            log: log::Config::default(),
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// Which challenges a 401 lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Challenges {
+    /// The first scheme's, as DRF.
+    First,
+    /// Every scheme's.
+    All,
+}
+
+/// One entry of `routes`. What it does not say, the top of the file says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// A host name, or all below one: `*.example.com`.
+    #[serde(default)]
+    pub host: HostPattern,
+    /// A prefix by segments, or one path: `=/exact`.
+    pub path: PathPattern,
+    /// A method, or several; all, unless given.
+    #[serde(default, deserialize_with = "methods")]
+    #[schemars(with = "serde_json::Value")]
+    pub method: Vec<Method>,
+    /// The methods the view has, for the `Allow` header of refusals.
+    #[serde(default, deserialize_with = "methods")]
+    #[schemars(with = "Vec<String>")]
+    pub allow: Vec<Method>,
+    /// Ambiguous paths that the upstream reads as the gateway does.
+    #[serde(default)]
+    pub allow_paths: Vec<Ambiguity>,
+    /// This route's schemes.
+    pub authentication: Option<Vec<scheme::Entry>>,
+    /// This route's rule.
+    pub permission: Option<policy::Config>,
+    /// This route's rates.
+    pub throttle: Option<Vec<throttle::Config>>,
+    /// What this route's upstream learns.
+    pub identity: Option<forward::Config>,
+    /// The service behind.
+    #[serde(default, deserialize_with = "optional_word_or_map")]
+    #[schemars(schema_with = "crate::value::word_or_map_schema::<upstream::Config>")]
+    pub upstream: Option<upstream::Config>,
+    /// A page of the gateway's own.
+    pub endpoint: Option<endpoint::Kind>,
+    /// Where to send the client instead.
+    pub redirect: Option<String>,
+}
+
+/// One value, or a list of them.
+struct OneOrMany<T>(Vec<T>);
+
+impl<'de, T: std::str::FromStr> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form<T>(std::marker::PhantomData<T>);
+        impl<'de, T: std::str::FromStr> de::Visitor<'de> for Form<T> {
+            type Value = OneOrMany<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("one value or a list of them")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
+                let value =
+                    text.parse().map_err(|_| E::custom(format!("`{text}` is not valid here")))?;
+                Ok(OneOrMany(vec![value]))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut list: A,
+            ) -> Result<OneOrMany<T>, A::Error> {
+                let mut values = Vec::new();
+                while let Some(text) = list.next_element::<String>()? {
+                    let bad = |_| de::Error::custom(format!("`{text}` is not valid here"));
+                    values.push(text.parse().map_err(bad)?);
+                }
+                Ok(OneOrMany(values))
+            }
+        }
+        deserializer.deserialize_any(Form(std::marker::PhantomData))
+    }
+}
+
+fn addresses<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<SocketAddr>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(|list| list.0)
+}
+
+fn methods<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {
+    OneOrMany::deserialize(deserializer).map(|list| list.0)
+}
+
+/// A map, or `false`.
+fn lockout<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<lockout::Config>, D::Error> {
+    struct Form;
+    impl<'de> de::Visitor<'de> for Form {
+        type Value = Option<lockout::Config>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a map with `failures`, `window` and `duration`, or false")
+        }
+        fn visit_bool<E: de::Error>(self, on: bool) -> Result<Self::Value, E> {
+            Ok(on.then(lockout::Config::default))
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            lockout::Config::deserialize(de::value::MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Form)
+}
+
+/// The JSON Schema of the file, as `portcullis schema` prints it.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(Document);
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

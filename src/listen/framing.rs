@@ -1,0 +1,327 @@
+//! A second reader of HTTP/1 framing, stricter than the parser behind it. The parser drops what a
+//! stricter one must refuse before it can be asked: a `Content-Length` beside `Transfer-Encoding`,
+//! one that repeats, a `#` in the target. Each of them is how one request becomes two, or another
+//! one, at the next hop; this reader sees the bytes first and, when it meets one, gives the parser
+//! a byte that no request can begin with: the client gets 400 and the connection ends.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream whose inbound bytes are watched.
+pub(super) struct Framed<S> {
+    stream: S,
+    watch: Watch,
+}
+
+impl<S> Framed<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, watch: Watch::default() }
+    }
+}
+
+/// What no method, header or chunk size can hold.
+const POISON: u8 = 0;
+
+impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if matches!(this.watch.state, State::Refused) {
+            // The end: nothing behind a refused request is read.
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Poll::Ready(Ok(())) = read {
+            let bytes = buffer.filled().get(before..).unwrap_or_default();
+            if !bytes.is_empty() && this.watch.see(bytes).is_err() {
+                this.watch.state = State::Refused;
+                buffer.set_filled(before);
+                buffer.put_slice(&[POISON]);
+            }
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Follows the messages of a connection.
+#[derive(Default)]
+struct Watch {
+    state: State,
+    head: Head,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    RequestLine,
+    Fields,
+    /// So many bytes of a body.
+    Body(u64),
+    ChunkSize,
+    /// So many bytes of a chunk and the line end behind it.
+    Chunk(u64),
+    Trailers,
+    /// Not HTTP/1: nothing to watch.
+    Off,
+    Refused,
+}
+
+/// What the fields so far say of the body.
+#[derive(Default)]
+struct Head {
+    length: Option<u64>,
+    chunked: bool,
+    size: usize,
+}
+
+struct Violation;
+
+/// Lines longer than this are refused; the head as a whole has its own limit behind.
+const LONGEST_LINE: usize = 64 << 10;
+const LONGEST_CHUNK_LINE: usize = 256;
+const LONGEST_TRAILERS: usize = 8 << 10;
+/// A chunk size of more digits is past what any body may be, and past 64 bits soon.
+const MOST_CHUNK_DIGITS: usize = 12;
+
+impl Watch {
+    fn see(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+        while !bytes.is_empty() {
+            match self.state {
+                State::Off | State::Refused => return Ok(()),
+                State::Body(left) => {
+                    bytes = self.skip(bytes, left, State::Body, State::RequestLine)
+                }
+                State::Chunk(left) => {
+                    bytes = self.skip(bytes, left, State::Chunk, State::ChunkSize)
+                }
+                _ => {
+                    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                        self.line.extend_from_slice(bytes);
+                        return if self.line.len() > LONGEST_LINE {
+                            Err(Violation)
+                        } else {
+                            Ok(())
+                        };
+                    };
+                    let (line, rest) = bytes.split_at(end + 1);
+                    bytes = rest;
+                    if self.line.is_empty() {
+                        self.take_line(line)?;
+                    } else {
+                        let mut whole = std::mem::take(&mut self.line);
+                        whole.extend_from_slice(line);
+                        self.take_line(&whole)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn skip<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        left: u64,
+        more: fn(u64) -> State,
+        then: State,
+    ) -> &'b [u8] {
+        let here = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let left = left - here as u64;
+        self.state = if left == 0 { then } else { more(left) };
+        bytes.get(here..).unwrap_or_default()
+    }
+
+    fn take_line(&mut self, line: &[u8]) -> Result<(), Violation> {
+        let bare = line.strip_suffix(b"\n").unwrap_or(line);
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        match self.state {
+            State::RequestLine => self.request_line(bare),
+            State::Fields if bare.is_empty() => {
+                self.state = match (std::mem::take(&mut self.head), State::RequestLine) {
+                    (Head { chunked: true, .. }, _) => State::ChunkSize,
+                    (Head { length: Some(length @ 1..), .. }, _) => State::Body(length),
+                    (_, next) => next,
+                };
+                Ok(())
+            }
+            State::Fields => self.field(bare),
+            State::ChunkSize => self.chunk_size(line, bare),
+            State::Trailers if bare.is_empty() => {
+                self.head.size = 0;
+                self.state = State::RequestLine;
+                Ok(())
+            }
+            State::Trailers => {
+                self.head.size += line.len();
+                if self.head.size > LONGEST_TRAILERS { Err(Violation) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn request_line(&mut self, line: &[u8]) -> Result<(), Violation> {
+        if line.is_empty() {
+            return Ok(());
+        }
+        if line == b"PRI * HTTP/2.0" {
+            self.state = State::Off;
+            return Ok(());
+        }
+        self.state = State::Fields;
+        if line.contains(&b'#') { Err(Violation) } else { Ok(()) }
+    }
+
+    fn field(&mut self, line: &[u8]) -> Result<(), Violation> {
+        // A folded line belongs to the field before it, for those who still read them.
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(Violation);
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        if name.trim_ascii_end().eq_ignore_ascii_case(b"content-length") {
+            let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+            let length = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
+            if !digits || self.head.length.is_some() || self.head.chunked {
+                return Err(Violation);
+            }
+            self.head.length = Some(length.ok_or(Violation)?);
+        } else if name.trim_ascii_end().eq_ignore_ascii_case(b"transfer-encoding") {
+            if self.head.chunked
+                || self.head.length.is_some()
+                || !value.eq_ignore_ascii_case(b"chunked")
+            {
+                return Err(Violation);
+            }
+            self.head.chunked = true;
+        }
+        Ok(())
+    }
+
+    fn chunk_size(&mut self, line: &[u8], bare: &[u8]) -> Result<(), Violation> {
+        if line.len() > LONGEST_CHUNK_LINE || !line.ends_with(b"\r\n") {
+            return Err(Violation);
+        }
+        let digits = bare.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
+        if digits.is_empty()
+            || digits.len() > MOST_CHUNK_DIGITS
+            || !digits.iter().all(u8::is_ascii_hexdigit)
+        {
+            return Err(Violation);
+        }
+        let digits = std::str::from_utf8(digits).map_err(|_| Violation)?;
+        let size = u64::from_str_radix(digits, 16).map_err(|_| Violation)?;
+        self.state = if size == 0 { State::Trailers } else { State::Chunk(size + 2) };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is refused, whole and byte by byte.
+    fn refused(bytes: &[u8]) -> bool {
+        let whole = Watch::default().see(bytes).is_err();
+        let mut slow = Watch::default();
+        let slowly = bytes.iter().any(|byte| slow.see(&[*byte]).is_err());
+        assert_eq!(whole, slowly, "{}", String::from_utf8_lossy(bytes));
+        whole
+    }
+
+    /// Attack (request smuggling, CVE-2026-2833 and its kin): two ways to tell where the body
+    /// ends, so that the next hop sees another request in it.
+    #[test]
+    fn ambiguous_framing_is_refused() {
+        let head = "POST / HTTP/1.1\r\nHost: h\r\n";
+        for fields in [
+            "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+            "Content-Length: +5\r\n",
+            "Content-Length: 0x5\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 99999999999999999999\r\n",
+            "Transfer-Encoding: gzip, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding : chunked\r\nContent-Length: 5\r\n",
+            "X: a\r\n Content-Length: 5\r\n",
+        ] {
+            assert!(refused(format!("{head}{fields}\r\n").as_bytes()), "{fields}");
+        }
+        assert!(refused(b"GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n"));
+    }
+
+    #[test]
+    fn chunks_have_limits() {
+        let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        let with = |body: &str| [head.clone(), body.as_bytes().to_vec()].concat();
+        for body in ["5\nhello\r\n", "g\r\n", "\r\n", "0000000000001\r\n", "-1\r\n", "0x1\r\n"] {
+            assert!(refused(&with(body)), "{body}");
+        }
+        assert!(refused(&with(&format!("1;{}\r\n", "x".repeat(300)))));
+        assert!(refused(&with(&format!("0\r\n{}\r\n", "a: b\r\n".repeat(2000)))));
+        assert!(!refused(&with("5;x=y\r\nhello\r\n0\r\nA: b\r\n\r\n")));
+    }
+
+    /// The tenth request of a connection is watched like the first, and bodies are not read as
+    /// heads.
+    #[test]
+    fn honest_traffic_passes_and_the_next_request_is_watched() {
+        let mut honest = Vec::new();
+        for _ in 0..10 {
+            honest.extend_from_slice(b"GET /a?x=1 HTTP/1.1\r\nHost: h\r\n\r\n");
+            honest.extend_from_slice(b"POST / HTTP/1.1\r\ncontent-length: 9\r\n\r\nGET /# \r\n");
+            honest.extend_from_slice(
+                b"POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n4\r\n#\r\n#\r\n0\r\n\r\n",
+            );
+        }
+        assert!(!refused(&honest));
+        honest.extend_from_slice(b"GET /# HTTP/1.1\r\n\r\n");
+        assert!(refused(&honest));
+        assert!(!refused(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n#"));
+    }
+}

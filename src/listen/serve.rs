@@ -1,0 +1,65 @@
+//! One connection: HTTP/1.1 or HTTP/2 by its first bytes, with limits on everything that a client
+//! can make long.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::net::TcpStream;
+
+use super::{Shared, framing::Framed};
+use crate::request::Peer;
+
+/// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
+const SEND_BUFFER: usize = 256 << 10;
+
+pub(super) async fn connection(stream: TcpStream, address: SocketAddr, shared: Shared) {
+    // Small answers must not wait for a full packet; a socket that is gone tells it when read.
+    let _ = stream.set_nodelay(true);
+    let peer = Arc::new(Peer::new(address.ip(), false));
+    let gateway = Arc::clone(&shared.gateway);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (peer, gateway) = (Arc::clone(&peer), Arc::clone(&gateway));
+        async move {
+            let (parts, body) = request.into_parts();
+            // The configuration of this moment; a reload does not touch a request under way.
+            let gateway = gateway.load_full();
+            Ok::<_, Infallible>(gateway.handle(parts, body, &peer).await)
+        }
+    });
+    let builder = builder(&shared);
+    let connection = builder.serve_connection(TokioIo::new(Framed::new(stream)), service);
+    let mut connection = std::pin::pin!(connection);
+    let mut stop = shared.stop.clone();
+    tokio::select! {
+        // What went wrong on a connection is the client's affair; what a request met is logged.
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    let _ = connection.await;
+}
+
+fn builder(shared: &Shared) -> Builder<TokioExecutor> {
+    let limits = &shared.limits;
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time.0)
+        .max_headers(limits.headers.get());
+    let streams = u32::try_from(limits.streams.0).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .max_header_list_size(u32::try_from(limits.head.0).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(limits.head_time.0)
+        .keep_alive_timeout(limits.head_time.0);
+    builder
+}

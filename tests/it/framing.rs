@@ -1,0 +1,365 @@
+//! Attacks of threats.md 3c that HTTP/1.1 can show: requests that two readers read differently,
+//! and bytes that are no request. Each is refused in time, none reaches the upstream, and the
+//! server goes on serving.
+
+use crate::support::{Answer, Gateway, PASSWORD, Server, Setup, basic};
+
+/// Everything is public, so that only the framing can refuse.
+fn gateway(upstream: &Server) -> Gateway {
+    Setup::new().alice().start(&format!(
+        "authentication: [basic, token]\npermission: anyone\nlimits: {{ head_timeout: 1s }}\nroutes:\n\
+         - {{ path: /, upstream: \"{url}\" }}\n\
+         - {{ path: /admin/, permission: staff, upstream: \"{url}\" }}\n\
+         - {{ path: /files/, allow_paths: [encoded_slash, double_slash, semicolon, encoded_percent], upstream: \"{url}\" }}\n",
+        url = upstream.url()
+    ))
+}
+
+fn assert_serves(gateway: &Gateway, row: &str) {
+    assert_eq!(gateway.get("/good", &[]).status, 200, "it does not serve any more after {row}");
+}
+
+/// Sends bytes and expects this refusal, the end of the connection, and a server that still serves.
+fn assert_refused(gateway: &Gateway, upstream: &Server, bytes: &[u8], statuses: &[u16]) {
+    let row = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]).into_owned();
+    let before = upstream.count();
+    let mut connection = gateway.connect();
+    connection.send(bytes);
+    let answer = connection.receive(false).unwrap_or_else(|| panic!("no answer to {row:?}"));
+    assert!(statuses.contains(&answer.status), "{} to {row:?}", answer.status);
+    assert!(connection.is_closed(), "the connection stays open after {row:?}");
+    assert_eq!(upstream.count(), before, "the upstream saw {row:?}");
+    assert_serves(gateway, &row);
+}
+
+/// Attack (CVE-2026-2833, CVE-2026-2835 Pingora and every request-smuggling advisory): two
+/// statements of where the body ends. The second request hides in what one reader takes for body.
+#[test]
+fn a_body_s_length_is_given_once_in_one_way() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    let smuggled = "0\r\n\r\nGET /admin/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for fields in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5",
+        "Content-Length: 0\r\nTransfer-Encoding: chunked",
+        "Content-Length: 5\r\nContent-Length: 5",
+        "Content-Length: 5\r\nContent-Length: 6",
+        "Content-Length: 5, 5",
+        "Content-Length: +5",
+        "Content-Length: -1",
+        "Content-Length: 0x5",
+        "Content-Length: 5 5",
+        "Content-Length: ",
+        "Content-Length: 99999999999999999999999",
+        "Content-Length: \u{665}",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+        "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked, chunked",
+        "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: xchunked",
+        "Transfer-Encoding: chunked;q=1",
+        "Transfer-Encoding: \"chunked\"",
+        "Transfer-Encoding: \u{b}chunked",
+        "Transfer-Encoding:",
+        "Transfer-Encoding : chunked",
+        "Content-Length : 5",
+        "Transfer_Encoding: chunked",
+        "transfer.encoding: chunked",
+        "Content_Length: 5",
+        "CONTENT_LENGTH: 5\r\nContent-Length: 5",
+        "X: y\r\n Transfer-Encoding: chunked",
+        "X: y\rTransfer-Encoding: chunked",
+    ] {
+        let bytes = format!("POST /x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{smuggled}");
+        assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
+    }
+    let old = format!("POST /x HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}");
+    assert_refused(&gateway, &upstream, old.as_bytes(), &[400]);
+}
+
+/// Attack (CVE-2026-33494, CVE-2021-43557, CVE-2025-66490, CVE-2026-41059, CVE-2026-33186): a
+/// target that the gateway matches as one path and the upstream reads as another.
+#[test]
+fn a_target_has_one_reading_or_is_refused() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for target in [
+        "/a#b", "/#", "/a?b#c",
+        "http://localhost/", "http://localhost", "http://evil.example/admin/", "https://localhost/x", "//",
+        "*", "admin/", "localhost:80", "?x", "",
+        "/..", "/.", "/x/..", "/x/.", "/x/../admin/", "/x/./admin/", "/../admin/",
+        "/%2e%2e/admin/", "/x/%2e%2e/admin/", "/x/.%2E/admin/", "/x/%2E./admin/", "/%2e/admin/",
+        "/x/..;/admin/", "/x/%2e%2e;a/admin/", "/..%2fadmin/", "/x/..%5cadmin/",
+        "/x%2fadmin", "/x%2Fadmin", "/x%5cadmin", "/x\\..\\admin", "/\\admin/",
+        "/admin;x/", "/x;/admin/", "/x%3bq/",
+        "//admin/", "/x//admin/", "///", "/x//",
+        "/x%00", "/admin%00.png", "/x\0", "/x%0d%0aX:y", "/x%7f", "/x\u{7f}",
+        "/%", "/%2", "/%zz", "/%u0041", "/%252e%252e/admin/", "/x%25",
+        "/\u{e9}", "/%61dmin/", "/%41", "/adm%69n/",
+    ] {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
+    }
+    let bytes = b"GET /\xff\xfe HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_refused(&gateway, &upstream, bytes, &[400]);
+}
+
+/// The rule: what was matched and judged is byte for byte what is sent, the query untouched.
+#[test]
+fn the_target_is_sent_as_it_came() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for target in [
+        "/", "/x", "/x/", "/x?", "/?", "/x?a=%2f..%2F;b=//\\..&c=%zz", "/caf%C3%A9/?q=%C3%A9",
+        "/~u/%7Eu/a.b/...c/..d/a,b:c@d!$&'()*+=", "/a%20b",
+        "/files/a%2Fb", "/files/a;b=c/d", "/files//a", "/files/100%25",
+    ] {
+        assert_eq!(gateway.get(target, &[]).status, 200, "{target}");
+        assert_eq!(upstream.last().line(), format!("GET {target} HTTP/1.1"));
+    }
+    for target in ["/files/../admin/", "/files/%2e%2e/x", "/files/..%2fadmin", "/files/..;/admin/", "/files/a%5cb", "/files/%00"] {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
+    }
+}
+
+/// Attack (CVE-2026-27587, CVE-2026-27588, CVE-2026-48794): another spelling of a protected path,
+/// or of the host, gets the public route's rule.
+#[test]
+fn no_spelling_of_a_protected_path_is_public() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for target in [
+        "/admin", "/admin/", "/admin?x=/public", "/admin/x", "/Admin/", "/ADMIN", "/aDMIN/x",
+        "/admin/?", "/admin/%20", "/admin/.x",
+    ] {
+        let status = gateway.get(target, &[]).status;
+        assert!(matches!(status, 401 | 404), "{status} to {target}");
+    }
+    assert_eq!(upstream.count(), 0);
+
+    let hosts = Gateway::start(
+        "authentication: [basic]\npermission: anyone\nroutes:\n- { path: /, upstream: echo }\n\
+         - { host: internal.example, path: /, permission: authenticated, upstream: echo }\n",
+    );
+    for host in ["internal.example", "INTERNAL.example", "internal.example.", "internal.example:80", "Internal.Example.:8443"] {
+        let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(hosts.raw(bytes.as_bytes()).unwrap().status, 401, "{host}");
+    }
+}
+
+/// Attack: no host, two, or something that is none, which each reader resolves in its own way.
+#[test]
+fn there_is_exactly_one_valid_host() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for fields in [
+        "X: y",
+        "Host: a\r\nHost: b",
+        "Host: a\r\nHost: a",
+        "Host:",
+        "Host: a b",
+        "Host: a/b",
+        "Host: a@b",
+        "Host: a,b",
+        "Host: a:99999",
+        "Host: a:b",
+        "Host: :80",
+        "Host: [::1",
+        "Host: http://a",
+        "Host: a..b",
+        "Host: \u{e9}",
+        "Host: a?b",
+        "Host: a#b",
+        "Host: a\\b",
+        "Host : a",
+    ] {
+        let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n\r\n");
+        assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
+    }
+    assert_refused(&gateway, &upstream, b"GET / HTTP/1.0\r\n\r\n", &[400]);
+    for host in ["localhost", "a.example:8080", "[::1]:80", "127.0.0.1"] {
+        let answer = gateway.raw(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(answer.status, 200, "{host}");
+        assert_eq!(upstream.last().folded("host"), [host]);
+    }
+}
+
+/// Attack (CVE-2021-32777): of two `Authorization` fields the gateway checks one and the upstream
+/// believes the other.
+#[test]
+fn two_credentials_in_one_request_are_refused() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    let (alice, mallory) = (basic("alice", PASSWORD), basic("mallory", "x"));
+    for (first, second) in [(&alice, &mallory), (&mallory, &alice), (&alice, &alice)] {
+        for name in ["Authorization", "AUTHORIZATION"] {
+            let bytes = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {first}\r\n{name}: {second}\r\n\r\n");
+            assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
+        }
+    }
+}
+
+/// Attack: methods that turn a proxy into a tunnel or a mirror.
+#[test]
+fn connect_and_trace_are_not_served() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for head in [
+        "TRACE / HTTP/1.1\r\nHost: localhost",
+        "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80",
+        "CONNECT / HTTP/1.1\r\nHost: localhost",
+    ] {
+        assert_refused(&gateway, &upstream, format!("{head}\r\n\r\n").as_bytes(), &[400, 405]);
+    }
+    let trace = gateway.raw(b"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_eq!(trace.status, 405);
+    assert!(trace.header("allow").is_some(), "405 names the methods there are");
+}
+
+/// Attack: a head so large that it fills memory, in one field, in many, or in the target.
+#[test]
+fn a_head_has_a_size() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "a".repeat(200_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: y\r\n".repeat(1000));
+    let target = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", "a".repeat(200_000));
+    let spread = (0..90).map(|n| format!("X-{n}: {}\r\n", "a".repeat(2000))).collect::<String>();
+    let spread = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{spread}\r\n");
+    for bytes in [large, many, target, spread] {
+        assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400, 414, 431]);
+    }
+}
+
+/// Attack (slowloris): a connection that never finishes its head, or never begins one, is kept for
+/// ever. `limits.head_timeout` ends it.
+#[test]
+fn a_slow_head_is_given_up() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for bytes in [&b""[..], b"G", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "] {
+        let mut connection = gateway.connect();
+        connection.send(bytes);
+        if let Some(Answer { status, .. }) = connection.receive(false) {
+            assert_eq!(status, 408);
+        }
+        assert!(connection.is_closed(), "{bytes:?}");
+    }
+    assert_serves(&gateway, "slow heads");
+    assert_eq!(upstream.count(), 1);
+}
+
+/// Attack: bytes that are no HTTP at all, or nearly, until something panics.
+#[test]
+fn garbage_is_refused_and_the_server_goes_on() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    let rows: &[&[u8]] = &[
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"\0\0\0\0\0\0\r\n\r\n",
+        b"hello\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.2\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1 x\r\nHost: h\r\n\r\n",
+        b"GET  /  HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"G\xc3\x89T / HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\n: no name\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nRemote User: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nRemote\0User: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nX: a\x7fb\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Token a\0\r\n\r\n",
+        b" GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff\r\n\r\n",
+    ];
+    for bytes in rows {
+        let mut connection = gateway.connect();
+        connection.send(bytes);
+        connection.finish_sending();
+        let row = String::from_utf8_lossy(bytes).into_owned();
+        let mut all = Vec::new();
+        let _ = std::io::Read::read_to_end(&mut connection.0, &mut all);
+        let answer = String::from_utf8_lossy(&all);
+        let refused = !answer.starts_with("HTTP/1.1") || answer.starts_with("HTTP/1.1 4");
+        assert!(refused, "{answer} to {row:?}");
+        assert_serves(&gateway, &row);
+    }
+    assert_eq!(upstream.count(), rows.len(), "only the good requests in between");
+}
+
+/// Attack: a body whose chunks are malformed, cut off, or lie about their size, until the gateway
+/// blames the upstream (502) or lets what follows pass as a request.
+#[test]
+fn a_client_s_broken_body_is_the_client_s_fault() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for body in [
+        "zz\r\nbody\r\n0\r\n\r\n",
+        "-4\r\nbody\r\n0\r\n\r\n",
+        "0x4\r\nbody\r\n0\r\n\r\n",
+        "ffffffffffffffffff\r\nbody\r\n0\r\n\r\n",
+        "4\r\nbodybody\r\n0\r\n\r\n",
+        "\r\n\r\n",
+    ] {
+        let bytes = format!(
+            "POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{body}GET /admin/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        );
+        let mut connection = gateway.connect();
+        connection.send(bytes.as_bytes());
+        let answer = connection.receive(false);
+        let status = answer.map(|answer| answer.status);
+        assert!(matches!(status, None | Some(400..=499)), "{status:?} to {body:?}");
+        assert!(connection.is_closed(), "{body:?}");
+        assert_serves(&gateway, body);
+    }
+    let admin = upstream.all().iter().any(|seen| seen.line().contains("/admin/"));
+    assert!(!admin, "a smuggled request reached the upstream");
+}
+
+/// Attack: a refused request's body is read, or what follows it is taken for the next request.
+#[test]
+fn a_refusal_does_not_wait_for_the_body() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let mut connection = gateway.connect();
+        let head = format!("POST /admin/ HTTP/1.1\r\nHost: localhost\r\n{expect}Content-Length: 100000000\r\n\r\n");
+        connection.send(head.as_bytes());
+        let answer = connection.receive(false).expect("an answer without the body");
+        assert_eq!(answer.status, 401);
+        assert!(connection.is_closed(), "a hundred megabytes are waited for");
+    }
+    assert_eq!(upstream.count(), 0);
+}
+
+/// The rule: promises hold on a connection's first request and on its hundredth.
+#[test]
+fn a_kept_connection_forgets_the_request_before() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    let mut connection = gateway.connect();
+    let alice = basic("alice", PASSWORD);
+    for _ in 0..100 {
+        let known = format!("GET /a HTTP/1.1\r\nHost: localhost\r\nAuthorization: {alice}\r\n\r\n");
+        connection.send(known.as_bytes());
+        assert_eq!(connection.receive(false).unwrap().status, 200);
+        assert_eq!(upstream.last().folded("remote-user"), ["alice"]);
+        connection.send(b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(connection.receive(false).unwrap().status, 200);
+        assert_eq!(upstream.last().folded("remote-user"), Vec::<&str>::new());
+    }
+    // Pipelined: each its own answer, in order.
+    let known = format!("GET /admin/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {alice}\r\n\r\n");
+    connection.send(format!("{known}GET /admin/ HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
+    assert_eq!(connection.receive(false).unwrap().status, 403);
+    assert_eq!(connection.receive(false).unwrap().status, 401);
+}

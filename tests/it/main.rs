@@ -1,0 +1,24 @@
+//! The real binary, on real sockets, before real upstreams. Each test opens with the attack it
+//! keeps out, or the rule it holds. Those that need a database or Django get both from `tests/run`,
+//! and say so and pass when it has not started them.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests: a surprise is a failure, and time is the real one"
+)]
+
+mod cache;
+mod contract;
+mod contract_token;
+mod django;
+mod framing;
+mod lifecycle;
+mod limits;
+mod outage;
+mod spoofing;
+mod support;
+mod upstream;

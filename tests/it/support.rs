@@ -1,0 +1,42 @@
+//! A gateway, an upstream and raw HTTP between them.
+
+pub(crate) mod gateway;
+pub(crate) mod http;
+pub(crate) mod server;
+
+pub(crate) use self::{
+    gateway::{Gateway, Setup, portcullis},
+    http::{Answer, Connection, basic},
+    server::{Seen, Server},
+};
+
+use std::time::{Duration, Instant};
+
+/// What the user of most tests has.
+pub(crate) const PASSWORD: &str = "correct horse";
+/// The bodies that contracts/errors.md calls N and P.
+pub(crate) const NOT_AUTHENTICATED: &str =
+    r#"{"detail":"Authentication credentials were not provided."}"#;
+pub(crate) const NOT_PERMITTED: &str =
+    r#"{"detail":"You do not have permission to perform this action."}"#;
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something is so; says what was waited for if it never is.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What `tests/run` has exported, or a line that says why a test does nothing.
+pub(crate) fn from_test_run(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok();
+    if value.is_none() {
+        eprintln!("skipped: {name} is not set; run tests/run");
+    }
+    value
+}
