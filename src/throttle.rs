@@ -94,9 +94,12 @@ impl JsonSchema for Config {
 /// The counters, shared by all routes: DRF keeps them in one cache too.
 #[derive(Clone)]
 pub struct Windows {
-    windows: Cache<(Arc<str>, Caller), Arc<Mutex<VecDeque<Timestamp>>>>,
+    windows: Cache<(Arc<str>, Caller), Window>,
     clock: Clock,
 }
+
+/// The times of a caller's requests, the newest first.
+type Window = Arc<Mutex<VecDeque<Timestamp>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Caller {

@@ -54,7 +54,10 @@ pub(super) struct Pool {
 
 /// Unused connections, by worker; the one used last is on top. Each worker locks only its own, so
 /// nobody ever waits.
-struct Idle(Box<[Mutex<Vec<(Sender, Instant)>>]>);
+struct Idle(Box<[Shelf]>);
+
+/// With the moment each was put there.
+type Shelf = Mutex<Vec<(Sender, Instant)>>;
 
 type Sender = http1::SendRequest<Body>;
 

@@ -35,7 +35,7 @@ impl fmt::Display for Period {
         let (suffix, unit) = UNITS
             .iter()
             .rev()
-            .find(|(_, unit)| ms >= u128::from(*unit) && ms % u128::from(*unit) == 0)
+            .find(|(_, unit)| ms >= u128::from(*unit) && ms.is_multiple_of(u128::from(*unit)))
             .unwrap_or(&("ms", 1));
         write!(f, "{}{suffix}", ms / u128::from(*unit))
     }

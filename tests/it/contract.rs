@@ -1,8 +1,6 @@
 //! Basic and Token on the wire, and the order of schemes: contracts/basic.md, token.md (use) and
 //! custom.md, row by row.
 
-use std::io::Write;
-
 use crate::support::{
     Answer, Gateway, NOT_AUTHENTICATED, NOT_PERMITTED, PASSWORD, Server, Setup, basic,
     gateway::ALICE_KEY, server::Then,
@@ -45,7 +43,8 @@ fn assert_refused(answer: &Answer, status: u16, body: &str, challenge: Option<&s
 
 /// One header, byte for byte.
 fn with_authorization(gateway: &Gateway, target: &str, value: &[u8]) -> Answer {
-    let mut bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ").into_bytes();
+    let mut bytes =
+        format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ").into_bytes();
     bytes.extend(value);
     bytes.extend(b"\r\n\r\n");
     gateway.raw(&bytes).expect("an answer")
@@ -269,7 +268,8 @@ fn custom() -> Server {
         } else {
             format!("Content-Length: {}\r\n", body.len())
         };
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{length}\r\n{body}");
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{length}\r\n{body}");
         let _ = wire.write_all(head.as_bytes());
         Then::Keep
     })
@@ -282,9 +282,12 @@ fn the_first_answer_wins_and_the_first_scheme_makes_the_status() {
     let service = custom();
     let url = service.url();
     let a = format!("callout: {{ name: a, url: \"{url}\", headers: [X-Custom] }}");
-    let h = format!("callout: {{ name: h, url: \"{url}\", headers: [X-Custom], challenge: 'Custom realm=\"x\"' }}");
+    let h = format!(
+        "callout: {{ name: h, url: \"{url}\", headers: [X-Custom], challenge: 'Custom realm=\"x\"' }}"
+    );
     let a2 = format!("callout: {{ name: a2, url: \"{url}\", headers: [X-Other] }}");
-    let h2 = format!("callout: {{ name: h2, url: \"{url}\", headers: [X-Other], challenge: 'Other' }}");
+    let h2 =
+        format!("callout: {{ name: h2, url: \"{url}\", headers: [X-Other], challenge: 'Other' }}");
     let remote = "remote_user: { from: [192.0.2.1] }";
     let (chains, mut routes) = (
         [
@@ -362,7 +365,9 @@ fn known_but_not_allowed_is_403() {
         }
         assert_refused(&gateway.get(target, &[]), 401, NOT_AUTHENTICATED, BASIC, target);
     }
-    for (method, status) in [("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("POST", 401), ("DELETE", 401)] {
+    for (method, status) in
+        [("GET", 200), ("HEAD", 200), ("OPTIONS", 200), ("POST", 401), ("DELETE", 401)]
+    {
         assert_eq!(gateway.send(method, "/reads/", &[], b"").status, status, "{method}");
     }
     assert_eq!(gateway.send("POST", "/reads/", &[alice], b"").status, 200);

@@ -4,7 +4,8 @@ use crate::support::{Answer, Gateway, PASSWORD, Setup, gateway::ALICE_KEY};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
-const ROUTES: &str = "routes:\n- { path: /api-token-auth/, endpoint: token }\n- { path: /, upstream: echo }\n";
+const ROUTES: &str =
+    "routes:\n- { path: /api-token-auth/, endpoint: token }\n- { path: /, upstream: echo }\n";
 const UNABLE: &str = r#"{"non_field_errors":["Unable to log in with provided credentials."]}"#;
 const REQUIRED: &str =
     r#"{"username":["This field is required."],"password":["This field is required."]}"#;
@@ -50,7 +51,10 @@ fn a_password_buys_a_token() {
     let body = r#"{"username":"carol","password":"päss wörd "}"#.as_bytes();
     let first = post(&gateway, JSON, body);
     let key = first.json()["token"].as_str().unwrap().to_owned();
-    assert!(key.len() == 40 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{key}");
+    assert!(
+        key.len() == 40 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+        "{key}"
+    );
     assert_eq!(post(&gateway, JSON, body).text(), first.text(), "the same key again");
     let inside = gateway.get("/", &[("Authorization", &format!("Token {key}"))]);
     assert_eq!(inside.echoed("remote-user").as_deref(), Some("carol"));
@@ -192,7 +196,8 @@ fn the_page_has_a_limit() {
     let mut seen = Vec::new();
     for number in 0..5 {
         let forged = format!("192.0.2.{number}");
-        let headers = [("Content-Type", JSON), ("X-Forwarded-For", &forged), ("X-Real-IP", &forged)];
+        let headers =
+            [("Content-Type", JSON), ("X-Forwarded-For", &forged), ("X-Real-IP", &forged)];
         let body = br#"{"username":"alice","password":"wrong"}"#;
         let answer = gateway.send("POST", "/api-token-auth/", &headers, body);
         if answer.status == 429 {

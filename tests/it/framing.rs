@@ -7,7 +7,7 @@ use crate::support::{Answer, Gateway, PASSWORD, Server, Setup, basic};
 /// Everything is public, so that only the framing can refuse.
 fn gateway(upstream: &Server) -> Gateway {
     Setup::new().alice().start(&format!(
-        "authentication: [basic, token]\npermission: anyone\nlimits: {{ head_timeout: 1s }}\nroutes:\n\
+        "authentication: [basic, token]\npermission: anyone\nlimits: {{ head_time: 1s }}\nroutes:\n\
          - {{ path: /, upstream: \"{url}\" }}\n\
          - {{ path: /admin/, permission: staff, upstream: \"{url}\" }}\n\
          - {{ path: /files/, allow_paths: [encoded_slash, double_slash, semicolon, encoded_percent], upstream: \"{url}\" }}\n",
@@ -78,7 +78,9 @@ fn a_body_s_length_is_given_once_in_one_way() {
         let bytes = format!("POST /x HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n{smuggled}");
         assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
     }
-    let old = format!("POST /x HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}");
+    let old = format!(
+        "POST /x HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{smuggled}"
+    );
     assert_refused(&gateway, &upstream, old.as_bytes(), &[400]);
 }
 
@@ -89,18 +91,63 @@ fn a_target_has_one_reading_or_is_refused() {
     let upstream = Server::ok();
     let gateway = gateway(&upstream);
     for target in [
-        "/a#b", "/#", "/a?b#c",
-        "http://localhost/", "http://localhost", "http://evil.example/admin/", "https://localhost/x", "//",
-        "*", "admin/", "localhost:80", "?x", "",
-        "/..", "/.", "/x/..", "/x/.", "/x/../admin/", "/x/./admin/", "/../admin/",
-        "/%2e%2e/admin/", "/x/%2e%2e/admin/", "/x/.%2E/admin/", "/x/%2E./admin/", "/%2e/admin/",
-        "/x/..;/admin/", "/x/%2e%2e;a/admin/", "/..%2fadmin/", "/x/..%5cadmin/",
-        "/x%2fadmin", "/x%2Fadmin", "/x%5cadmin", "/x\\..\\admin", "/\\admin/",
-        "/admin;x/", "/x;/admin/", "/x%3bq/",
-        "//admin/", "/x//admin/", "///", "/x//",
-        "/x%00", "/admin%00.png", "/x\0", "/x%0d%0aX:y", "/x%7f", "/x\u{7f}",
-        "/%", "/%2", "/%zz", "/%u0041", "/%252e%252e/admin/", "/x%25",
-        "/\u{e9}", "/%61dmin/", "/%41", "/adm%69n/",
+        "/a#b",
+        "/#",
+        "/a?b#c",
+        "http://localhost/",
+        "http://localhost",
+        "http://evil.example/admin/",
+        "https://localhost/x",
+        "//",
+        "*",
+        "admin/",
+        "localhost:80",
+        "?x",
+        "",
+        "/..",
+        "/.",
+        "/x/..",
+        "/x/.",
+        "/x/../admin/",
+        "/x/./admin/",
+        "/../admin/",
+        "/%2e%2e/admin/",
+        "/x/%2e%2e/admin/",
+        "/x/.%2E/admin/",
+        "/x/%2E./admin/",
+        "/%2e/admin/",
+        "/x/..;/admin/",
+        "/x/%2e%2e;a/admin/",
+        "/..%2fadmin/",
+        "/x/..%5cadmin/",
+        "/x%2fadmin",
+        "/x%2Fadmin",
+        "/x%5cadmin",
+        "/x\\..\\admin",
+        "/\\admin/",
+        "/admin;x/",
+        "/x;/admin/",
+        "/x%3bq/",
+        "//admin/",
+        "/x//admin/",
+        "///",
+        "/x//",
+        "/x%00",
+        "/admin%00.png",
+        "/x\0",
+        "/x%0d%0aX:y",
+        "/x%7f",
+        "/x\u{7f}",
+        "/%",
+        "/%2",
+        "/%zz",
+        "/%u0041",
+        "/%252e%252e/admin/",
+        "/x%25",
+        "/\u{e9}",
+        "/%61dmin/",
+        "/%41",
+        "/adm%69n/",
     ] {
         let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
@@ -115,14 +162,31 @@ fn the_target_is_sent_as_it_came() {
     let upstream = Server::ok();
     let gateway = gateway(&upstream);
     for target in [
-        "/", "/x", "/x/", "/x?", "/?", "/x?a=%2f..%2F;b=//\\..&c=%zz", "/caf%C3%A9/?q=%C3%A9",
-        "/~u/%7Eu/a.b/...c/..d/a,b:c@d!$&'()*+=", "/a%20b",
-        "/files/a%2Fb", "/files/a;b=c/d", "/files//a", "/files/100%25",
+        "/",
+        "/x",
+        "/x/",
+        "/x?",
+        "/?",
+        "/x?a=%2f..%2F;b=//\\..&c=%zz",
+        "/caf%C3%A9/?q=%C3%A9",
+        "/~u/%7Eu/a.b/...c/..d/a,b:c@d!$&'()*+=",
+        "/a%20b",
+        "/files/a%2Fb",
+        "/files/a;b=c/d",
+        "/files//a",
+        "/files/100%25",
     ] {
         assert_eq!(gateway.get(target, &[]).status, 200, "{target}");
         assert_eq!(upstream.last().line(), format!("GET {target} HTTP/1.1"));
     }
-    for target in ["/files/../admin/", "/files/%2e%2e/x", "/files/..%2fadmin", "/files/..;/admin/", "/files/a%5cb", "/files/%00"] {
+    for target in [
+        "/files/../admin/",
+        "/files/%2e%2e/x",
+        "/files/..%2fadmin",
+        "/files/..;/admin/",
+        "/files/a%5cb",
+        "/files/%00",
+    ] {
         let bytes = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
     }
@@ -135,8 +199,16 @@ fn no_spelling_of_a_protected_path_is_public() {
     let upstream = Server::ok();
     let gateway = gateway(&upstream);
     for target in [
-        "/admin", "/admin/", "/admin?x=/public", "/admin/x", "/Admin/", "/ADMIN", "/aDMIN/x",
-        "/admin/?", "/admin/%20", "/admin/.x",
+        "/admin",
+        "/admin/",
+        "/admin?x=/public",
+        "/admin/x",
+        "/Admin/",
+        "/ADMIN",
+        "/aDMIN/x",
+        "/admin/?",
+        "/admin/%20",
+        "/admin/.x",
     ] {
         let status = gateway.get(target, &[]).status;
         assert!(matches!(status, 401 | 404), "{status} to {target}");
@@ -147,7 +219,13 @@ fn no_spelling_of_a_protected_path_is_public() {
         "authentication: [basic]\npermission: anyone\nroutes:\n- { path: /, upstream: echo }\n\
          - { host: internal.example, path: /, permission: authenticated, upstream: echo }\n",
     );
-    for host in ["internal.example", "INTERNAL.example", "internal.example.", "internal.example:80", "Internal.Example.:8443"] {
+    for host in [
+        "internal.example",
+        "INTERNAL.example",
+        "internal.example.",
+        "internal.example:80",
+        "Internal.Example.:8443",
+    ] {
         let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_eq!(hosts.raw(bytes.as_bytes()).unwrap().status, 401, "{host}");
     }
@@ -184,7 +262,8 @@ fn there_is_exactly_one_valid_host() {
     }
     assert_refused(&gateway, &upstream, b"GET / HTTP/1.0\r\n\r\n", &[400]);
     for host in ["localhost", "a.example:8080", "[::1]:80", "127.0.0.1"] {
-        let answer = gateway.raw(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
+        let answer =
+            gateway.raw(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
         assert_eq!(answer.status, 200, "{host}");
         assert_eq!(upstream.last().folded("host"), [host]);
     }
@@ -199,7 +278,9 @@ fn two_credentials_in_one_request_are_refused() {
     let (alice, mallory) = (basic("alice", PASSWORD), basic("mallory", "x"));
     for (first, second) in [(&alice, &mallory), (&mallory, &alice), (&alice, &alice)] {
         for name in ["Authorization", "AUTHORIZATION"] {
-            let bytes = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {first}\r\n{name}: {second}\r\n\r\n");
+            let bytes = format!(
+                "GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: {first}\r\n{name}: {second}\r\n\r\n"
+            );
             assert_refused(&gateway, &upstream, bytes.as_bytes(), &[400]);
         }
     }
@@ -238,7 +319,7 @@ fn a_head_has_a_size() {
 }
 
 /// Attack (slowloris): a connection that never finishes its head, or never begins one, is kept for
-/// ever. `limits.head_timeout` ends it.
+/// ever. `limits.head_time` ends it.
 #[test]
 fn a_slow_head_is_given_up() {
     let upstream = Server::ok();
@@ -332,7 +413,9 @@ fn a_refusal_does_not_wait_for_the_body() {
     let gateway = gateway(&upstream);
     for expect in ["", "Expect: 100-continue\r\n"] {
         let mut connection = gateway.connect();
-        let head = format!("POST /admin/ HTTP/1.1\r\nHost: localhost\r\n{expect}Content-Length: 100000000\r\n\r\n");
+        let head = format!(
+            "POST /admin/ HTTP/1.1\r\nHost: localhost\r\n{expect}Content-Length: 100000000\r\n\r\n"
+        );
         connection.send(head.as_bytes());
         let answer = connection.receive(false).expect("an answer without the body");
         assert_eq!(answer.status, 401);
@@ -358,7 +441,8 @@ fn a_kept_connection_forgets_the_request_before() {
         assert_eq!(upstream.last().folded("remote-user"), Vec::<&str>::new());
     }
     // Pipelined: each its own answer, in order.
-    let known = format!("GET /admin/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {alice}\r\n\r\n");
+    let known =
+        format!("GET /admin/ HTTP/1.1\r\nHost: localhost\r\nAuthorization: {alice}\r\n\r\n");
     connection.send(format!("{known}GET /admin/ HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes());
     assert_eq!(connection.receive(false).unwrap().status, 403);
     assert_eq!(connection.receive(false).unwrap().status, 401);

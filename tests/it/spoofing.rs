@@ -1,8 +1,6 @@
 //! Attacks of threats.md 3a and 3b: a client that tries to tell the upstream who it is, or the
 //! gateway where it comes from. The upstream here is a raw socket: what it saw is what was sent.
 
-use std::io::Write;
-
 use crate::support::{
     Gateway, PASSWORD, Server, Setup, basic,
     server::{Then, fold},
@@ -13,14 +11,47 @@ const FORGED: &str = "mallory";
 
 /// Names that upstreams take for the gateway's word, or for their own CGI variables.
 const OWNED: &[&str] = &[
-    "Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "X-User-Id", "X-Remote-User",
-    "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username",
-    "X-Auth-Request-User", "X-Auth-Request-Email", "Portcullis-Assertion", "X-Forwarded-For",
-    "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Forwarded-Prefix",
-    "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Client-Cert", "Forwarded", "X-Real-IP",
-    "X-Original-URL", "X-Rewrite-URL", "Script-Name", "Path-Info", "Path-Translated", "Remote-Addr",
-    "Remote-Host", "Remote-Ident", "Auth-Type", "Server-Name", "Server-Port", "Request-Method",
-    "Request-Uri", "Query-String", "Https", "Proxy", "Http-Remote-User", "Http-X-User-Id",
+    "Remote-User",
+    "Remote-Email",
+    "Remote-Name",
+    "Remote-Groups",
+    "X-User-Id",
+    "X-Remote-User",
+    "X-Forwarded-User",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-Auth-Request-User",
+    "X-Auth-Request-Email",
+    "Portcullis-Assertion",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Uri",
+    "X-Forwarded-Method",
+    "X-Forwarded-Client-Cert",
+    "Forwarded",
+    "X-Real-IP",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "Script-Name",
+    "Path-Info",
+    "Path-Translated",
+    "Remote-Addr",
+    "Remote-Host",
+    "Remote-Ident",
+    "Auth-Type",
+    "Server-Name",
+    "Server-Port",
+    "Request-Method",
+    "Request-Uri",
+    "Query-String",
+    "Https",
+    "Proxy",
+    "Http-Remote-User",
+    "Http-X-User-Id",
 ];
 
 /// What may stand in a field name beside letters and digits.
@@ -28,14 +59,18 @@ const SEPARATORS: &str = "-_.!#$%&'*+^`|~";
 
 fn gateway(upstream: &Server) -> Gateway {
     let url = upstream.url();
-    Setup::new().alice().user("bare", "x").sql("UPDATE auth_user SET email = '' WHERE username = 'bare'").start(&format!(
-        "authentication: [basic, token, api_key]\npermission: authenticated\n\
+    Setup::new()
+        .alice()
+        .user("bare", "x")
+        .sql("UPDATE auth_user SET email = '' WHERE username = 'bare'")
+        .start(&format!(
+            "authentication: [basic, token, api_key]\npermission: authenticated\n\
          identity: {{ headers: {{ x-USER-id: \"{{user.id}}\" }} }}\nroutes:\n\
          - {{ path: /, upstream: \"{url}\" }}\n\
          - {{ path: /public/, permission: anyone, upstream: \"{url}\" }}\n\
          - {{ path: /open/, authentication: [], permission: anyone, upstream: \"{url}\" }}\n\
          - {{ path: /staff/, permission: staff, upstream: \"{url}\" }}\n"
-    ))
+        ))
 }
 
 fn spell(name: &str, separator: char, case: usize) -> String {
@@ -44,7 +79,10 @@ fn spell(name: &str, separator: char, case: usize) -> String {
         0 => name,
         1 => name.to_ascii_lowercase(),
         2 => name.to_ascii_uppercase(),
-        _ => name.char_indices().map(|(i, c)| if i % 2 == 0 { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }).collect(),
+        _ => name
+            .char_indices()
+            .map(|(i, c)| if i % 2 == 0 { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() })
+            .collect(),
     }
 }
 
@@ -59,7 +97,8 @@ fn no_spelling_of_an_owned_name_passes() {
     let right = basic("alice", PASSWORD);
     for separator in SEPARATORS.chars() {
         for case in 0..4 {
-            let names: Vec<String> = OWNED.iter().map(|name| spell(name, separator, case)).collect();
+            let names: Vec<String> =
+                OWNED.iter().map(|name| spell(name, separator, case)).collect();
             let forged: Vec<_> = names.iter().map(|name| (name.as_str(), FORGED)).collect();
             for (target, user) in [("/", Some("alice")), ("/public/", None), ("/open/", None)] {
                 let mut headers = forged.clone();
@@ -69,7 +108,11 @@ fn no_spelling_of_an_owned_name_passes() {
                 assert_eq!(answer.status, 200, "{separator} {target}");
                 let seen = upstream.last();
                 assert!(!seen.head.contains(FORGED), "{separator} {target}\n{}", seen.head);
-                assert_eq!(seen.folded("remote-user"), Vec::from_iter(user), "{separator} {target}");
+                assert_eq!(
+                    seen.folded("remote-user"),
+                    Vec::from_iter(user),
+                    "{separator} {target}"
+                );
                 assert_eq!(seen.folded("x-user-id").len(), usize::from(user.is_some()));
                 assert_eq!(seen.folded("x-forwarded-for"), ["127.0.0.1"]);
             }

@@ -259,7 +259,9 @@ fn bcrypt(prefix: &str, cost: u32, salt: &str, password: &[u8]) -> Option<String
         "2y" => bcrypt::Version::TwoY,
         _ => bcrypt::Version::TwoB,
     };
-    let parts = bcrypt::non_truncating_hash_with_salt(password, cost, salt).ok()?;
+    // The library would cut longer ones off, and its own check counts a final NUL.
+    let parts =
+        (password.len() <= 72).then(|| bcrypt::hash_with_salt(password, cost, salt))?.ok()?;
     Some(parts.format_for_version(version))
 }
 

@@ -74,10 +74,12 @@ impl Setup {
     }
 
     pub(crate) fn group(self, user: &str, group: &str) -> Self {
-        self.sql(&format!("INSERT OR IGNORE INTO auth_group (name) VALUES ('{group}')")).sql(&format!(
-            "INSERT INTO auth_user_groups (user_id, group_id) SELECT u.id, g.id \
+        self.sql(&format!("INSERT OR IGNORE INTO auth_group (name) VALUES ('{group}')")).sql(
+            &format!(
+                "INSERT INTO auth_user_groups (user_id, group_id) SELECT u.id, g.id \
              FROM auth_user u, auth_group g WHERE u.username = '{user}' AND g.name = '{group}'"
-        ))
+            ),
+        )
     }
 
     /// To be run when the gateway's binary has made the tables.
@@ -107,7 +109,8 @@ impl Setup {
     pub(crate) fn write(&self, yaml: &str) {
         let database = format!("sqlite://{}", self.database().display());
         let store = self.store.as_deref().unwrap_or(&database);
-        let mut text = format!("listen: 127.0.0.1:{}\nadmin: 127.0.0.1:{}\n", self.port, self.admin);
+        let mut text =
+            format!("listen: 127.0.0.1:{}\nadmin: 127.0.0.1:{}\n", self.port, self.admin);
         if !yaml.contains("\nstore:") && !yaml.starts_with("store:") {
             text += &format!("store: {{ url: \"{store}\" }}\n");
         }
@@ -277,9 +280,8 @@ pub(crate) fn portcullis(config: &Path, arguments: &[&str], input: &str) -> Outp
 fn execute(database: &Path, statements: &[String]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let options = sqlx::sqlite::SqliteConnectOptions::new()
-            .filename(database)
-            .busy_timeout(PATIENCE);
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(database).busy_timeout(PATIENCE);
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
         for statement in statements {
             let statement = sqlx::AssertSqlSafe(statement.clone());

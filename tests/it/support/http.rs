@@ -88,7 +88,8 @@ impl Connection {
     /// A head alone, for tests that watch the body arrive.
     pub(crate) fn head(&mut self) -> Option<(u16, Vec<(String, String)>)> {
         let first = self.line()?;
-        let status = first.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let version = first.strip_prefix("HTTP/1.1 ").or(first.strip_prefix("HTTP/1.0 "));
+        let status = version.and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("not a status line: {first:?}"));
         let mut headers = Vec::new();
         loop {
@@ -152,7 +153,12 @@ impl Connection {
 }
 
 /// A request's bytes: a `Host` and whatever else is given, no more.
-pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Vec<u8> {
     let mut bytes = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n").into_bytes();
     for (name, value) in headers {
         bytes.extend(format!("{name}: {value}\r\n").bytes());

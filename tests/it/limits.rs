@@ -1,0 +1,127 @@
+//! Guessing and flooding: lockout and DRF's rates (contracts/throttling.md).
+
+use crate::support::{Answer, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
+
+fn wait(answer: &Answer) -> u64 {
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    let wait = answer.header("retry-after").unwrap().parse().unwrap();
+    let unit = if wait == 1 { "second" } else { "seconds" };
+    let detail = format!("Request was throttled. Expected available in {wait} {unit}.");
+    assert_eq!(answer.text(), serde_json::json!({ "detail": detail }).to_string());
+    assert_eq!(answer.header("www-authenticate"), None);
+    wait
+}
+
+/// Attack: passwords are guessed without end. After five wrong ones the account waits, here and
+/// whatever the next password is; an account that does not exist is answered in the same way, and
+/// every spelling of a name counts as the name (CVE-2025-24806).
+#[test]
+fn the_sixth_guess_waits_right_or_wrong_known_or_unknown() {
+    let gateway = Setup::new().alice().user("bob", "x").start(
+        "authentication: [basic]\npermission: authenticated\nroutes:\n- { path: /, upstream: echo }\n\
+         - { path: /api-token-auth/, authentication: [], endpoint: token }\n",
+    );
+    let guess =
+        |user: &str, password: &str| gateway.get("/", &[("Authorization", &basic(user, password))]);
+    assert_eq!(guess("alice", PASSWORD).status, 200, "before");
+    for user in ["alice", "nobody"] {
+        let upper = user.to_uppercase();
+        for (number, spelling) in [user, user, &upper, user, user].into_iter().enumerate() {
+            let answer = guess(spelling, &format!("wrong{number}"));
+            assert_eq!(answer.status, 401, "{spelling} {number}");
+        }
+        assert!(wait(&guess(user, "wrong")) > 800);
+        assert!(wait(&guess(user, PASSWORD)) > 800, "the right one is not looked at");
+        assert!(wait(&guess(&upper, "wrong")) > 800);
+        let forged = [("Authorization", &*basic(user, "wrong")), ("X-Forwarded-For", "192.0.2.9")];
+        assert!(wait(&gateway.get("/", &forged)) > 800, "from where the client says it is");
+        let body = format!(r#"{{"username":"{user}","password":"correct horse"}}"#);
+        let json = [("Content-Type", "application/json")];
+        let page = gateway.send("POST", "/api-token-auth/", &json, body.as_bytes());
+        assert!(wait(&page) > 800, "the token page counts with Basic");
+    }
+    assert_eq!(guess("bob", "x").status, 200, "others are not locked");
+}
+
+/// Attack: the guesser's own good credential between the guesses clears the count.
+#[test]
+fn own_success_does_not_clear_the_count_of_others() {
+    let gateway = Setup::new().alice().user("mallory", "x").start(
+        "cache: { ttl: 0s, negative_ttl: 0s }\nauthentication: [basic]\npermission: authenticated\nroutes: [{ path: /, upstream: echo }]\n",
+    );
+    let guess = |user: &str, password: &str| {
+        gateway.get("/", &[("Authorization", &basic(user, password))]).status
+    };
+    for number in 0..5 {
+        assert_eq!(guess("alice", &number.to_string()), 401);
+        assert_eq!(guess("mallory", "x"), 200);
+    }
+    assert_eq!(guess("alice", PASSWORD), 429);
+    assert_eq!(guess("mallory", "x"), 200);
+}
+
+/// Attack: API keys and tokens are guessed; they name no account, so the network is counted.
+#[test]
+fn guessed_tokens_count_against_the_network() {
+    let gateway = Setup::new().alice().start(
+        "lockout: { failures: 1, window: 15m, duration: 15m }\nauthentication: [token]\n\
+         permission: authenticated\nroutes: [{ path: /, upstream: echo }]\n",
+    );
+    let mut statuses = Vec::new();
+    for number in 0..30 {
+        let token = format!("Token {number:0>40}");
+        statuses.push(gateway.get("/", &[("Authorization", &token)]).status);
+    }
+    let refused = statuses.iter().filter(|status| **status == 401).count();
+    assert_eq!(refused, 20, "{statuses:?}");
+    assert_eq!(statuses.last(), Some(&429));
+}
+
+/// The rule: DRF's rates, its body and its header; anonymous callers by their true address,
+/// authenticated ones by user, a scope over all its routes. A header does not buy another window.
+#[test]
+fn drf_s_rates() {
+    let gateway = Setup::new().alice().user("bob", "x").start(
+        "authentication: [token, basic]\npermission: anyone\nroutes:\n\
+         - { path: /anon/, throttle: [anon: 3/hour], upstream: echo }\n\
+         - { path: /user/, throttle: [user: 2/hour], upstream: echo }\n\
+         - { path: /a/, throttle: [scope: { name: s, rate: 2/day }], upstream: echo }\n\
+         - { path: /b/, throttle: [scope: { name: s, rate: 2/day }], upstream: echo }\n",
+    );
+    let token = format!("Token {ALICE_KEY}");
+    let (alice, bob) = (("Authorization", token.as_str()), ("Authorization", &*basic("bob", "x")));
+    for number in 0..3 {
+        let forged = format!("192.0.2.{number}");
+        assert_eq!(gateway.get("/anon/", &[("X-Forwarded-For", &forged)]).status, 200);
+    }
+    let refused = gateway.get("/anon/", &[("X-Forwarded-For", "192.0.2.77")]);
+    assert!((3500..=3600).contains(&wait(&refused)));
+    assert_eq!(gateway.send("HEAD", "/anon/", &[], b"").status, 429);
+    assert_eq!(gateway.get("/anon/", &[alice]).status, 200, "alice is not anonymous");
+
+    for caller in [alice, bob] {
+        assert_eq!(gateway.get("/user/", &[caller]).status, 200);
+        assert_eq!(gateway.get("/user/", &[caller]).status, 200);
+        assert!(wait(&gateway.get("/user/", &[caller])) > 3500);
+    }
+    assert_eq!(gateway.get("/a/", &[alice]).status, 200);
+    assert_eq!(gateway.get("/b/", &[alice]).status, 200);
+    assert!(wait(&gateway.get("/a/", &[alice])) > 86_000, "one count for both routes");
+    assert_eq!(gateway.get("/b/", &[bob]).status, 200);
+}
+
+/// The rule (custom.md, "Measured combinations"): a failing credential is 401 and a denied one 403,
+/// also where the rate is used up.
+#[test]
+fn authentication_and_permission_come_before_the_rate() {
+    let gateway = Gateway::start(
+        "authentication: [token]\npermission: anyone\nroutes:\n\
+         - { path: /, throttle: [anon: 1/hour, user: 1/hour], upstream: echo }\n\
+         - { path: /staff/, permission: staff, throttle: [user: 1/hour], upstream: echo }\n",
+    );
+    let token = format!("Token {ALICE_KEY}");
+    assert_eq!(gateway.get("/", &[("Authorization", &token)]).status, 200);
+    assert_eq!(gateway.get("/", &[("Authorization", &token)]).status, 429);
+    assert_eq!(gateway.get("/staff/", &[("Authorization", &token)]).status, 403);
+    assert_eq!(gateway.get("/", &[("Authorization", "Token x")]).status, 401);
+}
