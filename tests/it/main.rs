@@ -20,5 +20,6 @@ mod lifecycle;
 mod limits;
 mod outage;
 mod spoofing;
+mod store;
 mod support;
 mod upstream;
