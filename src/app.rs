@@ -42,6 +42,8 @@ pub struct World {
     pub access: AccessLog,
     /// Throttle counters.
     pub windows: Windows,
+    /// Where the gateway listens, from its start to its end.
+    pub listen: Vec<std::net::SocketAddr>,
     /// Failures so far: a reload must not forgive them.
     pub lockout: Arc<Lockout>,
 }
@@ -53,6 +55,7 @@ impl World {
             control,
             metrics: Metrics::default(),
             access,
+            listen: document.listen.clone(),
             windows: Windows::new(clock.clone()),
             lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
             clock,

@@ -82,13 +82,21 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
 }
 
 /// Waits for the end; reloads on the way.
-async fn until_told(path: &Path, world: &World, current: &ArcSwap<Gateway>) -> anyhow::Result<()> {
+async fn until_told(
+    path: &Path,
+    world: &World,
+    current: &Arc<ArcSwap<Gateway>>,
+) -> anyhow::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(path, world, current),
+            _ = hangup.recv() => {
+                let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
+                // It reads files and builds, which is not for a thread that others wait for.
+                tokio::task::spawn_blocking(move || reload(&path, &world, &current)).await?;
+            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
@@ -99,11 +107,15 @@ async fn until_told(path: &Path, world: &World, current: &ArcSwap<Gateway>) -> a
 fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
     let fresh = load(path.to_owned()).and_then(|loaded| {
         let built = app::build(&loaded.document, world);
-        built.map_err(|problems| loaded.report(problems).into())
+        let built = built.map_err(|problems| loaded.report(problems))?;
+        Ok((built, loaded.document))
     });
     world.metrics.reloaded(fresh.is_ok());
     match fresh {
-        Ok(built) => {
+        Ok((built, document)) => {
+            if document.listen != world.listen {
+                warn!("`listen` has changed, which takes a restart");
+            }
             tokio::spawn(prune(Arc::clone(&built.auth_limit)));
             current.store(Arc::new(built.gateway));
             info!("the new configuration serves");

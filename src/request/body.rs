@@ -41,6 +41,9 @@ impl From<Incoming> for Body {
 }
 
 impl Body {
+    /// What [`Self::progress`] counts when nothing is left.
+    pub const ALL_SENT: u64 = u64::MAX;
+
     /// Whether there is nothing to send, so that the request can be sent twice.
     pub fn is_empty(&self) -> bool {
         matches!(self, Body::Empty)
@@ -88,9 +91,13 @@ impl HttpBody for Body {
         let Body::Stream(incoming, frames) = self.get_mut() else { return Poll::Ready(None) };
         match Pin::new(incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
-            Poll::Ready(frame) => {
+            Poll::Ready(Some(frame)) => {
                 frames.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(frame)
+                Poll::Ready(Some(frame))
+            }
+            Poll::Ready(None) => {
+                frames.store(Body::ALL_SENT, Ordering::Relaxed);
+                Poll::Ready(None)
             }
             Poll::Pending => Poll::Pending,
         }

@@ -173,7 +173,7 @@ impl Upstream {
             let progress = request.body().progress();
             let sent = connection.send(request);
             match within(self.response_timeout, progress, sent).await {
-                Err(Silent) => return Err(Exchange::Failed(Rejection::UpstreamSlow)),
+                Err(silent) => return Err(Exchange::Failed(silent)),
                 Ok(Ok(response)) => {
                     return self.reply(response, connection).map_err(Exchange::Failed);
                 }
@@ -215,22 +215,24 @@ impl Upstream {
     }
 }
 
-struct Silent;
-
-/// Waits for the upstream, but not longer than `time` after the last of the request went on.
+/// Waits for the upstream, but not longer than `time` after the last of the request went on; if
+/// more of it was to come, it is the client who is silent.
 async fn within<T>(
     time: Duration,
     progress: Option<Arc<AtomicU64>>,
     answer: impl Future<Output = T>,
-) -> Result<T, Silent> {
+) -> Result<T, Rejection> {
     let mut answer = std::pin::pin!(answer);
     let frames = || progress.as_ref().map_or(0, |frames| frames.load(Ordering::Relaxed));
     loop {
         let before = frames();
         match tokio::time::timeout(time, &mut answer).await {
             Ok(answer) => return Ok(answer),
-            Err(_) if frames() == before => return Err(Silent),
-            Err(_) => {}
+            Err(_) if frames() != before => {}
+            Err(_) if progress.is_none() || before == Body::ALL_SENT => {
+                return Err(Rejection::UpstreamSlow);
+            }
+            Err(_) => return Err(Rejection::BodyTooSlow),
         }
     }
 }

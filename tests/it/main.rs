@@ -16,6 +16,7 @@ mod contract;
 mod contract_token;
 mod django;
 mod framing;
+mod golden;
 mod lifecycle;
 mod limits;
 mod outage;

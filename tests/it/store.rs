@@ -49,7 +49,10 @@ fn mariadb_keeps_the_contract() {
 async fn reads_what_django_wrote(store: &Sql) {
     let alice = store.user_by_name("alice").await.unwrap().unwrap();
     let identity = &alice.identity;
-    assert_eq!((alice.id, alice.active, identity.staff, identity.superuser), (1, true, false, false));
+    assert_eq!(
+        (alice.id, alice.active, identity.staff, identity.superuser),
+        (1, true, false, false)
+    );
     assert_eq!(identity.id.as_deref(), Some("1"));
     assert_eq!(&*identity.email, "alice@example.com");
     assert_eq!(identity.groups.iter().map(|g| &**g).collect::<Vec<_>>(), ["a, b", "editors"]);
@@ -93,7 +96,10 @@ async fn writes_users_and_tokens(store: &Sql, url: &str) {
     let (again, new) = store.token_of(id, clock.now()).await.unwrap();
     assert!(!new && again.reveal() == key.reveal(), "one token a user");
     assert_eq!(store.user_by_token(key.reveal()).await.unwrap().unwrap().id, id);
-    assert_eq!(django_reads_token(name, url).as_deref().unwrap_or("2023-11-14T23:13:20+00:00"), "2023-11-14T23:13:20+00:00");
+    assert_eq!(
+        django_reads_token(name, url).as_deref().unwrap_or("2023-11-14T23:13:20+00:00"),
+        "2023-11-14T23:13:20+00:00"
+    );
 
     store.replace_password(id, "!other", "!second").await.unwrap();
     let password = async || store.user_by_name(name).await.unwrap().unwrap().password;
