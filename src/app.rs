@@ -21,7 +21,7 @@ use crate::{
     policy::{self, Policy},
     reply::Renderer,
     request::TrustedProxies,
-    route::{Matcher, Router},
+    route::{self, Matcher, Router},
     scheme::{self, Entry, KINDS, Scheme, Settings},
     store::{Sql, Store, cache::Facts},
     throttle::{AuthLimit, Throttle, Windows},
@@ -131,9 +131,11 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
         problems.push(problem.help("add `routes: [{ path: /, upstream: http://… }]`"));
     }
-    let router = problems.keep(Router::new(routes, &root.key("routes")));
-    match (router, renderer) {
-        (Some(router), Some(renderer)) => problems.finish(Built {
+    let matchers: Vec<Matcher> = document.routes.iter().map(matcher).collect();
+    problems.0.extend(route::overlaps(&matchers, &root.key("routes")).0);
+    let router = Router::new(routes);
+    match renderer {
+        Some(renderer) => problems.finish(Built {
             gateway: Gateway {
                 router,
                 renderer,
@@ -148,7 +150,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
             facts,
             auth_limit,
         }),
-        _ => Err(problems),
+        None => Err(problems),
     }
 }
 

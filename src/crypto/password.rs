@@ -117,8 +117,11 @@ impl Hashers {
     /// Django's `check_password`: one hash at least, whatever `encoded` is, so that the time tells
     /// nothing about the account.
     pub fn verify(&self, password: &str, encoded: &str) -> Verification {
-        let Some(stored) = Encoded::parse(encoded).filter(|e| self.accept.contains(&e.algorithm()))
-        else {
+        // HMAC pads its key with NUL: under PBKDF2 a password with NUL behind is the same password.
+        let known = |stored: &Encoded<'_>| self.accept.contains(&stored.algorithm());
+        let stored =
+            Encoded::parse(encoded).filter(|stored| known(stored) && !password.contains('\0'));
+        let Some(stored) = stored else {
             self.waste_one_hash(password);
             return Verification::NoMatch;
         };

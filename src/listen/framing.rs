@@ -5,27 +5,61 @@
 //! a byte that no request can begin with: the client gets 400 and the connection ends.
 
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Sleep,
+};
 
 /// A stream whose inbound bytes are watched.
 pub(super) struct Framed<S> {
     stream: S,
     watch: Watch,
+    /// What the parser gets instead, once something was refused.
+    poison: Option<VecDeque<u8>>,
+    /// Ends connections that have not said which protocol they speak; afterwards the protocol's
+    /// own timer does.
+    patience: Option<Pin<Box<Sleep>>>,
+    begun: usize,
+    headers: usize,
 }
 
 impl<S> Framed<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, watch: Watch::default() }
+    /// With the limits of a head: its bytes, its fields, and its time.
+    pub(super) fn new(stream: S, size: usize, headers: usize, time: Duration) -> Self {
+        let patience = Some(Box::pin(tokio::time::sleep(time)));
+        let watch = Watch { most: size, ..Watch::default() };
+        Self { stream, watch, poison: None, patience, begun: 0, headers }
+    }
+
+    /// Bytes that the parser answers with the right status: NUL is in no method, header or chunk
+    /// size (400); more fields than it takes are too large a head (431).
+    fn refuse(&self, violation: Violation) -> VecDeque<u8> {
+        let fields = match violation {
+            Violation::Ambiguous => "\0".to_owned(),
+            Violation::TooLarge => "\r\na:".repeat(self.headers + 1),
+        };
+        (fields + "\r\n\r\n").into_bytes().into()
+    }
+
+    /// Whether the bytes so far could still become HTTP/2, which is when nobody else has a timer.
+    fn follow_preface(&mut self, bytes: &[u8]) {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let expected = PREFACE.get(self.begun..).unwrap_or_default();
+        self.begun += bytes.len();
+        if expected.len() <= bytes.len() || !expected.starts_with(bytes) {
+            self.patience = None;
+        }
     }
 }
-
-/// What no method, header or chunk size can hold.
-const POISON: u8 = 0;
 
 impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
     fn poll_read(
@@ -34,21 +68,35 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if matches!(this.watch.state, State::Refused) {
-            // The end: nothing behind a refused request is read.
-            return Poll::Ready(Ok(()));
-        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let Poll::Ready(Ok(())) = read {
+        if this.poison.is_none() {
+            match Pin::new(&mut this.stream).poll_read(context, buffer) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    let patience =
+                        this.patience.as_mut().map(|patience| patience.poll_unpin(context));
+                    return match patience {
+                        Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                        _ => Poll::Pending,
+                    };
+                }
+            }
             let bytes = buffer.filled().get(before..).unwrap_or_default();
-            if !bytes.is_empty() && this.watch.see(bytes).is_err() {
-                this.watch.state = State::Refused;
+            if this.patience.is_some() && !bytes.is_empty() {
+                this.follow_preface(bytes);
+            }
+            if let Err(violation) = this.watch.see(bytes) {
+                this.poison = Some(this.refuse(violation));
                 buffer.set_filled(before);
-                buffer.put_slice(&[POISON]);
             }
         }
-        read
+        if let Some(poison) = &mut this.poison {
+            // When it is used up the stream has ended: nothing behind a refused request is read.
+            let length = poison.len().min(buffer.remaining());
+            poison.drain(..length).for_each(|byte| buffer.put_slice(&[byte]));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -89,6 +137,8 @@ struct Watch {
     head: Head,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
+    /// Bytes of a head.
+    most: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,7 +154,6 @@ enum State {
     Trailers,
     /// Not HTTP/1: nothing to watch.
     Off,
-    Refused,
 }
 
 /// What the fields so far say of the body.
@@ -115,10 +164,12 @@ struct Head {
     size: usize,
 }
 
-struct Violation;
+/// Why a request is refused.
+enum Violation {
+    Ambiguous,
+    TooLarge,
+}
 
-/// Lines longer than this are refused; the head as a whole has its own limit behind.
-const LONGEST_LINE: usize = 64 << 10;
 const LONGEST_CHUNK_LINE: usize = 256;
 const LONGEST_TRAILERS: usize = 8 << 10;
 /// A chunk size of more digits is past what any body may be, and past 64 bits soon.
@@ -128,7 +179,7 @@ impl Watch {
     fn see(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
             match self.state {
-                State::Off | State::Refused => return Ok(()),
+                State::Off => return Ok(()),
                 State::Body(left) => {
                     bytes = self.skip(bytes, left, State::Body, State::RequestLine)
                 }
@@ -138,11 +189,7 @@ impl Watch {
                 _ => {
                     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
                         self.line.extend_from_slice(bytes);
-                        return if self.line.len() > LONGEST_LINE {
-                            Err(Violation)
-                        } else {
-                            Ok(())
-                        };
+                        return self.limit(self.line.len());
                     };
                     let (line, rest) = bytes.split_at(end + 1);
                     bytes = rest;
@@ -172,9 +219,17 @@ impl Watch {
         bytes.get(here..).unwrap_or_default()
     }
 
+    fn limit(&self, more: usize) -> Result<(), Violation> {
+        if self.head.size + more > self.most { Err(Violation::TooLarge) } else { Ok(()) }
+    }
+
     fn take_line(&mut self, line: &[u8]) -> Result<(), Violation> {
         let bare = line.strip_suffix(b"\n").unwrap_or(line);
         let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        if matches!(self.state, State::RequestLine | State::Fields) {
+            self.limit(line.len())?;
+            self.head.size += line.len();
+        }
         match self.state {
             State::RequestLine => self.request_line(bare),
             State::Fields if bare.is_empty() => {
@@ -194,7 +249,7 @@ impl Watch {
             }
             State::Trailers => {
                 self.head.size += line.len();
-                if self.head.size > LONGEST_TRAILERS { Err(Violation) } else { Ok(()) }
+                if self.head.size > LONGEST_TRAILERS { Err(Violation::Ambiguous) } else { Ok(()) }
             }
             _ => Ok(()),
         }
@@ -202,6 +257,7 @@ impl Watch {
 
     fn request_line(&mut self, line: &[u8]) -> Result<(), Violation> {
         if line.is_empty() {
+            self.head.size = 0;
             return Ok(());
         }
         if line == b"PRI * HTTP/2.0" {
@@ -209,13 +265,13 @@ impl Watch {
             return Ok(());
         }
         self.state = State::Fields;
-        if line.contains(&b'#') { Err(Violation) } else { Ok(()) }
+        if line.contains(&b'#') { Err(Violation::Ambiguous) } else { Ok(()) }
     }
 
     fn field(&mut self, line: &[u8]) -> Result<(), Violation> {
         // A folded line belongs to the field before it, for those who still read them.
         if matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err(Violation);
+            return Err(Violation::Ambiguous);
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
         let (name, value) = line.split_at(colon);
@@ -224,15 +280,15 @@ impl Watch {
             let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
             let length = std::str::from_utf8(value).ok().and_then(|value| value.parse().ok());
             if !digits || self.head.length.is_some() || self.head.chunked {
-                return Err(Violation);
+                return Err(Violation::Ambiguous);
             }
-            self.head.length = Some(length.ok_or(Violation)?);
+            self.head.length = Some(length.ok_or(Violation::Ambiguous)?);
         } else if name.trim_ascii_end().eq_ignore_ascii_case(b"transfer-encoding") {
             if self.head.chunked
                 || self.head.length.is_some()
                 || !value.eq_ignore_ascii_case(b"chunked")
             {
-                return Err(Violation);
+                return Err(Violation::Ambiguous);
             }
             self.head.chunked = true;
         }
@@ -241,17 +297,17 @@ impl Watch {
 
     fn chunk_size(&mut self, line: &[u8], bare: &[u8]) -> Result<(), Violation> {
         if line.len() > LONGEST_CHUNK_LINE || !line.ends_with(b"\r\n") {
-            return Err(Violation);
+            return Err(Violation::Ambiguous);
         }
         let digits = bare.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
         if digits.is_empty()
             || digits.len() > MOST_CHUNK_DIGITS
             || !digits.iter().all(u8::is_ascii_hexdigit)
         {
-            return Err(Violation);
+            return Err(Violation::Ambiguous);
         }
-        let digits = std::str::from_utf8(digits).map_err(|_| Violation)?;
-        let size = u64::from_str_radix(digits, 16).map_err(|_| Violation)?;
+        let digits = std::str::from_utf8(digits).map_err(|_| Violation::Ambiguous)?;
+        let size = u64::from_str_radix(digits, 16).map_err(|_| Violation::Ambiguous)?;
         self.state = if size == 0 { State::Trailers } else { State::Chunk(size + 2) };
         Ok(())
     }
@@ -263,8 +319,9 @@ mod tests {
 
     /// Whether it is refused, whole and byte by byte.
     fn refused(bytes: &[u8]) -> bool {
-        let whole = Watch::default().see(bytes).is_err();
-        let mut slow = Watch::default();
+        let watch = || Watch { most: 4096, ..Watch::default() };
+        let whole = watch().see(bytes).is_err();
+        let mut slow = watch();
         let slowly = bytes.iter().any(|byte| slow.see(&[*byte]).is_err());
         assert_eq!(whole, slowly, "{}", String::from_utf8_lossy(bytes));
         whole

@@ -31,7 +31,10 @@ pub(super) async fn connection(stream: TcpStream, address: SocketAddr, shared: S
         }
     });
     let builder = builder(&shared);
-    let connection = builder.serve_connection(TokioIo::new(Framed::new(stream)), service);
+    let limits = &shared.limits;
+    let (size, fields) = (limits.head.bytes(), limits.headers.get());
+    let framed = Framed::new(stream, size, fields, limits.head_time.0);
+    let connection = builder.serve_connection(TokioIo::new(framed), service);
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.clone();
     tokio::select! {

@@ -39,20 +39,8 @@ pub struct Router<R> {
 type Paths = HashMap<Box<[u8]>, Vec<usize>>;
 
 impl<R> Router<R> {
-    /// A router.
-    ///
-    /// # Errors
-    /// Two routes that could both win.
-    pub fn new(routes: Vec<(Matcher, R)>, path: &Path) -> Result<Self, Problems> {
-        let mut problems = Problems::default();
-        for (index, (later, _)) in routes.iter().enumerate() {
-            let earlier = routes.iter().take(index).position(|(route, _)| route.overlaps(later));
-            if let Some(earlier) = earlier {
-                let message = format!("this route and routes[{earlier}] match the same requests");
-                let help = "make one more specific by host, path or method, or remove it";
-                problems.push(Problem::new(&path.index(index), message).help(help));
-            }
-        }
+    /// A router of routes among which [`overlaps`] finds no two for the same requests.
+    pub fn new(routes: Vec<(Matcher, R)>) -> Self {
         let mut hosts: Vec<(HostPattern, Paths)> = Vec::new();
         for (index, (matcher, _)) in routes.iter().enumerate() {
             let place = hosts.iter().position(|(host, _)| *host == matcher.host);
@@ -73,7 +61,7 @@ impl<R> Router<R> {
             }
         }
         hosts.sort_by_key(|(host, _)| std::cmp::Reverse(host.specificity()));
-        problems.finish(Self { routes, hosts })
+        Self { routes, hosts }
     }
 
     /// The route for a request, and its place in the file.
@@ -115,6 +103,19 @@ impl<R> Router<R> {
     }
 }
 
+/// Routes of which two could win, by their places in the file.
+pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
+    let mut problems = Problems::default();
+    for (index, later) in routes.iter().enumerate() {
+        if let Some(earlier) = routes.iter().take(index).position(|route| route.overlaps(later)) {
+            let message = format!("this route and routes[{earlier}] match the same requests");
+            let help = "make one more specific by host, path or method, or remove it";
+            problems.push(Problem::new(&path.index(index), message).help(help));
+        }
+    }
+    problems
+}
+
 impl Matcher {
     fn accepts(&self, method: &Method, whole: &str, at_end: bool) -> bool {
         let method = self.methods.is_empty() || self.methods.contains(method);
@@ -147,7 +148,9 @@ mod tests {
             };
             (matcher, index)
         });
-        Router::new(routes.collect(), &Path::root())
+        let routes: Vec<_> = routes.collect();
+        let matchers: Vec<_> = routes.iter().map(|(matcher, _)| matcher.clone()).collect();
+        overlaps(&matchers, &Path::root()).finish(Router::new(routes))
     }
 
     fn find(router: &Router<usize>, host: &str, path: &str, method: Method) -> Option<usize> {

@@ -15,7 +15,7 @@ use crate::{
     request::{Client, Request, credentials::cookie},
     store::{
         Store, Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Verifier},
     },
     value::{Path, Problem, Problems},
 };
@@ -100,6 +100,7 @@ impl Config {
             services,
             store: Arc::clone(parts.store),
             facts: Arc::clone(parts.facts),
+            verifier: parts.facts.verifier(),
             login: Arc::clone(parts.login),
         }))
     }
@@ -113,6 +114,7 @@ struct ApiKey {
     services: HashMap<String, Arc<Identity>>,
     store: Arc<dyn Store>,
     facts: Arc<Facts>,
+    verifier: Verifier,
     login: Arc<Login>,
 }
 
@@ -134,7 +136,7 @@ impl Scheme for ApiKey {
         if key.is_empty() {
             return Answer::failed("Invalid API key.");
         }
-        let fingerprint = self.facts.key(&self.name, &[key]);
+        let fingerprint = self.facts.key(self.verifier, &[key]);
         match self.facts.hit(&fingerprint) {
             Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
             None => Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client))),

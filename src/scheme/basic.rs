@@ -20,7 +20,7 @@ use crate::{
     },
     store::{
         Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Verifier},
     },
     value::{Path, Problem, Problems, Secret},
 };
@@ -58,7 +58,8 @@ impl Config {
                 .into());
         };
         let (login, facts) = (Arc::clone(parts.login), Arc::clone(parts.facts));
-        Ok(Arc::new(Basic { name, challenge, login, facts }))
+        let verifier = facts.verifier();
+        Ok(Arc::new(Basic { name, challenge, login, facts, verifier }))
     }
 }
 
@@ -67,6 +68,7 @@ struct Basic {
     challenge: HeaderValue,
     login: Arc<Login>,
     facts: Arc<Facts>,
+    verifier: Verifier,
 }
 
 const INVALID: &str = "Invalid username/password.";
@@ -91,7 +93,7 @@ impl Scheme for Basic {
                 );
             }
         };
-        let key = self.facts.key(&self.name, &[encoded]);
+        let key = self.facts.key(self.verifier, &[encoded]);
         if let Some(fact) = self.facts.hit(&key) {
             return Answer::Now(self.known(encoded, fact, &request.client));
         }

@@ -23,7 +23,7 @@ use crate::{
     request::Request,
     store::{
         Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Verifier},
     },
     value::{Path, Period, Problem, Problems},
 };
@@ -140,6 +140,7 @@ impl Config {
                 timeout: self.timeout.0,
                 http: parts.http.clone(),
                 facts: Arc::clone(parts.facts),
+                verifier: parts.facts.verifier(),
                 login: Arc::clone(parts.login),
                 clock: parts.http.clock().clone(),
             }) as Arc<dyn Scheme>
@@ -155,6 +156,7 @@ struct Callout {
     timeout: Duration,
     http: HttpClient,
     facts: Arc<Facts>,
+    verifier: Verifier,
     login: Arc<Login>,
     clock: Clock,
 }
@@ -174,7 +176,7 @@ impl Scheme for Callout {
         if parts.is_empty() {
             return Answer::not_attempted();
         }
-        let fingerprint = self.facts.key(&self.name, &parts);
+        let fingerprint = self.facts.key(self.verifier, &parts);
         match self.facts.hit(&fingerprint) {
             Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
             None => Answer::Later(Box::pin(self.ask(fingerprint, request))),

@@ -85,7 +85,7 @@ impl Answer<'_> {
 
 /// A way to prove who is asking.
 pub trait Scheme: Send + Sync {
-    /// Its name in logs and metrics, which is also what keeps its cache entries apart.
+    /// Its name in logs and metrics.
     fn name(&self) -> &Arc<str>;
     /// Looks at a request.
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a>;

@@ -14,7 +14,7 @@ use crate::{
     request::Request,
     store::{
         Store, Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Verifier},
     },
     value::{Network, Path, Problem, Problems},
 };
@@ -63,13 +63,8 @@ impl Config {
             return Err(problems);
         };
         let (store, facts) = (Arc::clone(parts.store), Arc::clone(parts.facts));
-        problems.finish(Arc::new(RemoteUser {
-            name,
-            header,
-            from: self.from.clone(),
-            store,
-            facts,
-        }))
+        let (verifier, from) = (facts.verifier(), self.from.clone());
+        problems.finish(Arc::new(RemoteUser { name, header, from, store, facts, verifier }))
     }
 }
 
@@ -79,6 +74,7 @@ struct RemoteUser {
     from: Vec<Network>,
     store: Arc<dyn Store>,
     facts: Arc<Facts>,
+    verifier: Verifier,
 }
 
 impl Scheme for RemoteUser {
@@ -97,7 +93,7 @@ impl Scheme for RemoteUser {
             (Some(_), Some(_)) => return Answer::failed("Only one user may be named."),
             _ => return Answer::not_attempted(),
         };
-        let fingerprint = self.facts.key(&self.name, &[value]);
+        let fingerprint = self.facts.key(self.verifier, &[value]);
         match self.facts.hit(&fingerprint) {
             Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
             None => Answer::Later(Box::pin(self.look_up(fingerprint, value))),

@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         Store, Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Verifier},
     },
     value::{Path, Problem, Problems},
 };
@@ -57,6 +57,7 @@ impl Config {
             challenge,
             store: Arc::clone(parts.store),
             facts: Arc::clone(parts.facts),
+            verifier: parts.facts.verifier(),
             login: Arc::clone(parts.login),
         }))
     }
@@ -68,6 +69,7 @@ struct Token {
     challenge: HeaderValue,
     store: Arc<dyn Store>,
     facts: Arc<Facts>,
+    verifier: Verifier,
     login: Arc<Login>,
 }
 
@@ -90,7 +92,7 @@ impl Scheme for Token {
                 );
             }
         };
-        let fingerprint = self.facts.key(&self.name, &[key]);
+        let fingerprint = self.facts.key(self.verifier, &[key]);
         if let Some(fact) = self.facts.hit(&fingerprint) {
             return Answer::Now(fact.map(|fact| outcome(&self.name, fact)));
         }

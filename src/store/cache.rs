@@ -1,7 +1,14 @@
 //! Facts about credentials, remembered: "this credential is this user until then". Verdicts are
 //! never kept; the policy runs again for each request.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use hyper::header::HeaderValue;
@@ -76,7 +83,12 @@ pub struct Facts {
     fingerprints: Fingerprints,
     clock: Clock,
     config: Config,
+    verifiers: AtomicU64,
 }
+
+/// Stands for one scheme of one configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Verifier([u8; 8]);
 
 #[derive(Clone)]
 struct Entry {
@@ -102,16 +114,27 @@ impl Facts {
             .time_to_live(idle.max(OUTAGE_PAUSE))
             .support_invalidation_closures()
             .build();
-        Ok(Self { entries, fingerprints: Fingerprints::new()?, clock, config: config.clone() })
+        Ok(Self {
+            entries,
+            fingerprints: Fingerprints::new()?,
+            clock,
+            config: config.clone(),
+            verifiers: AtomicU64::new(0),
+        })
     }
 
-    /// The key of a credential: the scheme's name belongs to it, so that no scheme can answer with
-    /// what another has proven (CVE-2026-33496).
-    pub fn key(&self, scheme: &str, credential: &[&[u8]]) -> Fingerprint {
+    /// A number for a scheme that is being built; see [`Self::key`].
+    pub fn verifier(&self) -> Verifier {
+        Verifier(self.verifiers.fetch_add(1, Ordering::Relaxed).to_le_bytes())
+    }
+
+    /// The key of a credential. Who verifies it belongs to it, so that no scheme can answer with
+    /// what another has proven (CVE-2026-33496), not even one of the same name.
+    pub fn key(&self, verifier: Verifier, credential: &[&[u8]]) -> Fingerprint {
         match credential {
-            [one] => self.fingerprints.of(&[scheme.as_bytes(), one]),
+            [one] => self.fingerprints.of(&[&verifier.0, one]),
             many => {
-                let mut parts = vec![scheme.as_bytes()];
+                let mut parts = vec![&verifier.0[..]];
                 parts.extend(many);
                 self.fingerprints.of(&parts)
             }
@@ -199,7 +222,7 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -210,6 +233,7 @@ mod tests {
 
     struct Scene {
         facts: Facts,
+        verifier: Verifier,
         clock: Clock,
         loads: AtomicUsize,
     }
@@ -218,11 +242,11 @@ mod tests {
         fn new() -> Self {
             let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
             let facts = Facts::new(&Config::default(), clock.clone()).unwrap();
-            Self { facts, clock, loads: AtomicUsize::new(0) }
+            Self { verifier: facts.verifier(), facts, clock, loads: AtomicUsize::new(0) }
         }
 
         async fn ask(&self, answer: Result<Fact, Unavailable>) -> Result<Fact, Unavailable> {
-            let key = self.facts.key("token", &[b"k"]);
+            let key = self.facts.key(self.verifier, &[b"k"]);
             if let Some(hit) = self.facts.hit(&key) {
                 return hit;
             }

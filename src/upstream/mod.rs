@@ -177,7 +177,11 @@ impl Upstream {
                 Ok(Ok(response)) => {
                     return self.reply(response, connection).map_err(Exchange::Failed);
                 }
-                Ok(Err(SendFailure::Unsent(unsent))) => request = *unsent,
+                Ok(Err(SendFailure::Unsent(unsent))) if reused => request = *unsent,
+                Ok(Err(SendFailure::Unsent(_))) => {
+                    let cause = "it closed a new connection".to_owned();
+                    return Err(Exchange::Failed(Rejection::UpstreamBroken(cause)));
+                }
                 Ok(Err(SendFailure::Lost(error))) => match again {
                     Some(copy) if error.is_incomplete_message() || error.is_closed() => {
                         retried = true;

@@ -27,7 +27,8 @@ fn a_credential_that_cannot_be_checked_is_503() {
         format!("postgres://django:secret@127.0.0.1:{nobody}/django"),
         format!("mysql://django:secret@127.0.0.1:{nobody}/django"),
     ] {
-        let gateway = Setup::new().store(&url).start(ROUTES);
+        let store = format!("store: {{ url: \"{url}\", timeout: 500ms }}\n");
+        let gateway = Setup::new().start(&format!("{store}{ROUTES}"));
         let alice = basic("alice", PASSWORD);
         for target in ["/", "/public/"] {
             for header in [

@@ -7,7 +7,7 @@ pub(crate) mod server;
 pub(crate) use self::{
     gateway::{Gateway, Setup, portcullis},
     http::{Answer, Connection, basic},
-    server::{Seen, Server},
+    server::Server,
 };
 
 use std::time::{Duration, Instant};

@@ -213,6 +213,7 @@ impl Gateway {
     }
 
     pub(crate) fn signal(&self, name: &str) {
+        super::until("it is up", || self.output().contains("serving"));
         let pid = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
         assert!(sent.success());

@@ -126,7 +126,7 @@ impl Connection {
             }
             let before = body.len() as u64;
             (&mut self.0).take(size).read_to_end(body).ok()?;
-            if body.len() as u64 != before + size || self.line()? != "" {
+            if body.len() as u64 != before + size || !self.line()?.is_empty() {
                 return None;
             }
         }
