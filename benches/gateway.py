@@ -25,7 +25,7 @@ cache: {{ ttl: 1d }}
 passwords: {{ iterations: 1000 }}
 # Refusals are measured by the hundred thousand.
 lockout: false
-log: {{ access: false }}
+log: {{ access: false, level: warn }}
 """
 
 NGINX_UPSTREAM = """\

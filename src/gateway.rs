@@ -152,11 +152,10 @@ impl Gateway {
     /// No route, or an ambiguous path that the route does not allow.
     pub fn route(&self, request: &Request) -> Result<&Route, Rejection> {
         let found = self.router.find(&request.host, &request.target, &request.method);
-        match (request.target.ambiguity, found) {
-            (Some(ambiguity), Some((_, route))) if route.allow_paths.contains(&ambiguity) => {
-                Ok(route)
-            }
-            (Some(ambiguity), _) => Err(Malformed::Path(ambiguity).into()),
+        let allowed = found.map_or(&[][..], |(_, route)| &route.allow_paths);
+        let refused = request.target.ambiguities.iter().find(|found| !allowed.contains(found));
+        match (refused, found) {
+            (Some(ambiguity), _) => Err(Malformed::Path(*ambiguity).into()),
             (None, Some((_, route))) => Ok(route),
             (None, None) => Err(Rejection::NoRoute),
         }

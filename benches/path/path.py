@@ -46,7 +46,7 @@ class Counter:
 
     def read(self):
         subprocess.run(["callgrind_control", "--dump", str(self.pid)],
-                       check=True, stdout=subprocess.DEVNULL)
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.dumps += 1
         text = (self.folder / f"callgrind.{self.dumps}").read_text()
         return int(re.search(r"^totals: (\d+)", text, re.MULTILINE)[1])

@@ -13,7 +13,7 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{error, info, warn};
@@ -39,6 +39,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     let (access, _guards) = log::start(&document.log);
     let world = World::new(document, Clock::system(), control.handle().clone(), access);
     let built = app::build(document, &world).map_err(|problems| loaded.report(problems))?;
+    let signals = control.block_on(async { Signals::install() })?;
     let bound = listen::bind(&document.listen);
     let bound = bound.map_err(|(address, error)| cannot_listen(address, &error))?;
     control.block_on(prepare(document, &built))?;
@@ -64,7 +65,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     control.spawn(prune(Arc::clone(&built.auth_limit)));
     info!(listen = ?document.listen, workers = workers.len(), "serving");
 
-    control.block_on(until_told(&path, &world, &current))?;
+    control.block_on(until_told(signals, &path, &world, &current))?;
     info!("ending: open requests may finish");
     serving.store(false, Ordering::Relaxed);
     // Nobody listens any more only if every worker is gone already.
@@ -81,24 +82,39 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
     anyhow::anyhow!("cannot listen on {address}: {error}")
 }
 
+/// The signals that mean something; installed before anything can be asked for by one.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for the end; reloads on the way.
 async fn until_told(
+    mut signals: Signals,
     path: &Path,
     world: &World,
     current: &Arc<ArcSwap<Gateway>>,
 ) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
         tokio::select! {
-            _ = hangup.recv() => {
+            _ = signals.hangup.recv() => {
                 let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
                 // It reads files and builds, which is not for a thread that others wait for.
                 tokio::task::spawn_blocking(move || reload(&path, &world, &current)).await?;
             }
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
         }
     }
 }

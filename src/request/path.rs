@@ -10,8 +10,8 @@ use hyper::http::uri::PathAndQuery;
 #[derive(Clone, Debug)]
 pub struct Target {
     raw: PathAndQuery,
-    /// What a route must allow before this target is served.
-    pub ambiguity: Option<Ambiguity>,
+    /// What a route must allow, each of it, before this target is served.
+    pub ambiguities: Vec<Ambiguity>,
 }
 
 /// Why a path can be read in two ways. The last four are refused only where the route does not
@@ -61,8 +61,8 @@ impl Target {
     /// # Errors
     /// What no route can allow.
     pub fn new(raw: PathAndQuery) -> Result<Self, Ambiguity> {
-        let ambiguity = examine(raw.path().as_bytes())?;
-        Ok(Self { raw, ambiguity })
+        let ambiguities = examine(raw.path().as_bytes())?;
+        Ok(Self { raw, ambiguities })
     }
 
     /// The path as sent.
@@ -107,9 +107,9 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The first thing no route can allow, or else the first that a route can.
-fn examine(path: &[u8]) -> Result<Option<Ambiguity>, Ambiguity> {
-    let mut soft = None;
+/// The first thing no route can allow, or else all that a route can.
+fn examine(path: &[u8]) -> Result<Vec<Ambiguity>, Ambiguity> {
+    let mut soft = Vec::new();
     let mut segment_is_dots = true;
     let mut segment_length = 0_usize;
     let mut previous = 0;
@@ -132,10 +132,10 @@ fn examine(path: &[u8]) -> Result<Option<Ambiguity>, Ambiguity> {
             0x80.. | b' ' | b'"' | b'<' | b'>' | b'#' | b'?' if !encoded => {
                 return Err(Ambiguity::Control);
             }
-            b'/' if encoded => soft = soft.or(Some(Ambiguity::EncodedSlash)),
-            b'/' if previous == b'/' => soft = soft.or(Some(Ambiguity::DoubleSlash)),
-            b'%' => soft = soft.or(Some(Ambiguity::EncodedPercent)),
-            b';' => soft = soft.or(Some(Ambiguity::Semicolon)),
+            b'/' if encoded => soft.push(Ambiguity::EncodedSlash),
+            b'/' if previous == b'/' => soft.push(Ambiguity::DoubleSlash),
+            b'%' => soft.push(Ambiguity::EncodedPercent),
+            b';' => soft.push(Ambiguity::Semicolon),
             _ if encoded && byte.is_ascii_alphanumeric() => {
                 return Err(Ambiguity::NeedlessEncoding);
             }
@@ -163,7 +163,7 @@ fn examine(path: &[u8]) -> Result<Option<Ambiguity>, Ambiguity> {
 mod tests {
     use super::*;
 
-    fn read(path: &str) -> Result<Option<Ambiguity>, Ambiguity> {
+    fn read(path: &str) -> Result<Vec<Ambiguity>, Ambiguity> {
         examine(path.as_bytes())
     }
 
@@ -186,11 +186,12 @@ mod tests {
             assert_eq!(read(path), Err(Ambiguity::BadPercent), "{path}");
         }
         assert_eq!(read("/%61dmin/"), Err(Ambiguity::NeedlessEncoding));
-        assert_eq!(read("/a%2fb"), Ok(Some(Ambiguity::EncodedSlash)));
-        assert_eq!(read("/a%252e"), Ok(Some(Ambiguity::EncodedPercent)));
-        assert_eq!(read("//a"), Ok(Some(Ambiguity::DoubleSlash)));
-        assert_eq!(read("/a;b=c/d"), Ok(Some(Ambiguity::Semicolon)));
-        assert_eq!(read("/a%3bb"), Ok(Some(Ambiguity::Semicolon)));
+        assert_eq!(read("/a%2fb"), Ok(vec![Ambiguity::EncodedSlash]));
+        assert_eq!(read("/a%252e"), Ok(vec![Ambiguity::EncodedPercent]));
+        assert_eq!(read("//a"), Ok(vec![Ambiguity::DoubleSlash]));
+        assert_eq!(read("/a;b=c/d"), Ok(vec![Ambiguity::Semicolon]));
+        assert_eq!(read("/a%3bb"), Ok(vec![Ambiguity::Semicolon]));
+        assert_eq!(read("/a%2fb;c"), Ok(vec![Ambiguity::EncodedSlash, Ambiguity::Semicolon]));
     }
 
     #[test]
@@ -204,7 +205,7 @@ mod tests {
             "/~u/%7Eu",
             "/a,b:c@d!$&'()*+=",
         ] {
-            assert_eq!(read(path), Ok(None), "{path}");
+            assert_eq!(read(path), Ok(vec![]), "{path}");
         }
         assert_eq!(decode("/caf%C3%A9").as_ref(), "/café".as_bytes());
     }

@@ -109,7 +109,7 @@ impl FromStr for PathPattern {
         let plain = path.starts_with('/') && !path.contains(['?', '#']);
         let target = path.parse().ok().filter(|_| plain).and_then(|raw| Target::new(raw).ok());
         // A pattern that is ambiguous itself would never match, or match what nobody meant.
-        let target = target.filter(|target| target.ambiguity.is_none()).ok_or(())?;
+        let target = target.filter(|target| target.ambiguities.is_empty()).ok_or(())?;
         let decoded = decode_path(target.path());
         let path = decoded.strip_suffix(b"/").unwrap_or(&decoded).into();
         Ok(Self { written: text.into(), exact, path, slash: decoded.ends_with(b"/") })

@@ -211,6 +211,7 @@ impl Upstream {
         if head.status.is_informational() {
             return Err(Rejection::UpstreamBroken(format!("an unasked {}", head.status)));
         }
+        check_framing(&head.headers)?;
         remove_hop_by_hop(&mut head.headers);
         // Hop-by-hop too, but asked of the client by the upstream's own protection: it goes.
         head.headers.remove(header::PROXY_AUTHENTICATE);
@@ -248,6 +249,22 @@ fn blame(error: &hyper::Error) -> Rejection {
     } else {
         Rejection::UpstreamBroken(error.to_string())
     }
+}
+
+/// An answer whose end can be read in two ways is no answer: what the client reads as its end may
+/// be the middle of the next one's.
+fn check_framing(headers: &hyper::HeaderMap) -> Result<(), Rejection> {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let (encoding, length) = (encodings.next(), lengths.next());
+    let chunked = encoding.is_none_or(|e| e.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    let digits =
+        length.is_none_or(|l| !l.is_empty() && l.as_bytes().iter().all(u8::is_ascii_digit));
+    let once = encodings.next().is_none() && lengths.next().is_none();
+    if chunked && digits && once && !(encoding.is_some() && length.is_some()) {
+        return Ok(());
+    }
+    Err(Rejection::UpstreamBroken("an answer whose length is told in more than one way".into()))
 }
 
 /// Safe methods (RFC 9110 section 9.2.1) without a body.
