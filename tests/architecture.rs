@@ -1,5 +1,6 @@
 //! The order of modules in `src/lib.rs` is the architecture: a module imports only from those
 //! before it, and everything that can be configured is in the schema that editors read.
+#![expect(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
 
 use std::{
     fs,

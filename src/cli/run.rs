@@ -42,6 +42,10 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     let signals = control.block_on(async { Signals::install() })?;
     let bound = listen::bind(&document.listen);
     let bound = bound.map_err(|(address, error)| cannot_listen(address, &error))?;
+    let admin = document.admin.map(|address| (address, control.block_on(admin::bind(address))));
+    let admin = admin.map(|(address, bound)| bound.map_err(|e| cannot_listen(address, &e)));
+    let admin = admin.transpose()?;
+    // Only now, when nothing can fail any more: what it prints is printed once.
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
@@ -56,10 +60,8 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     };
     let workers = bound.serve(&shared)?;
     let serving = Arc::new(AtomicBool::new(true));
-    if let Some(address) = document.admin {
+    if let Some(listener) = admin {
         let admin = Admin { metrics: world.metrics.clone(), store, serving: Arc::clone(&serving) };
-        let listener = control.block_on(admin::bind(address));
-        let listener = listener.map_err(|error| cannot_listen(address, &error))?;
         control.spawn(admin.serve(listener));
     }
     control.spawn(prune(Arc::clone(&built.auth_limit)));

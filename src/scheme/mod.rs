@@ -2,7 +2,7 @@
 //! bad*; or that it could not tell. It returns data and never touches the response.
 //!
 //! A new scheme is one file here with its `Config`, its `build` and its tests, one `mod` line and
-//! one word in the [`table!`]; the table gives it its YAML key, its JSON Schema and its name in
+//! one word in the `table!`; the table gives it its YAML key, its JSON Schema and its name in
 //! errors.
 
 mod api_key;

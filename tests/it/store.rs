@@ -15,7 +15,7 @@ const ALICE_TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Runs the contract on the database that `variable` names.
 fn on_backend(variable: &str) {
     let Ok(url) = std::env::var(variable) else {
-        println!("{variable} is not set: run tests/run for this test");
+        eprintln!("{variable} is not set: run tests/run for this test");
         return;
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
