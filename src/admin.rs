@@ -19,13 +19,18 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
-use crate::{observe::metrics::Metrics, store::Sql};
+use crate::{
+    observe::{log::AccessLog, metrics::Metrics},
+    store::Sql,
+};
 
 /// What the admin pages tell.
 #[derive(Clone)]
 pub struct Admin {
     /// Counters.
     pub metrics: Metrics,
+    /// Knows how many of its lines were lost.
+    pub access: AccessLog,
     /// Asked for readiness.
     pub store: Sql,
     /// False while the gateway drains.
@@ -64,6 +69,7 @@ impl Admin {
                 Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
             },
             "/metrics" => {
+                self.metrics.lines_lost.set(self.access.lost());
                 let mut reply = text(StatusCode::OK, &self.metrics.render());
                 let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format));

@@ -61,7 +61,12 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     let workers = bound.serve(&shared)?;
     let serving = Arc::new(AtomicBool::new(true));
     if let Some(listener) = admin {
-        let admin = Admin { metrics: world.metrics.clone(), store, serving: Arc::clone(&serving) };
+        let admin = Admin {
+            metrics: world.metrics.clone(),
+            access: world.access.clone(),
+            store,
+            serving: Arc::clone(&serving),
+        };
         control.spawn(admin.serve(listener));
     }
     control.spawn(prune(Arc::clone(&built.auth_limit)));

@@ -214,11 +214,6 @@ impl Forward {
         let _ = identity.written.set((self.number, written.into()));
         Ok(())
     }
-
-    /// The names that no client may set here, for `explain` and `doctor`.
-    pub fn owned_names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.fields.iter().map(|(name, _)| name)
-    }
 }
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

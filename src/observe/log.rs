@@ -123,7 +123,8 @@ impl AccessLog {
     }
 
     /// Lines lost because the sink was too slow.
-    pub fn lost(&self) -> usize {
-        self.0.as_ref().map_or(0, |sink| sink.writer.error_counter().dropped_lines())
+    pub fn lost(&self) -> i64 {
+        let lost = self.0.as_ref().map_or(0, |sink| sink.writer.error_counter().dropped_lines());
+        i64::try_from(lost).unwrap_or(i64::MAX)
     }
 }

@@ -17,6 +17,8 @@ pub struct Metrics {
     outcomes: Family<SchemeOutcome, Counter>,
     /// Open connections of clients.
     pub connections: Gauge,
+    /// Access lines that a slow sink has cost.
+    pub lines_lost: Gauge,
     /// Reloads, by whether the new configuration was taken.
     reloads: Family<Reload, Counter>,
 }
@@ -68,6 +70,7 @@ impl Default for Metrics {
             durations: Family::new_with_constructor(seconds),
             outcomes: Family::default(),
             connections: Gauge::default(),
+            lines_lost: Gauge::default(),
             reloads: Family::default(),
         };
         {
@@ -79,6 +82,8 @@ impl Default for Metrics {
             let help = "What schemes made of the credentials that were theirs";
             registry.register("scheme_outcomes", help, metrics.outcomes.clone());
             registry.register("connections", "Open connections", metrics.connections.clone());
+            let help = "Access lines lost because the sink was too slow";
+            registry.register("access_lines_lost", help, metrics.lines_lost.clone());
             registry.register("reloads", "Reloads of the configuration", metrics.reloads.clone());
         }
         metrics

@@ -208,16 +208,6 @@ impl Facts {
         // It fails only on a cache built without support for it.
         let _ = self.entries.invalidate_entries_if(of_user);
     }
-
-    /// How many entries there are, about.
-    pub fn len(&self) -> u64 {
-        self.entries.entry_count()
-    }
-
-    /// Whether there are none, about.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Django's tables on SQLite, PostgreSQL and MySQL/MariaDB: one text a query, written in what the
-//! three have in common.
+//! three have in common. What is asked stands beside this file, a table a file.
+
+mod api_keys;
+mod tokens;
+mod users;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{
@@ -11,13 +14,11 @@ use sqlx::{
     any::{AnyArguments, AnyPoolOptions, AnyRow},
     query::Query,
 };
-use subtle::ConstantTimeEq;
 use tokio::runtime::Handle;
 
-use super::{ApiKey, ApiKeys, NewUser, Token, Tokens, Unavailable, User, Users, schema};
+use super::{Unavailable, User, schema};
 use crate::{
     clock::Timestamp,
-    crypto::random_bytes,
     identity::Identity,
     value::{Count, FromWord, Path, Period, Problem, Problems, Secret},
 };
@@ -289,6 +290,7 @@ macro_rules! user_columns {
          CASE WHEN u.is_superuser THEN 1 ELSE 0 END"
     };
 }
+use user_columns;
 
 const GROUPS: &str = "SELECT g.name FROM auth_group g \
     JOIN {table}_groups ug ON ug.group_id = g.id WHERE ug.{user_column} = ?";
@@ -298,259 +300,6 @@ const PERMISSIONS: &str = "SELECT CONCAT(c.app_label, '.', p.codename) FROM auth
     WHERE p.id IN (SELECT up.permission_id FROM {table}_user_permissions up WHERE up.{user_column} = ?) \
     OR p.id IN (SELECT gp.permission_id FROM auth_group_permissions gp \
         JOIN {table}_groups ug ON ug.group_id = gp.group_id WHERE ug.{user_column} = ?)";
-
-#[async_trait]
-impl Users for Sql {
-    async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable> {
-        let username = username.to_owned();
-        self.ask(|store| async move {
-            const QUERY: &str =
-                concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.{username} = ?");
-            let rows = store.rows(QUERY, |query| query.bind(username)).await?;
-            match rows.first() {
-                Some(row) => store.user(row).await.map(Some),
-                None => Ok(None),
-            }
-        })
-        .await
-    }
-
-    async fn create_user(
-        &self,
-        user: &NewUser,
-        now: Timestamp,
-    ) -> Result<Option<i64>, Unavailable> {
-        let user = user.clone();
-        self.ask(|store| async move {
-            let (truth, lie) = match store.dialect {
-                Dialect::Postgres => ("TRUE", "FALSE"),
-                Dialect::Sqlite | Dialect::Mysql => ("1", "0"),
-            };
-            let rights = if user.superuser { truth } else { lie };
-            let insert = format!(
-                "INSERT INTO {{table}} ({{username}}, email, first_name, last_name, password, \
-                 is_active, is_staff, is_superuser, date_joined) \
-                 VALUES (?, ?, '', '', ?, {truth}, {rights}, {rights}, {{time}})"
-            );
-            let (name, moment) = (user.username.clone(), store.moment(now));
-            let done = store
-                .execute(&insert, |query| {
-                    query.bind(name).bind(user.email).bind(user.password).bind(moment)
-                })
-                .await;
-            match done {
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                    return Ok(None);
-                }
-                other => other?,
-            };
-            let by_name = "SELECT u.id FROM {table} u WHERE u.{username} = ?";
-            let rows = store.rows(by_name, |query| query.bind(user.username)).await?;
-            rows.first().map(|row| row.try_get(0)).transpose()
-        })
-        .await
-    }
-
-    async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<(), Unavailable> {
-        let (old, new) = (old.to_owned(), new.to_owned());
-        self.ask(|store| async move {
-            let update = "UPDATE {table} SET password = ? WHERE id = ? AND password = ?";
-            store.execute(update, |query| query.bind(new).bind(id).bind(old)).await.map(|_| ())
-        })
-        .await
-    }
-
-    async fn set_active(&self, username: &str, active: bool) -> Result<bool, Unavailable> {
-        let username = username.to_owned();
-        self.ask(|store| async move {
-            let value = match (store.dialect, active) {
-                (Dialect::Postgres, true) => "TRUE",
-                (Dialect::Postgres, false) => "FALSE",
-                (_, true) => "1",
-                (_, false) => "0",
-            };
-            let update = format!("UPDATE {{table}} SET is_active = {value} WHERE {{username}} = ?");
-            store.execute(&update, |query| query.bind(username)).await.map(|rows| rows > 0)
-        })
-        .await
-    }
-
-    async fn delete_user(&self, username: &str) -> Result<bool, Unavailable> {
-        let username = username.to_owned();
-        self.ask(|store| async move {
-            let of_user = "(SELECT u.id FROM {table} u WHERE u.{username} = ?)";
-            for (table, column) in [
-                ("authtoken_token", "user_id"),
-                ("{table}_groups", "{user_column}"),
-                ("{table}_user_permissions", "{user_column}"),
-            ] {
-                let delete = format!("DELETE FROM {table} WHERE {column} IN {of_user}");
-                let name = username.clone();
-                store.execute(&delete, |query| query.bind(name)).await?;
-            }
-            let delete = "DELETE FROM {table} WHERE {username} = ?";
-            store.execute(delete, |query| query.bind(username)).await.map(|rows| rows > 0)
-        })
-        .await
-    }
-
-    async fn usernames(&self) -> Result<Vec<String>, Unavailable> {
-        self.ask(|store| async move {
-            let rows =
-                store.rows("SELECT u.{username} FROM {table} u ORDER BY u.id", |q| q).await?;
-            rows.iter().map(|row| row.try_get(0)).collect()
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Tokens for Sql {
-    async fn user_by_token(&self, key: &str) -> Result<Option<User>, Unavailable> {
-        let key = key.to_owned();
-        self.ask(|store| async move {
-            const QUERY: &str = concat!(
-                "SELECT ",
-                user_columns!(),
-                ", t.{key} FROM authtoken_token t \
-                 JOIN {table} u ON u.id = t.user_id WHERE t.{key} = ?"
-            );
-            let rows = store
-                .rows(QUERY, {
-                    let key = key.clone();
-                    |query| query.bind(key)
-                })
-                .await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            // MySQL's usual collations would also find a key in the other case.
-            let stored: String = row.try_get(9)?;
-            if !bool::from(stored.as_bytes().ct_eq(key.as_bytes())) {
-                return Ok(None);
-            }
-            store.user(row).await.map(Some)
-        })
-        .await
-    }
-
-    async fn token_of(&self, user: i64, now: Timestamp) -> Result<(Secret, bool), Unavailable> {
-        let fresh = random_bytes::<20>().map_err(|error| Unavailable::new("randomness", error))?;
-        self.ask(move |store| async move {
-            const SELECT: &str = "SELECT t.{key} FROM authtoken_token t WHERE t.user_id = ?";
-            let read = |rows: Vec<AnyRow>| {
-                let key = rows.first().map(|row| row.try_get::<String, _>(0)).transpose();
-                key.map(|key| key.map(Secret::new))
-            };
-            if let Some(key) = read(store.rows(SELECT, |query| query.bind(user)).await?)? {
-                return Ok((key, false));
-            }
-            let insert =
-                "INSERT INTO authtoken_token ({key}, created, user_id) VALUES (?, {time}, ?)";
-            let (key, moment) = (hex::encode(fresh), store.moment(now));
-            let done = {
-                let key = key.clone();
-                store.execute(insert, |query| query.bind(key).bind(moment).bind(user)).await
-            };
-            match done {
-                // Another request made it in between: theirs is the token.
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                    let key = read(store.rows(SELECT, |query| query.bind(user)).await?)?;
-                    key.map(|key| (key, false)).ok_or(sqlx::Error::RowNotFound)
-                }
-                other => other.map(|_| (Secret::new(key), true)),
-            }
-        })
-        .await
-    }
-
-    async fn delete_token(&self, user: i64) -> Result<bool, Unavailable> {
-        self.ask(move |store| async move {
-            let delete = "DELETE FROM authtoken_token WHERE user_id = ?";
-            store.execute(delete, |query| query.bind(user)).await.map(|rows| rows > 0)
-        })
-        .await
-    }
-
-    async fn tokens(&self) -> Result<Vec<Token>, Unavailable> {
-        self.ask(|store| async move {
-            let query = "SELECT t.{key}, u.{username} FROM authtoken_token t \
-                         JOIN {table} u ON u.id = t.user_id ORDER BY u.id";
-            let rows = store.rows(query, |query| query).await?;
-            let token = |row: &AnyRow| {
-                let key = Secret::new(row.try_get(0)?);
-                Ok(Token { key, username: row.try_get::<String, _>(1)?.into() })
-            };
-            rows.iter().map(token).collect()
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl ApiKeys for Sql {
-    async fn api_key(&self, digest: &str) -> Result<Option<ApiKey>, Unavailable> {
-        let digest = digest.to_owned();
-        self.ask(|store| async move {
-            let query = "SELECT k.name, k.user_id FROM portcullis_api_key k WHERE k.digest = ?";
-            let rows = store.rows(query, |query| query.bind(digest)).await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            let name = row.try_get::<String, _>(0)?.into();
-            let Some(id) = row.try_get::<Option<i64>, _>(1)? else {
-                return Ok(Some(ApiKey { name, user: None }));
-            };
-            const USER: &str =
-                concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.id = ?");
-            let rows = store.rows(USER, |query| query.bind(id)).await?;
-            // The key of a user who is gone is no key.
-            let Some(row) = rows.first() else { return Ok(None) };
-            Ok(Some(ApiKey { name, user: Some(store.user(row).await?) }))
-        })
-        .await
-    }
-
-    async fn create_api_key(
-        &self,
-        name: &str,
-        digest: &str,
-        user: Option<i64>,
-        now: Timestamp,
-    ) -> Result<bool, Unavailable> {
-        let (name, digest) = (name.to_owned(), digest.to_owned());
-        self.ask(move |store| async move {
-            let insert = "INSERT INTO portcullis_api_key (name, digest, user_id, created) \
-                          VALUES (?, ?, CAST(? AS {bigint}), ?)";
-            let bigint = if store.dialect == Dialect::Mysql { "SIGNED" } else { "BIGINT" };
-            let insert = insert.replace("{bigint}", bigint);
-            let created = now.to_string();
-            let done = store
-                .execute(&insert, |query| query.bind(name).bind(digest).bind(user).bind(created))
-                .await;
-            match done {
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
-                other => other.map(|_| true),
-            }
-        })
-        .await
-    }
-
-    async fn delete_api_key(&self, name: &str) -> Result<bool, Unavailable> {
-        let name = name.to_owned();
-        self.ask(|store| async move {
-            let delete = "DELETE FROM portcullis_api_key WHERE name = ?";
-            store.execute(delete, |query| query.bind(name)).await.map(|rows| rows > 0)
-        })
-        .await
-    }
-
-    async fn api_keys(&self) -> Result<Vec<(String, Option<String>)>, Unavailable> {
-        self.ask(|store| async move {
-            let query = "SELECT k.name, u.{username} FROM portcullis_api_key k \
-                         LEFT JOIN {table} u ON u.id = k.user_id ORDER BY k.name";
-            let rows = store.rows(query, |query| query).await?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-        })
-        .await
-    }
-}
 
 /// Settings of each new connection. SQLite: readers do not wait for a writer, and a writer waits
 /// for another instead of failing.
