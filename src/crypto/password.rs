@@ -188,7 +188,7 @@ mod tests {
         })
     }
 
-    /// The vectors of `passwords.md`, made by Django 5.2.
+    /// Made by Django 5.2.
     const VECTORS: [(&str, &str); 14] = [
         (
             "correct horse",

@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// The rows of `token.md` that need no store.
+    /// What DRF 3.18 answers, where no store is needed.
     #[tokio::test]
     async fn reads_as_the_contract_says() {
         let required =

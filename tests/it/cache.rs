@@ -1,4 +1,4 @@
-//! Attacks of threats.md 3d on what is remembered: facts are kept, verdicts are not, and no
+//! Attacks on what is remembered: facts are kept, verdicts are not, and no
 //! credential answers for another.
 
 use std::{

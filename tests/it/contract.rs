@@ -1,5 +1,4 @@
-//! Basic and Token on the wire, and the order of schemes: contracts/basic.md, token.md (use) and
-//! custom.md, row by row.
+//! Basic and Token on the wire, and the order of schemes, as DRF has them.
 
 use crate::support::{
     Answer, Gateway, NOT_AUTHENTICATED, NOT_PERMITTED, PASSWORD, Server, Setup, basic,
@@ -50,7 +49,7 @@ fn with_authorization(gateway: &Gateway, target: &str, value: &[u8]) -> Answer {
     gateway.raw(&bytes).expect("an answer")
 }
 
-/// The rule: every row of basic.md (b) that is refused, byte for byte.
+/// The rule: every case of DRF's Basic that is refused, byte for byte.
 #[test]
 fn basic_refusals_are_drf_s() {
     let gateway = gateway("[basic]");
@@ -100,7 +99,7 @@ fn basic_refusals_are_drf_s() {
     assert_refused(&answer, 401, NOT_AUTHENTICATED, BASIC, "another header");
 }
 
-/// The rule: every row of basic.md (b) that is let in, and as whom.
+/// The rule: every case of DRF's Basic that is let in, and as whom.
 #[test]
 fn basic_lets_in_what_drf_lets_in() {
     let gateway = gateway("[basic]");
@@ -126,7 +125,7 @@ fn basic_lets_in_what_drf_lets_in() {
     assert_eq!(answer.echoed("remote-user").as_deref(), Some("colon"), "the first colon divides");
 }
 
-/// The rule: the refusal's headers are Django's (basic.md "Full 401 as sent"), on HEAD with the
+/// The rule: the refusal's headers are Django's, on HEAD with the
 /// length of the body that is not sent; a preflight and an unknown method are refused too.
 #[test]
 fn refusals_have_django_s_headers_on_every_method() {
@@ -151,7 +150,7 @@ fn refusals_have_django_s_headers_on_every_method() {
     }
 }
 
-/// The rule: every row of token.md, "Using a token".
+/// The rule: every case of DRF's token authentication.
 #[test]
 fn token_rows() {
     let gateway = gateway("[token]");
@@ -275,7 +274,7 @@ fn custom() -> Server {
     })
 }
 
-/// The rule (custom.md "Several classes"): in order, the first that does not pass decides; the
+/// The rule (DRF, several classes): in order, the first that does not pass decides; the
 /// first of the list alone decides between 401 with its challenge and 403 with none.
 #[test]
 fn the_first_answer_wins_and_the_first_scheme_makes_the_status() {
@@ -344,7 +343,7 @@ fn the_first_answer_wins_and_the_first_scheme_makes_the_status() {
     assert_eq!(answer.status, 503, "a scheme that cannot tell ends the chain");
 }
 
-/// The rule (custom.md "Permissions"): known but not allowed is 403 P, without a challenge; nobody
+/// The rule (DRF, permissions): known but not allowed is 403 P, without a challenge; nobody
 /// known is 401 N; a permission that anonymous callers meet lets them in.
 #[test]
 fn known_but_not_allowed_is_403() {
@@ -411,7 +410,7 @@ fn error_bodies_have_the_shape_that_is_configured() {
     assert_eq!(answer.text(), expected);
 }
 
-/// The rule (errors.md): `Allow` lists the view's methods in DRF's order, with what DRF adds.
+/// The rule: `Allow` lists the view's methods in DRF's order, with what DRF adds.
 #[test]
 fn allow_lists_the_view_s_methods() {
     let gateway = Gateway::start(
@@ -421,7 +420,7 @@ fn allow_lists_the_view_s_methods() {
     assert_eq!(gateway.get("/", &[]).header("allow"), Some("GET, POST, HEAD, OPTIONS"));
 }
 
-/// The rule (custom.md, step 2): an address that no route has is 404 whatever the credentials.
+/// The rule: an address that no route has is 404 whatever the credentials.
 #[test]
 fn no_route_is_404_and_asks_for_no_credential() {
     let gateway = Gateway::start(

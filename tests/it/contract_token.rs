@@ -1,4 +1,4 @@
-//! The token page: contracts/token.md, "Obtaining a token", end to end.
+//! The token page, DRF's `ObtainAuthToken`, end to end.
 
 use crate::support::{Answer, Gateway, PASSWORD, Setup, gateway::ALICE_KEY};
 

@@ -1,4 +1,4 @@
-//! Attacks of threats.md 3c that HTTP/1.1 can show: requests that two readers read differently,
+//! Attacks on framing and paths in HTTP/1.1: requests that two readers read differently,
 //! and bytes that are no request. Each is refused in time, none reaches the upstream, and the
 //! server goes on serving.
 

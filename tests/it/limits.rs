@@ -1,4 +1,4 @@
-//! Guessing and flooding: lockout and DRF's rates (contracts/throttling.md).
+//! Guessing and flooding: lockout and DRF's rates.
 
 use crate::support::{Answer, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
 
@@ -110,7 +110,7 @@ fn drf_s_rates() {
     assert_eq!(gateway.get("/b/", &[bob]).status, 200);
 }
 
-/// The rule (custom.md, "Measured combinations"): a failing credential is 401 and a denied one 403,
+/// The rule (DRF): a failing credential is 401 and a denied one 403,
 /// also where the rate is used up.
 #[test]
 fn authentication_and_permission_come_before_the_rate() {

@@ -17,6 +17,7 @@ mod contract_token;
 mod django;
 mod framing;
 mod golden;
+mod http2;
 mod lifecycle;
 mod limits;
 mod outage;

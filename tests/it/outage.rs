@@ -1,4 +1,4 @@
-//! The store is down (threats.md, rule 21): who is known stays in for a stated time, who is not is
+//! The store is down: who is known stays in for a stated time, who is not is
 //! told 503. Nobody is told 401 for a credential that nobody could check.
 
 use crate::support::{

@@ -1,4 +1,4 @@
-//! Attacks of threats.md 3a and 3b: a client that tries to tell the upstream who it is, or the
+//! Attacks on identity headers and on request metadata: a client that tries to tell the upstream who it is, or the
 //! gateway where it comes from. The upstream here is a raw socket: what it saw is what was sent.
 
 use crate::support::{

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// What the user of most tests has.
 pub(crate) const PASSWORD: &str = "correct horse";
-/// The bodies that contracts/errors.md calls N and P.
+/// DRF's `NotAuthenticated` and `PermissionDenied`.
 pub(crate) const NOT_AUTHENTICATED: &str =
     r#"{"detail":"Authentication credentials were not provided."}"#;
 pub(crate) const NOT_PERMITTED: &str =

@@ -39,7 +39,7 @@ fn an_upstream_that_refuses_is_502() {
     assert_eq!(before("\"unix:/nowhere/app.sock\"").get("/", &[]).status, 502);
 }
 
-/// Attack (threats.md, rules 8 and 11): an upstream's answer that is no HTTP, or that two readers
+/// Attack: an upstream's answer that is no HTTP, or that two readers
 /// end at different places, is passed on.
 #[test]
 fn an_answer_that_is_none_is_502() {
@@ -95,7 +95,7 @@ fn a_silent_upstream_is_504() {
     assert_eq!(server.count(), 1, "it was not asked twice");
 }
 
-/// Attack (threats.md, rule 11): an answer that the upstream broke off looks whole to the client,
+/// Attack: an answer that the upstream broke off looks whole to the client,
 /// which keeps half a document.
 #[test]
 fn a_cut_answer_looks_cut() {
@@ -205,7 +205,7 @@ fn large_bodies_pass_unchanged() {
     assert!(answer.complete && answer.body == body, "{} bytes", answer.body.len());
 }
 
-/// Attack (threats.md, rule 14): an upstream closes a kept connection at the moment it is used. A
+/// Attack: an upstream closes a kept connection at the moment it is used. A
 /// bodiless safe request is sent again, once; a POST may have been done and is not.
 #[test]
 fn a_keep_alive_race_repeats_a_get_and_never_a_post() {

@@ -30,7 +30,7 @@ pub(crate) struct Setup {
     sql: Vec<String>,
 }
 
-/// Alice's token, as contracts/token.md has it.
+/// Alice's token.
 pub(crate) const ALICE_KEY: &str = "0123456789abcdef0123456789abcdef01234567";
 
 impl Setup {
