@@ -5,7 +5,14 @@ mod api_keys;
 mod tokens;
 mod users;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,7 +25,7 @@ use tokio::runtime::Handle;
 
 use super::{Unavailable, User, schema};
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     identity::Identity,
     value::{Count, FromWord, Path, Period, Problem, Problems, Secret},
 };
@@ -80,6 +87,9 @@ struct Inner {
     user_column: String,
     username_field: String,
     timeout: Duration,
+    clock: Clock,
+    /// A moment of the clock; see [`PAUSE`].
+    down_until: AtomicU64,
     embedded: bool,
     own_tables: bool,
 }
@@ -144,6 +154,8 @@ impl Sql {
                 user_column: format!("{name}_id").to_lowercase(),
                 username_field: config.username_field.clone(),
                 timeout: config.timeout.0,
+                clock: Clock::system(),
+                down_until: AtomicU64::new(0),
                 embedded: dialect == Dialect::Sqlite,
                 own_tables: config.own_tables || dialect == Dialect::Sqlite,
             }),
@@ -183,16 +195,28 @@ impl Sql {
         T: Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
     {
+        let outage = |cause: &dyn ToString| Unavailable::new("the store", cause.to_string());
+        if self.inner.clock.now().0 < self.inner.down_until.load(Ordering::Relaxed) {
+            return Err(outage(&"it did not answer a moment ago"));
+        }
         let timeout = self.inner.timeout;
         let work = work(Arc::clone(&self.inner));
-        match self.control.spawn(tokio::time::timeout(timeout, work)).await {
-            Ok(Ok(Ok(value))) => Ok(value),
-            Ok(Ok(Err(error))) => Err(Unavailable::new("the store", error)),
-            Ok(Err(_)) => Err(Unavailable::new("the store", "no answer in time")),
-            Err(error) => Err(Unavailable::new("the store", error)),
-        }
+        let error = match self.control.spawn(tokio::time::timeout(timeout, work)).await {
+            Ok(Ok(Ok(value))) => return Ok(value),
+            Ok(Ok(Err(error @ (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)))) => outage(&error),
+            Ok(Ok(Err(error))) => return Err(outage(&error)),
+            Ok(Err(_)) => outage(&"no answer in time"),
+            Err(error) => return Err(outage(&error)),
+        };
+        // It is not there: for a moment nobody else waits as long to learn it.
+        let pause = self.inner.clock.now() + PAUSE;
+        self.inner.down_until.store(pause.0, Ordering::Relaxed);
+        Err(error)
     }
 }
+
+/// A database that cannot be reached is tried again after this long.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A query of the three databases' common language.
 type Statement<'q> = Query<'q, Any, AnyArguments>;
