@@ -73,7 +73,8 @@ def main():
             client.ask(50)
             counter.read()
             client.ask(requests)
-            print(f"{case:16}{counter.read() / requests:10,.0f} instructions per request", flush=True)
+            spent = counter.read() / requests
+            print(f"{case:16}{spent:10,.0f} instructions per request", flush=True)
 
 
 main()
