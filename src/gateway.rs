@@ -23,7 +23,7 @@ use crate::{
     rejection::Rejection,
     reply::Renderer,
     request::{Ambiguity, Body, Malformed, Peer, Request, TrustedProxies},
-    route::Router,
+    route::{Found, Router},
     scheme::{Outcome, Scheme},
     throttle::Throttle,
     upstream::{Reply, Target},
@@ -107,7 +107,10 @@ impl Gateway {
         self.access.write(&Line {
             client,
             method: method.as_str(),
-            host: host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            host: match &host {
+                Some(host) => host.to_str().unwrap_or_default(),
+                None => uri.authority().map_or("", |authority| authority.as_str()),
+            },
             path: uri.path(),
             status: reply.status().as_u16(),
             route: seen.route.map(|route| &*route.name),
@@ -152,12 +155,16 @@ impl Gateway {
     /// No route, or an ambiguous path that the route does not allow.
     pub fn route(&self, request: &Request) -> Result<&Route, Rejection> {
         let found = self.router.find(&request.host, &request.target, &request.method);
-        let allowed = found.map_or(&[][..], |(_, route)| &route.allow_paths);
+        let allowed = match &found {
+            Found::Route(route) => &route.allow_paths[..],
+            Found::WrongMethod | Found::Nothing => &[],
+        };
         let refused = request.target.ambiguities.iter().find(|found| !allowed.contains(found));
         match (refused, found) {
             (Some(ambiguity), _) => Err(Malformed::Path(*ambiguity).into()),
-            (None, Some((_, route))) => Ok(route),
-            (None, None) => Err(Rejection::NoRoute),
+            (None, Found::Route(route)) => Ok(route),
+            (None, Found::WrongMethod) => Err(Rejection::MethodNotAllowed(request.method.clone())),
+            (None, Found::Nothing) => Err(Rejection::NoRoute),
         }
     }
 }

@@ -137,7 +137,10 @@ impl Login {
             (Verification::Match { outdated }, Some(user)) => {
                 // Django upgrades before it asks whether the user is active.
                 if outdated && self.upgrade {
-                    self.rehash(&user, password).await?;
+                    // A database that cannot be written to now does not make a password wrong.
+                    if let Err(error) = self.rehash(&user, password).await {
+                        tracing::warn!(%error, "a password hash could not be renewed");
+                    }
                 }
                 Ok(user.active.then_some(user))
             }

@@ -14,6 +14,8 @@ pub enum Rejection {
     Malformed(Malformed),
     /// No route for it.
     NoRoute,
+    /// The path has routes, none of them for this method.
+    MethodNotAllowed(hyper::Method),
     /// The body is longer than this page reads.
     BodyTooLarge,
     /// The body did not come in time.
@@ -49,7 +51,9 @@ impl Rejection {
     /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
-            Rejection::Malformed(Malformed::Method) => StatusCode::METHOD_NOT_ALLOWED,
+            Rejection::Malformed(Malformed::Method) | Rejection::MethodNotAllowed(_) => {
+                StatusCode::METHOD_NOT_ALLOWED
+            }
             Rejection::Malformed(Malformed::TooLarge) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
@@ -77,6 +81,7 @@ impl Rejection {
         match self {
             Rejection::Malformed(malformed) => malformed.to_string().into(),
             Rejection::NoRoute => "Not found.".into(),
+            Rejection::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed.").into(),
             Rejection::BodyTooLarge => "The request body is too large.".into(),
             Rejection::BodyTooSlow => "The request body did not arrive in time.".into(),
             Rejection::BodyBroken => "The request body is not framed as its header says.".into(),

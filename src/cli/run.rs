@@ -118,7 +118,10 @@ async fn until_told(
             _ = signals.hangup.recv() => {
                 let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
                 // It reads files and builds, which is not for a thread that others wait for.
-                tokio::task::spawn_blocking(move || reload(&path, &world, &current)).await?;
+                let reloaded = tokio::task::spawn_blocking(move || reload(&path, &world, &current));
+                if reloaded.await.is_err() {
+                    error!("the old configuration stays, for building the new one failed");
+                }
             }
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),

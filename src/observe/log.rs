@@ -109,6 +109,7 @@ impl AccessLog {
                 let Line { client, method, host, path, status, microseconds, .. } = line;
                 let user = line.user.unwrap_or("-").escape_debug();
                 let scheme = line.scheme.unwrap_or("-");
+                let (host, path) = (host.escape_debug(), path.escape_debug());
                 let line = format_args!(
                     "{client} {user} {scheme} \"{method} {host}{path}\" {status} {microseconds}us"
                 );

@@ -2,11 +2,12 @@
 //!
 //! `request` has `method`, `path`, `query`, `host`, `headers` (names in lower case) and `client`
 //! (the address); `identity` is null for nobody, else has `username`, `id`, `email`, `groups`,
-//! `permissions`, `scopes`, `staff`, `superuser` and `claims`. What is not true is false: another
-//! type, a missing field, a division by zero.
+//! `permissions`, `scopes`, `staff`, `superuser` and `claims`. Without an answer (another type, a
+//! missing field) the whole rule says no.
 
 use std::collections::HashMap;
 
+use super::rule::Undecided;
 use cel::{Context, Program, Value};
 use tracing::debug;
 
@@ -50,17 +51,21 @@ impl Expression {
         &self.text
     }
 
-    pub(super) fn allows(&self, request: &Request, identity: Option<&Identity>) -> bool {
+    pub(super) fn decide(
+        &self,
+        request: &Request,
+        identity: Option<&Identity>,
+    ) -> Result<bool, Undecided> {
         let mut context = Context::default();
         context.add_variable_from_value("request", describe_request(request));
         context
             .add_variable_from_value("identity", identity.map_or(Value::Null, describe_identity));
         match self.program.execute(&context) {
-            Ok(Value::Bool(allowed)) => allowed,
-            Ok(_) => false,
+            Ok(Value::Bool(allowed)) => Ok(allowed),
+            Ok(_) => Err(Undecided),
             Err(error) => {
                 debug!(expression = self.text, %error, "an expression failed, which is a no");
-                false
+                Err(Undecided)
             }
         }
     }

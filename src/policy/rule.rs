@@ -162,9 +162,14 @@ impl Config {
 }
 
 impl Rule {
-    /// Whether `identity` may make `request`.
+    /// Whether `identity` may make `request`. What cannot be decided is a no to the whole rule: a
+    /// `not` around it must not turn it into a yes.
     pub fn allows(&self, request: &Request, identity: Option<&Identity>) -> bool {
-        match self {
+        self.decide(request, identity).unwrap_or(false)
+    }
+
+    fn decide(&self, request: &Request, identity: Option<&Identity>) -> Result<bool, Undecided> {
+        Ok(match self {
             Rule::Word(Word::Anyone) => true,
             Rule::Word(Word::Authenticated) => identity.is_some(),
             Rule::Word(Word::AuthenticatedOrReadOnly) => {
@@ -176,13 +181,30 @@ impl Rule {
             Rule::Group(name) => identity.is_some_and(|i| i.groups.contains(name.as_str())),
             Rule::Permission(name) => identity.is_some_and(|i| i.has_permission(name)),
             Rule::Scope(name) => identity.is_some_and(|i| i.scopes.contains(name.as_str())),
-            Rule::All(rules) => rules.iter().all(|rule| rule.allows(request, identity)),
-            Rule::Any(rules) => rules.iter().any(|rule| rule.allows(request, identity)),
-            Rule::Not(rule) => !rule.allows(request, identity),
-            Rule::Cel(expression) => expression.allows(request, identity),
-        }
+            Rule::All(rules) => {
+                for rule in rules {
+                    if !rule.decide(request, identity)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Rule::Any(rules) => {
+                for rule in rules {
+                    if rule.decide(request, identity)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Rule::Not(rule) => !rule.decide(request, identity)?,
+            Rule::Cel(expression) => expression.decide(request, identity)?,
+        })
     }
 }
+
+/// An expression that has no answer for this request.
+pub(super) struct Undecided;
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

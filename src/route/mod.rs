@@ -35,6 +35,17 @@ pub struct Router<R> {
     hosts: Vec<(HostPattern, Paths)>,
 }
 
+/// What a router finds.
+#[derive(Debug)]
+pub enum Found<'r, R> {
+    /// The route.
+    Route(&'r R),
+    /// There are routes for the path, and none for the method.
+    WrongMethod,
+    /// There is none, or one in another case.
+    Nothing,
+}
+
 /// Indices of routes by folded path, longest method list last.
 type Paths = HashMap<Box<[u8]>, Vec<usize>>;
 
@@ -64,29 +75,32 @@ impl<R> Router<R> {
         Self { routes, hosts }
     }
 
-    /// The route for a request, and its place in the file.
-    pub fn find(&self, host: &str, target: &Target, method: &Method) -> Option<(usize, &R)> {
+    /// The route for a request. A path that has routes only for other methods is not left to a
+    /// shorter one: `POST /admin/` must not fall through to `/`.
+    pub fn find(&self, host: &str, target: &Target, method: &Method) -> Found<'_, R> {
         let path = decode_path(target.path());
         let path = path.strip_suffix(b"/").unwrap_or(&path);
         let folded: Cow<'_, [u8]> = match path.iter().any(u8::is_ascii_uppercase) {
             true => path.to_ascii_lowercase().into(),
             false => path.into(),
         };
-        let whole = target.path();
-        for (pattern, paths) in &self.hosts {
-            if !pattern.matches(host) {
-                continue;
-            }
+        let slash = target.path().ends_with('/');
+        for (_, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
             // From the whole path up, a segment at a time.
             let mut end = folded.len();
             loop {
                 let candidates = folded.get(..end).and_then(|prefix| paths.get(prefix));
-                for index in candidates.into_iter().flatten() {
-                    let (matcher, route) = self.routes.get(*index)?;
-                    if !matcher.accepts(method, whole, end == folded.len()) {
-                        continue;
-                    }
-                    return matcher.path.is_spelled(path.get(..end)?).then_some((*index, route));
+                let candidates = candidates.into_iter().flatten().filter_map(|i| self.routes.get(*i));
+                let at_end = end == folded.len();
+                let mut here = candidates.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
+                if here.peek().is_some() {
+                    return match here.find(|(matcher, _)| matcher.has_method(method)) {
+                        None => Found::WrongMethod,
+                        Some((matcher, route)) => match path.get(..end) {
+                            Some(spelled) if matcher.path.is_spelled(spelled) => Found::Route(route),
+                            _ => Found::Nothing,
+                        },
+                    };
                 }
                 match folded.get(..end).and_then(|path| path.iter().rposition(|b| *b == b'/')) {
                     Some(slash) => end = slash,
@@ -94,7 +108,7 @@ impl<R> Router<R> {
                 }
             }
         }
-        None
+        Found::Nothing
     }
 
     /// All routes, in the order of the file.
@@ -117,12 +131,10 @@ pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
 }
 
 impl Matcher {
-    fn accepts(&self, method: &Method, whole: &str, at_end: bool) -> bool {
-        let method = self.methods.is_empty() || self.methods.contains(method);
-        // An exact path ends as it is written, with its slash or without.
-        let exact = !self.path.is_exact()
-            || (at_end && whole.ends_with('/') == self.path.ends_with_slash());
-        method && exact
+    /// `GET` is `HEAD` too (RFC 9110 section 9.3.2).
+    fn has_method(&self, method: &Method) -> bool {
+        let head = method == Method::HEAD && self.methods.contains(&Method::GET);
+        self.methods.is_empty() || self.methods.contains(method) || head
     }
 
     fn overlaps(&self, other: &Matcher) -> bool {
@@ -131,7 +143,7 @@ impl Matcher {
             (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
             _ => false,
         };
-        self.host == other.host && self.path == other.path && methods
+        self.host == other.host && self.path.is_same(&other.path) && methods
     }
 }
 
@@ -155,7 +167,10 @@ mod tests {
 
     fn find(router: &Router<usize>, host: &str, path: &str, method: Method) -> Option<usize> {
         let target = Target::new(path.parse().unwrap()).unwrap();
-        router.find(host, &target, &method).map(|(index, _)| index)
+        match router.find(host, &target, &method) {
+            Found::Route(index) => Some(*index),
+            Found::WrongMethod | Found::Nothing => None,
+        }
     }
 
     #[test]
@@ -199,6 +214,15 @@ mod tests {
         assert_eq!(find(&router, "h", "/Docs/X", Method::GET), Some(2));
         assert_eq!(find(&router, "h", "/docs/x", Method::GET), None);
         assert_eq!(find(&router, "h", "/Other", Method::GET), Some(0));
+    }
+
+    /// Attack: a route protects `GET /admin/`; `POST` and `HEAD` fall through to the public `/`.
+    #[test]
+    fn another_method_does_not_fall_through() {
+        let router = router(&[("*", "/", &[]), ("*", "/admin/", &[Method::GET])]).unwrap();
+        assert_eq!(find(&router, "h", "/admin/x", Method::GET), Some(1));
+        assert_eq!(find(&router, "h", "/admin/x", Method::HEAD), Some(1));
+        assert_eq!(find(&router, "h", "/admin/x", Method::POST), None);
     }
 
     /// Attack: a character of a protected path is percent-encoded, which the application decodes.

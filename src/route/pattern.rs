@@ -75,21 +75,22 @@ pub struct PathPattern {
     slash: bool,
 }
 
-/// Two patterns for the same paths are equal, however they are written.
-impl PartialEq for PathPattern {
-    fn eq(&self, other: &Self) -> bool {
-        let slash = self.slash == other.slash || !self.exact;
-        self.path == other.path && self.exact == other.exact && slash
-    }
-}
-
 impl PathPattern {
+    /// Whether two patterns are for the same paths, however they are written. Case does not tell
+    /// them apart, since some upstreams ignore it.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let slash = self.slash == other.slash || !self.exact;
+        self.folded() == other.folded() && self.exact == other.exact && slash
+    }
+
     pub(super) fn is_exact(&self) -> bool {
         self.exact
     }
 
-    pub(super) fn ends_with_slash(&self) -> bool {
-        self.slash
+    /// Whether it matches a path that goes on below it or ends here, with a slash or without: an
+    /// exact one ends as it is written.
+    pub(super) fn reaches(&self, at_end: bool, slash: bool) -> bool {
+        !self.exact || (at_end && slash == self.slash)
     }
 
     pub(super) fn folded(&self) -> Vec<u8> {

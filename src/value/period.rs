@@ -25,7 +25,9 @@ impl FromStr for Period {
             .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))
             .ok_or(())?;
         let number: u64 = digits.parse().map_err(|_| ())?;
-        number.checked_mul(unit).map(|ms| Self(Duration::from_millis(ms))).ok_or(())
+        let most = 3650 * 86_400_000;
+        let ms = number.checked_mul(unit).filter(|ms| *ms <= most);
+        ms.map(|ms| Self(Duration::from_millis(ms))).ok_or(())
     }
 }
 
@@ -44,7 +46,7 @@ impl fmt::Display for Period {
 super::text_notation!(
     Period,
     "Period",
-    "a time such as 500ms, 30s, 5m, 10h or 14d",
+    "a time such as 500ms, 30s, 5m, 10h or 14d, ten years at the most",
     r"^\d+(ms|s|m|h|d)$"
 );
 
@@ -58,7 +60,7 @@ mod tests {
         assert_eq!("14d".parse(), Ok(Period::seconds(14 * 86_400)));
         assert_eq!(Period::seconds(90).to_string(), "90s");
         assert_eq!(Period::seconds(300).to_string(), "5m");
-        for wrong in ["", "30", "s", "1.5s", "-1s", "5 m", "5min"] {
+        for wrong in ["", "30", "s", "1.5s", "-1s", "5 m", "5min", "4000d"] {
             assert_eq!(wrong.parse::<Period>(), Err(()), "{wrong}");
         }
     }

@@ -16,11 +16,13 @@ impl Users for Sql {
         self.ask(|store| async move {
             const QUERY: &str =
                 concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.{username} = ?");
-            let rows = store.rows(QUERY, |query| query.bind(username)).await?;
-            match rows.first() {
-                Some(row) => store.user(row).await.map(Some),
-                None => Ok(None),
-            }
+            let name = username.clone();
+            let rows = store.rows(QUERY, |query| query.bind(name)).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            // MySQL's usual collations find `ALICE` and `álice` too: each spelling would be a
+            // lockout counter of its own.
+            let exact = row.try_get::<String, _>(1)? == username;
+            if exact { store.user(row).await.map(Some) } else { Ok(None) }
         })
         .await
     }
