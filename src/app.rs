@@ -11,8 +11,9 @@ use crate::{
     client::HttpClient,
     clock::Clock,
     config::{self, Challenges, Document, load::suggest},
+    crypto::random_text,
     endpoint::{self, Endpoint},
-    forward::{Forward, Signer},
+    forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Route, RouteTarget},
     listen,
     lockout::Lockout,
@@ -26,7 +27,7 @@ use crate::{
     store::{Sql, Store, cache::Facts},
     throttle::{AuthLimit, Throttle, Windows},
     upstream::Redirect,
-    value::{Path, Problem, Problems},
+    value::{Path, Problem, Problems, Secret},
 };
 
 /// What outlives a reload: the time, the runtime, and everything that counts.
@@ -42,6 +43,8 @@ pub struct World {
     pub access: AccessLog,
     /// Throttle counters.
     pub windows: Windows,
+    /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
+    pub seed: Secret,
     /// Where the gateway listens, from its start to its end.
     pub listen: Vec<std::net::SocketAddr>,
     /// Failures so far: a reload must not forgive them.
@@ -55,6 +58,7 @@ impl World {
             control,
             metrics: Metrics::default(),
             access,
+            seed: Secret::new(random_text(43).unwrap_or_default()),
             listen: document.listen.clone(),
             windows: Windows::new(clock.clone()),
             lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
@@ -95,8 +99,8 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let dyn_store: Arc<dyn Store> = Arc::new(store.clone());
     let facts = Facts::new(&document.cache, world.clock.clone()).map_err(no_randomness)?;
     let facts = Arc::new(facts);
-    let signer = Signer::new(document.secret_key.as_ref(), world.clock.clone());
-    let signer = Arc::new(signer.map_err(no_randomness)?);
+    let secret = document.secret_key.as_ref().unwrap_or(&world.seed);
+    let signer = Arc::new(Signer::new(secret, world.clock.clone()).map_err(no_randomness)?);
     let lockout = Arc::clone(&world.lockout);
     let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
     let login = Arc::new(login);
@@ -113,10 +117,13 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
             clock: world.clock.clone(),
         },
         facts: &facts,
+        owned: owned_names(document),
     };
     let (top, top_problems) = builder.top_chain();
     problems.0.extend(top_problems.0);
-    let forward = problems.keep(Forward::new(&document.identity, &root.key("identity"), &signer));
+    let identity_path = root.key("identity");
+    let forward = Forward::new(&document.identity, &identity_path, &signer, &builder.owned);
+    let forward = problems.keep(forward);
     let forward = forward.map(Arc::new);
     let renderer = problems.keep(Renderer::new(&document.errors, &root.key("errors")));
     let rule = problems.keep(document.permission.build(&root.key("permission")));
@@ -139,7 +146,10 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
             gateway: Gateway {
                 router,
                 renderer,
-                proxies: TrustedProxies(document.trusted_proxies.clone()),
+                proxies: TrustedProxies {
+                    networks: document.trusted_proxies.clone(),
+                    field: document.forwarded_header,
+                },
                 head_limit: document.limits.head.bytes(),
                 clock: world.clock.clone(),
                 access: world.access.clone(),
@@ -170,6 +180,11 @@ fn check_top(document: &Document, problems: &mut Problems) {
         let message = format!("{network} is everybody: any client could say where it comes from");
         problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
     }
+    if document.secret_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {
+        let at = Path::root().key("secret_key");
+        let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
+        problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
+    }
     if document.listen.is_empty() {
         let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
         problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
@@ -190,6 +205,22 @@ struct Builder<'a> {
     http: HttpClient,
     pages: endpoint::Parts,
     facts: &'a Arc<Facts>,
+    owned: OwnedNames,
+}
+
+/// Every name that the file gives to an identity, at the top or in any route.
+fn owned_names(document: &Document) -> OwnedNames {
+    let mut owned = OwnedNames::default();
+    owned.add_all(&document.identity);
+    document
+        .routes
+        .iter()
+        .filter_map(|route| route.identity.as_ref())
+        .for_each(|identity| owned.add_all(identity));
+    let chains = document.routes.iter().filter_map(|route| route.authentication.as_ref());
+    let entries = chains.flatten().chain(&document.authentication);
+    entries.filter_map(Entry::believed_header).for_each(|name| owned.add(name));
+    owned
 }
 
 impl Builder<'_> {
@@ -275,7 +306,8 @@ impl Builder<'_> {
             None => self.document.permission.build(at).ok(),
         };
         let own = route.identity.as_ref().map(|identity| {
-            Forward::new(identity, &at.key("identity"), &self.pages.signer).map(Arc::new)
+            let at = at.key("identity");
+            Forward::new(identity, &at, &self.pages.signer, &self.owned).map(Arc::new)
         });
         let forward = match own {
             Some(own) => problems.keep(own),

@@ -61,6 +61,19 @@ enum Key {
     Both(Box<str>, IpAddr),
     Network(IpAddr),
     Account(Box<str>),
+    Flood(IpAddr),
+}
+
+/// What a credential could tell a guesser.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// It is a guess at this account's password.
+    Account(&'a str),
+    /// It can be guessed, and names no account: a custom scheme's.
+    Guessable,
+    /// It is long and random. A client with a dead token is no attacker, and must not lock out
+    /// everybody at its address: these have a counter of their own, which only stops floods.
+    Unguessable,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -71,6 +84,7 @@ struct Counter {
 }
 
 const NETWORK_FACTOR: u64 = 20;
+const FLOOD_FACTOR: u64 = 200;
 const ACCOUNT_FAILURES: u64 = 100;
 const COUNTERS: u64 = 200_000;
 
@@ -88,9 +102,8 @@ impl Lockout {
         self.last_lock_ends.load(Ordering::Relaxed) > self.clock.now().0
     }
 
-    /// How long this client has to wait, if it has to. Credentials that cannot be guessed name no
-    /// account.
-    pub fn wait(&self, account: Option<&str>, client: IpAddr) -> Option<Duration> {
+    /// How long this client has to wait, if it has to.
+    pub fn wait(&self, subject: Subject<'_>, client: IpAddr) -> Option<Duration> {
         if !self.anyone_waits() {
             return None;
         }
@@ -99,16 +112,16 @@ impl Lockout {
             let until = self.counters.get(key)?.locked_until;
             (until > now).then(|| until.since(now))
         };
-        self.keys(account, client).iter().filter_map(|(key, _)| locked(key)).max()
+        self.keys(subject, client).iter().filter_map(|(key, _)| locked(key)).max()
     }
 
     /// Counts a failure before the credential is verified, in one atomic step per counter;
     /// [`Self::succeeded`] takes it back. Says whether something was locked by it.
-    pub fn attempt(&self, account: Option<&str>, client: IpAddr) -> bool {
+    pub fn attempt(&self, subject: Subject<'_>, client: IpAddr) -> bool {
         let Some(config) = &self.config else { return false };
         let now = self.clock.now();
         let mut locked = false;
-        for (key, most) in self.keys(account, client) {
+        for (key, most) in self.keys(subject, client) {
             let counter = self.counters.entry(key).and_upsert_with(|old| {
                 let old = old.map(moka::Entry::into_value).unwrap_or_default();
                 let fresh = now.since(old.since) > config.window.0;
@@ -129,8 +142,8 @@ impl Lockout {
 
     /// The attempt was no failure: takes back what [`Self::attempt`] has counted for it, and no
     /// more, so that an attacker's own good credential does not clear the others.
-    pub fn succeeded(&self, account: Option<&str>, client: IpAddr) {
-        for (key, most) in self.keys(account, client) {
+    pub fn succeeded(&self, subject: Subject<'_>, client: IpAddr) {
+        for (key, most) in self.keys(subject, client) {
             self.counters.entry(key).and_compute_with(|old| match old {
                 None => moka::ops::compute::Op::Nop,
                 Some(old) => {
@@ -145,16 +158,23 @@ impl Lockout {
         }
     }
 
-    fn keys(&self, account: Option<&str>, client: IpAddr) -> Vec<(Key, u64)> {
+    fn keys(&self, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
         let Some(config) = &self.config else { return Vec::new() };
         let network = network_of(client);
         let failures = config.failures.0.max(1);
-        let mut keys = vec![(Key::Network(network), failures.saturating_mul(NETWORK_FACTOR))];
-        if let Some(account) = account.map(canonical) {
-            keys.push((Key::Both(account.clone(), network), failures));
-            keys.push((Key::Account(account), ACCOUNT_FAILURES.max(failures)));
+        let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
+        match subject {
+            Subject::Account(account) => {
+                let account = canonical(account);
+                let both = (Key::Both(account.clone(), network), failures);
+                let account = (Key::Account(account), ACCOUNT_FAILURES.max(failures));
+                vec![guesses, both, account]
+            }
+            Subject::Guessable => vec![guesses],
+            Subject::Unguessable => {
+                vec![(Key::Flood(network), failures.saturating_mul(FLOOD_FACTOR))]
+            }
         }
-        keys
     }
 }
 
@@ -181,12 +201,12 @@ mod tests {
     fn spellings_share_a_counter_and_the_lock_ends() {
         let (lockout, clock) = lockout();
         for name in ["alice", "Alice", "ALICE", " alice", "ａlice"] {
-            assert_eq!(lockout.wait(Some(name), HERE), None);
-            lockout.attempt(Some(name), HERE);
+            assert_eq!(lockout.wait(Subject::Account(name), HERE), None);
+            lockout.attempt(Subject::Account(name), HERE);
         }
-        assert_eq!(lockout.wait(Some("alice"), HERE), Some(Duration::from_secs(900)));
+        assert_eq!(lockout.wait(Subject::Account("alice"), HERE), Some(Duration::from_secs(900)));
         clock.advance(Duration::from_secs(901));
-        assert_eq!(lockout.wait(Some("alice"), HERE), None);
+        assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
     }
 
     /// Attack: a stranger types wrong passwords to lock the owner of the account out.
@@ -194,14 +214,17 @@ mod tests {
     fn a_stranger_elsewhere_does_not_lock_the_owner_out() {
         let (lockout, _) = lockout();
         for _ in 0..10 {
-            lockout.attempt(Some("alice"), THERE);
+            lockout.attempt(Subject::Account("alice"), THERE);
         }
-        assert!(lockout.wait(Some("alice"), THERE).is_some());
-        assert_eq!(lockout.wait(Some("alice"), HERE), None);
+        assert!(lockout.wait(Subject::Account("alice"), THERE).is_some());
+        assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
         for _ in 0..90 {
-            lockout.attempt(Some("alice"), THERE);
+            lockout.attempt(Subject::Account("alice"), THERE);
         }
-        assert!(lockout.wait(Some("alice"), HERE).is_some(), "a hundred failures are enough");
+        assert!(
+            lockout.wait(Subject::Account("alice"), HERE).is_some(),
+            "a hundred failures are enough"
+        );
     }
 
     /// Attack: one password tried on many accounts; and a good account of the attacker's own
@@ -210,12 +233,12 @@ mod tests {
     fn spraying_locks_the_network_and_own_success_does_not_clear_it() {
         let (lockout, _) = lockout();
         for number in 0..100 {
-            lockout.attempt(Some(&format!("user{number}")), HERE);
-            lockout.attempt(Some("mallory"), HERE);
-            lockout.succeeded(Some("mallory"), HERE);
+            lockout.attempt(Subject::Account(&format!("user{number}")), HERE);
+            lockout.attempt(Subject::Account("mallory"), HERE);
+            lockout.succeeded(Subject::Account("mallory"), HERE);
         }
-        assert!(lockout.wait(Some("another"), HERE).is_some());
-        assert_eq!(lockout.wait(Some("another"), THERE), None);
+        assert!(lockout.wait(Subject::Account("another"), HERE).is_some());
+        assert_eq!(lockout.wait(Subject::Account("another"), THERE), None);
     }
 
     #[test]
@@ -223,8 +246,25 @@ mod tests {
         let (lockout, _) = lockout();
         for number in 1..=5 {
             let address: IpAddr = format!("2001:db8::{number}").parse().unwrap();
-            lockout.attempt(Some("alice"), address);
+            lockout.attempt(Subject::Account("alice"), address);
         }
-        assert!(lockout.wait(Some("alice"), "2001:db8::99".parse().unwrap()).is_some());
+        assert!(lockout.wait(Subject::Account("alice"), "2001:db8::99".parse().unwrap()).is_some());
+    }
+
+    /// Attack, unmeant: one client with a dead token asks again and again from the address that a
+    /// whole office shares.
+    #[test]
+    fn a_dead_token_locks_nobody_out_and_a_flood_ends() {
+        let (lockout, _) = lockout();
+        for _ in 0..500 {
+            lockout.attempt(Subject::Unguessable, HERE);
+        }
+        assert_eq!(lockout.wait(Subject::Unguessable, HERE), None);
+        assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
+        for _ in 0..500 {
+            lockout.attempt(Subject::Unguessable, HERE);
+        }
+        assert!(lockout.wait(Subject::Unguessable, HERE).is_some());
+        assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
     }
 }

@@ -7,7 +7,7 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::{
     crypto::password::{Config, Hashers, Verification},
-    lockout::Lockout,
+    lockout::{Lockout, Subject},
     observe::audit::{self, Event},
     store::{Store, Unavailable, User},
     value::Secret,
@@ -94,14 +94,15 @@ impl Login {
         client: IpAddr,
         by: &str,
     ) -> Result<Attempt, Unavailable> {
-        if let Some(wait) = self.lockout.wait(Some(username), client) {
+        let subject = Subject::Account(username);
+        if let Some(wait) = self.lockout.wait(subject, client) {
             return Ok(Attempt::Wait(wait));
         }
-        let locked = self.lockout.attempt(Some(username), client);
+        let locked = self.lockout.attempt(subject, client);
         let outcome = self.verify(username, password).await;
         match &outcome {
             Ok(Some(user)) => {
-                self.lockout.succeeded(Some(username), client);
+                self.lockout.succeeded(subject, client);
                 audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
             }
             Ok(None) => {
@@ -110,7 +111,7 @@ impl Login {
                     audit::record(Event::Locked, Some(username), client, by);
                 }
             }
-            Err(_) => self.lockout.succeeded(Some(username), client),
+            Err(_) => self.lockout.succeeded(subject, client),
         }
         Ok(outcome?.map_or(Attempt::Wrong, |user| Attempt::User(Box::new(user))))
     }

@@ -81,7 +81,9 @@ impl Rejection {
         match self {
             Rejection::Malformed(malformed) => malformed.to_string().into(),
             Rejection::NoRoute => "Not found.".into(),
-            Rejection::MethodNotAllowed(method) => format!("Method \"{method}\" not allowed.").into(),
+            Rejection::MethodNotAllowed(method) => {
+                format!("Method \"{method}\" not allowed.").into()
+            }
             Rejection::BodyTooLarge => "The request body is too large.".into(),
             Rejection::BodyTooSlow => "The request body did not arrive in time.".into(),
             Rejection::BodyBroken => "The request body is not framed as its header says.".into(),

@@ -96,8 +96,8 @@ fn admit(route: &Route, request: Request, admitted: &crate::policy::Admitted) {
             println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), outgoing.target());
             for (name, value) in outgoing.headers() {
                 // The explanation may be pasted somewhere.
-                let hidden =
-                    matches!(name.as_str(), "authorization" | "cookie" | "portcullis-assertion");
+                let secret = ["authorization", "cookie", "assertion", "key", "token", "secret"];
+                let hidden = secret.iter().any(|word| name.as_str().contains(word));
                 let value = String::from_utf8_lossy(value.as_bytes());
                 println!("{name}: {}", if hidden { "(hidden)" } else { &*value });
             }

@@ -220,11 +220,12 @@ impl Source {
         problems.sort_by_key(|(line, _)| *line);
         problems.dedup();
         let renderer = Renderer::plain();
+        let shown = without_secrets(&self.text);
         let mut drawn = String::new();
         for (line, problem) in &problems {
-            let (start, end) = self.span(*line);
+            let (start, end) = span(&shown, *line);
             let annotation = AnnotationKind::Primary.span(start..end);
-            let snippet = Snippet::source(&self.text).path(&self.name).annotation(annotation);
+            let snippet = Snippet::source(&shown).path(&self.name).annotation(annotation);
             let title = match problem.path.0.is_empty() {
                 true => problem.message.clone(),
                 false => format!("{}: {}", problem.path, problem.message),
@@ -238,19 +239,37 @@ impl Source {
         }
         Report { count: problems.len(), drawn }
     }
+}
 
-    /// The text of a line, without blanks around it.
-    fn span(&self, line: usize) -> (usize, usize) {
-        let mut start = 0;
-        for (number, text) in self.text.split_inclusive('\n').enumerate() {
-            if number + 1 == line.max(1) {
-                let indent = text.len() - text.trim_start().len();
-                return (start + indent, start + indent.max(text.trim_end().len()));
+/// The file as a report may show it: reports end in logs and tickets.
+fn without_secrets(text: &str) -> String {
+    let shown = |line: &str| {
+        let keys = ["secret_key:", "store:", "url:"];
+        let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
+        match value.and_then(|at| line.split_at_checked(at)) {
+            // A variable's name is not its value.
+            Some((key, value))
+                if !value.contains("${") && value.contains(|c: char| c.is_alphanumeric()) =>
+            {
+                format!("{key} (hidden)")
             }
-            start += text.len();
+            _ => line.to_owned(),
         }
-        (0, 0)
+    };
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// The text of a line, without blanks around it.
+fn span(text: &str, line: usize) -> (usize, usize) {
+    let mut start = 0;
+    for (number, text) in text.split_inclusive('\n').enumerate() {
+        if number + 1 == line.max(1) {
+            let indent = text.len() - text.trim_start().len();
+            return (start + indent, start + indent.max(text.trim_end().len()));
+        }
+        start += text.len();
     }
+    (0, 0)
 }
 
 /// The decoder's complaint in our words, at the place that has to change.

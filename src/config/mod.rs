@@ -14,7 +14,7 @@ use crate::{
     endpoint, forward, listen, lockout,
     observe::log,
     policy, reply,
-    request::Ambiguity,
+    request::{Ambiguity, ForwardedHeader},
     route::{HostPattern, PathPattern},
     scheme, store, throttle, upstream,
     value::{Network, Rate, Secret, optional_word_or_map, word_or_map},
@@ -38,8 +38,10 @@ pub struct Document {
     pub store: store::Config,
     /// Django's `SECRET_KEY`.
     pub secret_key: Option<Secret>,
-    /// Networks whose `Forwarded` and `X-Forwarded-*` count. Empty is nobody.
+    /// Networks of proxies in front that may say who the client is. Empty is nobody.
     pub trusted_proxies: Vec<Network>,
+    /// The header in which they say it; the other one is not looked at.
+    pub forwarded_header: ForwardedHeader,
     /// DRF's `DEFAULT_AUTHENTICATION_CLASSES`.
     pub authentication: Vec<scheme::Entry>,
     /// DRF's `DEFAULT_PERMISSION_CLASSES`, as one rule.
@@ -78,6 +80,7 @@ impl Default for Document {
             store: store::Config::default(),
             secret_key: None,
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             authentication: ["token", "basic"].map(|name| scheme::Entry::Name(name.into())).into(),
             permission: policy::Config::Word(policy::Word::Authenticated),
             challenges: Challenges::First,

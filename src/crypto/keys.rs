@@ -10,7 +10,7 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{NoRandomness, random_bytes};
+use super::NoRandomness;
 use crate::{clock::Timestamp, value::Secret};
 
 /// How long one key signs. Its successor is published one period ahead, and it stays published one
@@ -32,16 +32,15 @@ pub struct SigningKey {
 }
 
 impl SigningKeys {
-    /// From `secret_key`; without one, keys of this process alone.
+    /// From a secret.
     ///
     /// # Errors
-    /// If the operating system has no randomness to give.
-    pub fn new(secret: Option<&Secret>) -> Result<Self, NoRandomness> {
-        let key = match secret {
-            Some(secret) => hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes()),
-            None => hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>()?),
-        };
-        Ok(Self(key))
+    /// If it is empty, which is what a machine without randomness gives.
+    pub fn new(secret: &Secret) -> Result<Self, NoRandomness> {
+        match secret.reveal() {
+            "" => Err(NoRandomness),
+            secret => Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))),
+        }
     }
 
     /// The key that signs at `now`.
@@ -91,13 +90,16 @@ mod tests {
 
     #[test]
     fn gateways_with_one_secret_share_keys_and_rotate_together() {
-        let keys = || SigningKeys::new(Some(&Secret::new("s".into()))).unwrap();
+        let keys = || SigningKeys::new(&Secret::new("s".into())).unwrap();
         let now = Timestamp::from_seconds(1_700_000_000);
         assert_eq!(keys().jwks(now).unwrap(), keys().jwks(now).unwrap());
         let (old, new) = (keys().current(now).unwrap(), keys().current(now + ROTATION).unwrap());
         assert_ne!(old.id, new.id);
         let published = keys().jwks(now).unwrap().to_string();
         assert!(published.contains(&old.id) && published.contains(&new.id));
-        assert_ne!(SigningKeys::new(None).unwrap().current(now).unwrap().id, old.id);
+        assert_ne!(
+            SigningKeys::new(&Secret::new("t".into())).unwrap().current(now).unwrap().id,
+            old.id
+        );
     }
 }

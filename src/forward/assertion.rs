@@ -64,11 +64,11 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// With keys from `secret_key`, or of this process alone.
+    /// With keys from a secret.
     ///
     /// # Errors
-    /// If the operating system has no randomness to give.
-    pub fn new(secret: Option<&Secret>, clock: Clock) -> Result<Self, NoRandomness> {
+    /// If the secret is empty.
+    pub fn new(secret: &Secret, clock: Clock) -> Result<Self, NoRandomness> {
         let keys = SigningKeys::new(secret)?;
         Ok(Self { keys, current: ArcSwapOption::empty(), clock })
     }

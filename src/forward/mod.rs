@@ -83,6 +83,8 @@ const ALWAYS_OWNED: &[&str] = &[
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-auth-request-user",
+    "x-auth-request-groups",
+    "x-http-method-override",
     "x-auth-request-email",
     "portcullis-assertion",
     "script-name",
@@ -123,7 +125,12 @@ impl Forward {
     ///
     /// # Errors
     /// Names and templates that are none, and names that are taken.
-    pub fn new(config: &Config, path: &Path, signer: &Arc<Signer>) -> Result<Self, Problems> {
+    pub fn new(
+        config: &Config,
+        path: &Path,
+        signer: &Arc<Signer>,
+        owned: &OwnedNames,
+    ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let built_in = [
             ("user", &config.user, "{user.username}"),
@@ -139,7 +146,6 @@ impl Forward {
             .iter()
             .map(|(name, template)| (path.key("headers").key(name), name, template.as_str()));
         let mut fields: Vec<(HeaderName, Template)> = Vec::new();
-        let mut owned = OwnedNames::new();
         for (at, name, template) in named.chain(further) {
             let header = writable_name(name, &at);
             let template = Template::parse(template, &at);
@@ -149,18 +155,16 @@ impl Forward {
                 {
                     problems.push(Problem::new(&at, format!("`{header}` is written twice")));
                 }
-                owned.add(header.as_str());
                 fields.push((header, template));
             }
         }
         let at = path.key("assertion");
         let assertion = config.assertion.as_ref().and_then(|config| {
             let header = problems.keep(writable_name(config.header(), &at.key("header")))?;
-            owned.add(header.as_str());
             problems.keep(Assertion::new(config, header, &at, signer))
         });
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        problems.finish(Self { number, fields, owned, assertion })
+        problems.finish(Self { number, fields, owned: owned.clone(), assertion })
     }
 
     /// Makes of a request what goes upstream.
@@ -172,6 +176,7 @@ impl Forward {
         remove_hop_by_hop(&mut headers);
         self.owned.remove_from(&mut headers);
         headers.remove(header::HOST);
+        join_cookies(&mut headers);
 
         let proto = HeaderValue::from_static(if client.secure { "https" } else { "http" });
         if let Ok(forwarded) = forwarded(&client.text, &authority, &proto) {
@@ -286,6 +291,17 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// HTTP/2 clients may send their cookies apart; HTTP/1 has one field (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_some() {
+        let all: Vec<&[u8]> =
+            headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+            headers.insert(header::COOKIE, joined);
+        }
+    }
+}
+
 /// `Forwarded` (RFC 7239) with the same facts as the `X-Forwarded-*` beside it.
 fn forwarded(
     client: &HeaderValue,
@@ -331,8 +347,10 @@ fn writable_name(name: &str, at: &Path) -> Result<HeaderName, Problems> {
     }
 }
 
-/// A set of names, asked once for each field of each request.
-struct OwnedNames {
+/// The names that are the gateway's, on every route: what any route writes, any route removes,
+/// since one upstream may stand behind several. Asked once for each field of each request.
+#[derive(Clone)]
+pub struct OwnedNames {
     /// Sorted, in [`folded`] form.
     names: Vec<String>,
     /// Bit n: a name of n bytes is among them. Most fields end here.
@@ -343,14 +361,26 @@ struct OwnedNames {
 /// it itself aims at the same variable.
 const VARIABLE_PREFIX: &str = "http_";
 
-impl OwnedNames {
-    fn new() -> Self {
+impl Default for OwnedNames {
+    fn default() -> Self {
         let mut names = Self { names: Vec::new(), lengths: 0 };
         ALWAYS_OWNED.iter().for_each(|name| names.add(name));
         names
     }
+}
 
-    fn add(&mut self, name: &str) {
+impl OwnedNames {
+    /// Adds what a configuration writes.
+    pub fn add_all(&mut self, config: &Config) {
+        let built_in = [&config.user, &config.email, &config.name, &config.groups];
+        let further = config.headers.0.iter().map(|(name, _)| name);
+        let assertion = config.assertion.iter().map(|assertion| assertion.header());
+        let names = built_in.into_iter().chain(further).map(String::as_str).chain(assertion);
+        names.filter(|name| !name.is_empty()).for_each(|name| self.add(name));
+    }
+
+    /// Adds one.
+    pub fn add(&mut self, name: &str) {
         for name in [folded(name), format!("{VARIABLE_PREFIX}{}", folded(name))] {
             self.lengths |=
                 1_u64.checked_shl(u32::try_from(name.len()).unwrap_or(63)).unwrap_or(1 << 63);
@@ -390,8 +420,13 @@ mod tests {
 
     fn forward(yaml: &str) -> Forward {
         let config = serde_yaml::from_str(yaml).unwrap();
-        let signer = Arc::new(Signer::new(None, crate::clock::Clock::system()).unwrap());
-        Forward::new(&config, &Path::root(), &signer).unwrap()
+        let signer = Arc::new(
+            Signer::new(&crate::value::Secret::new("s".into()), crate::clock::Clock::system())
+                .unwrap(),
+        );
+        let mut owned = OwnedNames::default();
+        owned.add_all(&config);
+        Forward::new(&config, &Path::root(), &signer, &owned).unwrap()
     }
 
     proptest! {

@@ -357,7 +357,9 @@ mod tests {
     fn chunks_have_limits() {
         let head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
         let with = |body: &str| [head.clone(), body.as_bytes().to_vec()].concat();
-        for body in ["5\nhello\r\n", "0\r\n\n", "g\r\n", "\r\n", "0000000000001\r\n", "-1\r\n", "0x1\r\n"] {
+        for body in
+            ["5\nhello\r\n", "0\r\n\n", "g\r\n", "\r\n", "0000000000001\r\n", "-1\r\n", "0x1\r\n"]
+        {
             assert!(refused(&with(body)), "{body}");
         }
         assert!(refused(&with(&format!("1;{}\r\n", "x".repeat(300)))));

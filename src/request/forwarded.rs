@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::{HeaderMap, header::HeaderName};
 
-use super::TrustedProxies;
+use super::{ForwardedHeader, TrustedProxies};
 
 /// What a trusted proxy says of the client.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 pub(super) fn read(headers: &HeaderMap, proxies: &TrustedProxies) -> Claim {
-    if headers.contains_key(FORWARDED) {
+    if proxies.field == ForwardedHeader::Forwarded {
         let elements = list(headers, &FORWARDED);
         return Claim {
             address: nearest(elements.iter().map(|e| parameter(e, "for")), proxies),
@@ -80,9 +80,27 @@ mod tests {
     use super::*;
 
     fn claim(name: &'static str, value: &'static str) -> Claim {
-        let proxies = TrustedProxies(vec!["10.0.0.0/8".parse().unwrap()]);
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let field = match name {
+            "forwarded" => ForwardedHeader::Forwarded,
+            _ => ForwardedHeader::XForwarded,
+        };
+        let proxies = TrustedProxies { networks, field };
         let headers = [(HeaderName::from_static(name), value.parse().unwrap())];
         read(&HeaderMap::from_iter(headers), &proxies)
+    }
+
+    /// Attack: a proxy writes `X-Forwarded-For` and passes on the `Forwarded` that the client made
+    /// up, which nginx does unless told otherwise.
+    #[test]
+    fn only_the_configured_header_is_read() {
+        let networks = vec!["10.0.0.0/8".parse().unwrap()];
+        let proxies = TrustedProxies { networks, field: ForwardedHeader::XForwarded };
+        let headers = HeaderMap::from_iter([
+            (FORWARDED, "for=6.6.6.6".parse().unwrap()),
+            (FORWARDED_FOR, "192.0.2.1".parse().unwrap()),
+        ]);
+        assert_eq!(read(&headers, &proxies).address, Some("192.0.2.1".parse().unwrap()));
     }
 
     /// Attack (CVE-2026-33495 and its family): the client writes an address of its choice into

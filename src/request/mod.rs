@@ -15,7 +15,7 @@ use hyper::{
 pub use self::{
     body::Body,
     path::{Ambiguity, Target, decode as decode_path},
-    peer::{Client, Peer, TrustedProxies, network_of},
+    peer::{Client, ForwardedHeader, Peer, TrustedProxies, network_of},
 };
 
 /// A request whose head has been judged: one target, one host, one framing.

@@ -7,14 +7,30 @@ use hyper::{HeaderMap, header::HeaderValue};
 use super::forwarded;
 use crate::value::Network;
 
-/// The networks whose `Forwarded` and `X-Forwarded-*` count. Empty is nobody.
+/// Which networks may say who the client is, and in which header. Empty is nobody.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(pub Vec<Network>);
+pub struct TrustedProxies {
+    /// The proxies' own networks.
+    pub networks: Vec<Network>,
+    /// The one header that they write; the other one came from the client.
+    pub field: ForwardedHeader,
+}
+
+/// The header in which a proxy says who the client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For` and `X-Forwarded-Proto`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
 
 impl TrustedProxies {
     /// Whether `address` may speak for others.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 }
 

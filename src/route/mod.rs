@@ -90,14 +90,17 @@ impl<R> Router<R> {
             let mut end = folded.len();
             loop {
                 let candidates = folded.get(..end).and_then(|prefix| paths.get(prefix));
-                let candidates = candidates.into_iter().flatten().filter_map(|i| self.routes.get(*i));
+                let candidates =
+                    candidates.into_iter().flatten().filter_map(|i| self.routes.get(*i));
                 let at_end = end == folded.len();
                 let mut here = candidates.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
                 if here.peek().is_some() {
                     return match here.find(|(matcher, _)| matcher.has_method(method)) {
                         None => Found::WrongMethod,
                         Some((matcher, route)) => match path.get(..end) {
-                            Some(spelled) if matcher.path.is_spelled(spelled) => Found::Route(route),
+                            Some(spelled) if matcher.path.is_spelled(spelled) => {
+                                Found::Route(route)
+                            }
                             _ => Found::Nothing,
                         },
                     };

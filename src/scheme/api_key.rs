@@ -11,6 +11,7 @@ use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome};
 use crate::{
     crypto::digest::{Fingerprint, sha256_hex},
     identity::Identity,
+    lockout::Subject,
     login::Login,
     request::{Client, Request, credentials::cookie},
     store::{
@@ -165,7 +166,7 @@ impl ApiKey {
         key: &[u8],
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
-        if let Some(wait) = self.login.lockout.wait(None, client.address) {
+        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
         let load = async {
@@ -178,7 +179,7 @@ impl ApiKey {
             Ok((fact, None))
         };
         let outcome = outcome(&self.name, self.facts.get(fingerprint, load).await?);
-        count(&self.login, &outcome, client, &self.name);
+        count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
         Ok(outcome)
     }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{Answer, Failure, Outcome, Parts, Scheme, outcome};
 use crate::{
     crypto::digest::Fingerprint,
+    lockout::Subject,
     login::{Attempt, Login},
     request::{
         Client, Request,
@@ -120,8 +121,8 @@ impl Basic {
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
         let wait = self.login.lockout.anyone_waits().then(|| {
-            let account = decode(encoded).map(|(username, _)| username);
-            self.login.lockout.wait(account.as_deref(), client.address)
+            let account = decode(encoded).map(|(username, _)| username).unwrap_or_default();
+            self.login.lockout.wait(Subject::Account(&account), client.address)
         });
         match wait.flatten() {
             Some(wait) => Ok(Outcome::Failed(Failure::locked(wait))),
@@ -137,7 +138,7 @@ impl Basic {
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
         // A lock is an answer to this client, not a fact about the credential: it is not kept.
-        if let Some(wait) = self.login.lockout.wait(Some(&username), client.address) {
+        if let Some(wait) = self.login.lockout.wait(Subject::Account(&username), client.address) {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
         let load = async {

@@ -13,12 +13,13 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Outcome, Parts, Scheme, count, outcome};
+use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome};
 use crate::{
     client::HttpClient,
     clock::{Clock, Timestamp},
     crypto::digest::Fingerprint,
     identity::Identity,
+    lockout::Subject,
     login::Login,
     request::Request,
     store::{
@@ -190,6 +191,11 @@ impl Scheme for Callout {
 
 impl Callout {
     async fn ask(&self, key: Fingerprint, request: &Request) -> Result<Outcome, Unavailable> {
+        // Who knows what the service reads: a PIN can be guessed, and guessing has to end.
+        let client = request.client.address;
+        if let Some(wait) = self.login.lockout.wait(Subject::Guessable, client) {
+            return Ok(Outcome::Failed(Failure::locked(wait)));
+        }
         let load = async {
             let mut headers = HeaderMap::new();
             for name in &self.headers {
@@ -203,7 +209,7 @@ impl Callout {
             self.fact(status, &headers, &body)
         };
         let outcome = outcome(&self.name, self.facts.get(key, load).await?);
-        count(&self.login, &outcome, &request.client, &self.name);
+        count(&self.login, &outcome, Subject::Guessable, &request.client, &self.name);
         Ok(outcome)
     }
 
@@ -233,6 +239,8 @@ impl Callout {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let detail = serde_json::from_slice::<serde_json::Value>(body).ok();
                 let detail = detail.as_ref().and_then(|body| body.get("detail")?.as_str());
+                // It is kept: a long one would be memory that an attacker can fill.
+                let detail = detail.filter(|detail| detail.len() <= 1024);
                 let detail = detail.unwrap_or("Incorrect authentication credentials.").into();
                 let challenge = headers.get(WWW_AUTHENTICATE).cloned();
                 Ok((Fact::Refused { detail, challenge }, None))

@@ -19,6 +19,7 @@ use serde::{Deserialize, de};
 use crate::{
     client::HttpClient,
     identity::Accepted,
+    lockout::Subject,
     login::Login,
     request::{Client, Request},
     store::{
@@ -120,11 +121,11 @@ fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
 }
 
 /// Counts a refused credential that names no account against the client's network.
-fn count(login: &Login, outcome: &Outcome, client: &Client, by: &str) {
+fn count(login: &Login, outcome: &Outcome, subject: Subject<'_>, client: &Client, by: &str) {
     use crate::observe::audit::{Event, record};
     if let Outcome::Failed(_) = outcome {
         record(Event::LoginFailed, None, client.address, by);
-        if login.lockout.attempt(None, client.address) {
+        if login.lockout.attempt(subject, client.address) {
             record(Event::Locked, None, client.address, by);
         }
     }
@@ -191,6 +192,19 @@ table! {
     api_key: api_key::Config,
     remote_user: remote_user::Config,
     callout: callout::Config,
+}
+
+impl Entry {
+    /// A header that names a user and that this scheme believes from its peers alone.
+    pub fn believed_header(&self) -> Option<&str> {
+        match self {
+            Entry::Settings(settings) => match settings.as_ref() {
+                Settings::remote_user(config) => Some(config.header()),
+                _ => None,
+            },
+            Entry::Name(_) => None,
+        }
+    }
 }
 
 /// An entry of `authentication`: the name of a scheme, or a map with one key.

@@ -39,6 +39,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The header that only listed peers may set, so that no other may send it on.
+    pub(super) fn header(&self) -> &str {
+        &self.header
+    }
+
     pub(super) fn build(
         &self,
         name: Arc<str>,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{Answer, Outcome, Parts, Scheme, count, outcome};
 use crate::{
     crypto::digest::Fingerprint,
+    lockout::Subject,
     login::Login,
     request::{
         Client, Request,
@@ -116,7 +117,7 @@ impl Token {
         key: &str,
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
-        if let Some(wait) = self.login.lockout.wait(None, client.address) {
+        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
             return Ok(Outcome::Failed(super::Failure::locked(wait)));
         }
         let load = async {
@@ -133,7 +134,7 @@ impl Token {
             Ok((fact, None))
         };
         let outcome = outcome(&self.name, self.facts.get(fingerprint, load).await?);
-        count(&self.login, &outcome, client, &self.name);
+        count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
         Ok(outcome)
     }
 }

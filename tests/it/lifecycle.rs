@@ -250,7 +250,7 @@ fn no_secret_is_in_a_log_or_a_metric() {
     let (password, key, cookie) = ("canary-password", "canary-key", "canary-cookie");
     for format in ["text", "json"] {
         let gateway = Setup::new().user("carol", password).token("carol", &"f".repeat(40)).start(&format!(
-            "log: {{ level: debug, format: {format} }}\nsecret_key: canary-secret\n\
+            "log: {{ level: debug, format: {format} }}\nsecret_key: canary-secret-of-more-than-32-characters\n\
              authentication: [token, basic, api_key: {{ query: api_key, cookie: key }}]\npermission: authenticated\n\
              routes:\n- {{ path: /, upstream: echo }}\n- {{ path: /api-token-auth/, authentication: [], endpoint: token }}\n"
         ));

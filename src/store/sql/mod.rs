@@ -91,6 +91,8 @@ struct Inner {
     /// A moment of the clock; see [`PAUSE`].
     down_until: AtomicU64,
     embedded: bool,
+    /// An embedded store's.
+    file: Option<std::path::PathBuf>,
     own_tables: bool,
 }
 
@@ -157,6 +159,7 @@ impl Sql {
                 clock: Clock::system(),
                 down_until: AtomicU64::new(0),
                 embedded: dialect == Dialect::Sqlite,
+                file: file(&url),
                 own_tables: config.own_tables || dialect == Dialect::Sqlite,
             }),
             control: control.clone(),
@@ -168,6 +171,15 @@ impl Sql {
     /// # Errors
     /// If the store does not answer.
     pub async fn create_tables(&self) -> Result<(), Unavailable> {
+        if let Some(file) = &self.inner.file {
+            // Tokens stand in it in the clear: the file is made before SQLite makes it for
+            // everybody to read. SQLite itself tells if it cannot be made.
+            let mut options = std::fs::OpenOptions::new();
+            let _ = std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600)
+                .write(true)
+                .create_new(true)
+                .open(file);
+        }
         self.ask(|store| async move {
             let django = if store.embedded { schema::DJANGO } else { &[] };
             let own = if store.own_tables { schema::OWN } else { &[] };
@@ -343,6 +355,13 @@ async fn prepare(
         sqlx::query(*statement).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// The file of an SQLite URL; none for one in memory.
+fn file(url: &str) -> Option<std::path::PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path).split('?').next()?;
+    (!path.is_empty() && path != ":memory:").then(|| path.into())
 }
 
 /// A name that may stand in a query: nothing else ever does.
