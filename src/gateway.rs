@@ -22,7 +22,7 @@ use crate::{
     policy::{Admitted, Policy},
     rejection::Rejection,
     reply::Renderer,
-    request::{Ambiguity, Body, Malformed, Peer, Request, TrustedProxies},
+    request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Request, TrustedProxies},
     route::{Found, Router},
     scheme::{Outcome, Scheme},
     throttle::Throttle,
@@ -37,8 +37,8 @@ pub struct Gateway {
     pub renderer: Renderer,
     /// Whose forwarding headers count.
     pub proxies: TrustedProxies,
-    /// Bytes of a head at the most.
-    pub head_limit: usize,
+    /// How large a head may be.
+    pub head_limits: HeadLimits,
     /// The time.
     pub clock: Clock,
     /// Where access lines go.
@@ -126,7 +126,7 @@ impl Gateway {
     /// # Errors
     /// If it can be read in more than one way.
     pub fn read(&self, parts: Parts, body: Body, peer: &Peer) -> Result<Request, Malformed> {
-        Request::read(parts, body, peer, &self.proxies, self.head_limit)
+        Request::read(parts, body, peer, &self.proxies, self.head_limits)
     }
 
     async fn serve<'a>(

@@ -166,6 +166,12 @@ pub(super) async fn api_key(built: Built, command: ApiKey) -> anyhow::Result<()>
         ApiKey::Create { name, user } => {
             let user = match user {
                 Some(user) => Some(find(store, &user).await?.id),
+                // Upstream a service goes by its name: it must not be a user's.
+                None if store.user_by_name(&name).await?.is_some() => {
+                    bail!(
+                        "there is a user {name}; name the service otherwise, or use --user {name}"
+                    )
+                }
                 None => None,
             };
             let key = random_text(40)?;

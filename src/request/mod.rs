@@ -37,6 +37,15 @@ pub struct Request {
     pub body: Body,
 }
 
+/// How large a head may be, in either protocol.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadLimits {
+    /// Bytes of all fields.
+    pub bytes: usize,
+    /// Fields.
+    pub fields: usize,
+}
+
 /// Why a head was refused: the client is told, in words that help it and nobody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
@@ -73,7 +82,7 @@ impl Request {
         body: Body,
         peer: &Peer,
         proxies: &TrustedProxies,
-        head_limit: usize,
+        limits: HeadLimits,
     ) -> Result<Self, Malformed> {
         let Parts { method, uri, version, headers, .. } = parts;
         if method == Method::CONNECT || method == Method::TRACE {
@@ -84,7 +93,7 @@ impl Request {
         if !http2 && uri.authority().is_some() {
             return Err(Malformed::Form);
         }
-        check_fields(&headers, head_limit)?;
+        check_fields(&headers, limits)?;
         let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
         let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
         let client = peer.client(&headers, proxies);
@@ -101,7 +110,7 @@ fn target(target: PathAndQuery) -> Result<Target, Malformed> {
 
 /// Fields that must be there once, and the size of all. Names that some servers fold to a framing
 /// field (`Content_Length`) are refused with it: they were written to be misread.
-fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
+fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed> {
     let mut size = 0;
     for (name, value) in headers {
         size += name.as_str().len() + value.len() + 4;
@@ -113,7 +122,7 @@ fn check_fields(headers: &HeaderMap, limit: usize) -> Result<(), Malformed> {
             return Err(Malformed::Framing);
         }
     }
-    if size > limit {
+    if size > limits.bytes || headers.len() > limits.fields {
         return Err(Malformed::TooLarge);
     }
     let count = |name| headers.get_all(name).iter().take(2).count();

@@ -467,3 +467,16 @@ fn api_keys_of_users_and_services() {
     let stored = database.windows(key.len()).any(|window| window == key.as_bytes());
     assert!(!stored, "the key itself is in the store");
 }
+
+/// Attack: an expression fails for who is nobody (`identity` is null), and a `not` around it turns
+/// the failure into a yes.
+#[test]
+fn an_expression_that_fails_admits_nobody() {
+    let gateway = Gateway::start(
+        "permission: { not: { cel: \"'banned' in identity.groups\" } }\nauthentication: [token]\n\
+         routes: [{ path: /, upstream: echo }]\n",
+    );
+    assert_eq!(gateway.get("/", &[]).status, 401);
+    let token = format!("Token {ALICE_KEY}");
+    assert_eq!(gateway.get("/", &[("Authorization", &token)]).status, 200);
+}

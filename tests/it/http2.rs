@@ -79,3 +79,14 @@ fn ambiguous_requests_are_refused() {
         assert_eq!(send(&mut client, "http://h/public/", &[]).await.0, StatusCode::OK);
     });
 }
+
+/// Attack: thousands of small fields, which HTTP/2 packs into a few bytes each.
+#[test]
+fn fields_are_counted() {
+    with_client(async |mut client: Client| {
+        let names: Vec<String> = (0..150).map(|number| format!("x-{number}")).collect();
+        let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
+        let (status, _) = send(&mut client, "http://h/public/", &headers).await;
+        assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    });
+}

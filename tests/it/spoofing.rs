@@ -430,3 +430,26 @@ fn configured_names_are_compared_as_the_upstream_folds_them() {
     }
     assert_eq!(fold("X.My-User"), "x_my_user");
 }
+
+/// Attack: the top of the file names the user in a header of its own, and one route writes others;
+/// on that route the client's own value of the top's header reaches the upstream. So does the
+/// header of a proxy in front, from somebody who is not that proxy.
+#[test]
+fn what_any_route_writes_no_route_lets_through() {
+    let upstream = Server::ok();
+    let gateway = Gateway::start(&format!(
+        "identity: {{ user: X-My-User, headers: {{ X-Number: \"{{user.id}}\" }}, assertion: {{ audience: a, header: X-Proof }} }}\n\
+         authentication: [token, remote_user: {{ from: [192.0.2.1], header: X-Proxy-User }}]\n\
+         permission: anyone\n\
+         routes:\n- {{ path: /, upstream: \"{url}\" }}\n- {{ path: /b/, upstream: \"{url}\", identity: {{ user: X-Other }} }}\n",
+        url = upstream.url()
+    ));
+    for path in ["/", "/b/"] {
+        let names = ["X-My-User", "x_number", "X-Proof", "X-Proxy-User", "X-Other"];
+        let headers = names.map(|name| (name, FORGED));
+        assert_eq!(gateway.get(path, &headers).status, 200);
+        let seen = upstream.last();
+        let forged: Vec<_> = seen.fields().filter(|(_, value)| *value == FORGED).collect();
+        assert!(forged.is_empty(), "{path}: {forged:?}");
+    }
+}
