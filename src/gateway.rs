@@ -162,9 +162,25 @@ impl Gateway {
         let refused = request.target.ambiguities.iter().find(|found| !allowed.contains(found));
         match (refused, found) {
             (Some(ambiguity), _) => Err(Malformed::Path(*ambiguity).into()),
-            (None, Found::Route(route)) => Ok(route),
+            (None, Found::Route(route)) => self.read_both_ways(request, route),
             (None, Found::WrongMethod) => Err(Rejection::MethodNotAllowed(request.method.clone())),
             (None, Found::Nothing) => Err(Rejection::NoRoute),
+        }
+    }
+
+    /// A route that allows ambiguous paths gets them only if the other reading, with slashes
+    /// collapsed and parameters cut off, leads to it too: `/files//admin` must not get the rule of
+    /// `/files/` where `/files/admin/` has a stricter one.
+    fn read_both_ways<'r>(
+        &'r self,
+        request: &Request,
+        route: &'r Route,
+    ) -> Result<&'r Route, Rejection> {
+        let Some(ambiguity) = request.target.ambiguities.first() else { return Ok(route) };
+        let other = request.target.other_reading();
+        match self.router.find_decoded(&request.host, &other, &request.method) {
+            Found::Route(found) if std::ptr::eq(found, route) => Ok(route),
+            _ => Err(Malformed::Path(*ambiguity).into()),
         }
     }
 }

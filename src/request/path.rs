@@ -75,6 +75,25 @@ impl Target {
         self.raw.query()
     }
 
+    /// The path as a server reads it that decodes twice, cuts parameters off and takes slashes in
+    /// a row for one.
+    pub fn other_reading(&self) -> Vec<u8> {
+        let once = decode(self.path());
+        let twice = std::str::from_utf8(&once).map_or(once.clone(), decode);
+        let mut reading = Vec::with_capacity(twice.len());
+        for segment in twice.split(|byte| *byte == b'/').skip(1) {
+            let plain = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+            if !plain.is_empty() {
+                reading.push(b'/');
+                reading.extend_from_slice(plain);
+            }
+        }
+        if twice.ends_with(b"/") || reading.is_empty() {
+            reading.push(b'/');
+        }
+        reading
+    }
+
     /// What goes upstream: what came.
     pub fn raw(&self) -> &PathAndQuery {
         &self.raw
@@ -192,6 +211,19 @@ mod tests {
         assert_eq!(read("/a;b=c/d"), Ok(vec![Ambiguity::Semicolon]));
         assert_eq!(read("/a%3bb"), Ok(vec![Ambiguity::Semicolon]));
         assert_eq!(read("/a%2fb;c"), Ok(vec![Ambiguity::EncodedSlash, Ambiguity::Semicolon]));
+    }
+
+    #[test]
+    fn the_other_reading() {
+        for (path, other) in [
+            ("/a//b/", "/a/b/"),
+            ("/a/b;x=y/c;z", "/a/b/c"),
+            ("/a%2Fb%252Fc", "/a/b/c"),
+            ("//", "/"),
+        ] {
+            let target = Target::new(path.parse().unwrap()).unwrap();
+            assert_eq!(String::from_utf8(target.other_reading()).unwrap(), other, "{path}");
+        }
     }
 
     #[test]

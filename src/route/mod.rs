@@ -78,13 +78,17 @@ impl<R> Router<R> {
     /// The route for a request. A path that has routes only for other methods is not left to a
     /// shorter one: `POST /admin/` must not fall through to `/`.
     pub fn find(&self, host: &str, target: &Target, method: &Method) -> Found<'_, R> {
-        let path = decode_path(target.path());
-        let path = path.strip_suffix(b"/").unwrap_or(&path);
+        self.find_decoded(host, &decode_path(target.path()), method)
+    }
+
+    /// [`Self::find`] for a path as an application would decode it.
+    pub fn find_decoded(&self, host: &str, whole: &[u8], method: &Method) -> Found<'_, R> {
+        let path = whole.strip_suffix(b"/").unwrap_or(whole);
         let folded: Cow<'_, [u8]> = match path.iter().any(u8::is_ascii_uppercase) {
             true => path.to_ascii_lowercase().into(),
             false => path.into(),
         };
-        let slash = target.path().ends_with('/');
+        let slash = whole.ends_with(b"/");
         for (_, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
             // From the whole path up, a segment at a time.
             let mut end = folded.len();

@@ -509,3 +509,21 @@ fn a_kept_connection_forgets_the_request_before() {
     assert_eq!(connection.receive(false).unwrap().status, 403);
     assert_eq!(connection.receive(false).unwrap().status, 401);
 }
+
+/// Attack: a route allows ambiguous paths; written with two slashes or a parameter, a path below a
+/// stricter route gets the laxer one, and the upstream reads it as the stricter one's.
+#[test]
+fn an_allowed_ambiguity_does_not_open_a_stricter_route() {
+    let gateway = Gateway::start(
+        "permission: anyone\nroutes:\n\
+         - { path: /files/, allow_paths: [double_slash, semicolon, encoded_slash], upstream: echo }\n\
+         - { path: /files/secret/, permission: staff, upstream: echo }\n",
+    );
+    for path in ["/files/a//b", "/files/a;v=1", "/files/a%2Fb"] {
+        assert_eq!(gateway.get(path, &[]).status, 200, "{path}");
+    }
+    for path in ["/files//secret/x", "/files/secret;a/x", "/files/secret%2Fx", "/files/;/secret/x"]
+    {
+        assert_eq!(gateway.get(path, &[]).status, 400, "{path}");
+    }
+}
