@@ -8,6 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use arc_swap::ArcSwap;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -20,8 +21,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::{
+    gateway::Gateway,
     observe::{log::AccessLog, metrics::Metrics},
-    store::Sql,
 };
 
 /// What the admin pages tell.
@@ -31,8 +32,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Knows how many of its lines were lost.
     pub access: AccessLog,
-    /// Asked for readiness.
-    pub store: Sql,
+    /// The configuration of now, whose store is asked for readiness.
+    pub gateway: Arc<ArcSwap<Gateway>>,
     /// False while the gateway drains.
     pub serving: Arc<AtomicBool>,
 }
@@ -64,7 +65,7 @@ impl Admin {
             "/health/ready" if !self.serving.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/health/ready" => match self.store.ping().await {
+            "/health/ready" => match self.gateway.load_full().store.ping().await {
                 Ok(()) => text(StatusCode::OK, "ready\n"),
                 Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
             },

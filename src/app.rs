@@ -45,8 +45,8 @@ pub struct World {
     pub windows: Windows,
     /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
     pub seed: Secret,
-    /// Where the gateway listens, from its start to its end.
-    pub listen: Vec<std::net::SocketAddr>,
+    /// The settings of the start that a reload does not change; see [`fixed`].
+    pub fixed: String,
     /// Failures so far: a reload must not forgive them.
     pub lockout: Arc<Lockout>,
 }
@@ -59,12 +59,19 @@ impl World {
             metrics: Metrics::default(),
             access,
             seed: Secret::new(random_text(43).unwrap_or_default()),
-            listen: document.listen.clone(),
+            fixed: fixed(document),
             windows: Windows::new(clock.clone()),
             lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
             clock,
         }
     }
+}
+
+/// `listen`, `admin`, `limits`, `log` and `lockout` hold from start to end. None of them has a
+/// secret in it.
+pub fn fixed(document: &Document) -> String {
+    let Document { listen, admin, limits, log, lockout, .. } = document;
+    format!("{listen:?} {admin:?} {limits:?} {log:?} {lockout:?}")
 }
 
 /// A gateway with the parts of it that others need too.
@@ -156,6 +163,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                 },
                 clock: world.clock.clone(),
                 access: world.access.clone(),
+                store: store.clone(),
                 unrouted: world.metrics.route(""),
             },
             store,

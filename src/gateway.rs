@@ -25,6 +25,7 @@ use crate::{
     request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Request, TrustedProxies},
     route::{Found, Router},
     scheme::{Outcome, Scheme},
+    store::Sql,
     throttle::Throttle,
     upstream::{Reply, Target},
 };
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// Where access lines go.
     pub access: AccessLog,
+    /// Asked by readiness.
+    pub store: Sql,
     /// Counts requests without a route.
     pub unrouted: RouteMetrics,
 }

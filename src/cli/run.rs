@@ -49,7 +49,6 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
-    let store = built.store.clone();
     let current = Arc::new(ArcSwap::from_pointee(built.gateway));
     let shared = Shared {
         gateway: Arc::clone(&current),
@@ -64,7 +63,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
         let admin = Admin {
             metrics: world.metrics.clone(),
             access: world.access.clone(),
-            store,
+            gateway: Arc::clone(&current),
             serving: Arc::clone(&serving),
         };
         control.spawn(admin.serve(listener));
@@ -139,8 +138,8 @@ fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
     world.metrics.reloaded(fresh.is_ok());
     match fresh {
         Ok((built, document)) => {
-            if document.listen != world.listen {
-                warn!("`listen` has changed, which takes a restart");
+            if app::fixed(&document) != world.fixed {
+                warn!("a change of listen, admin, limits, log or lockout takes a restart");
             }
             tokio::spawn(prune(Arc::clone(&built.auth_limit)));
             current.store(Arc::new(built.gateway));
