@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome};
+use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome, remembered};
 use crate::{
     crypto::digest::{Fingerprint, sha256_hex},
     identity::Identity,
@@ -138,10 +138,9 @@ impl Scheme for ApiKey {
             return Answer::failed("Invalid API key.");
         }
         let fingerprint = self.facts.key(self.verifier, &[key]);
-        match self.facts.hit(&fingerprint) {
-            Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
-            None => Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client))),
-        }
+        remembered(&self.name, &self.facts, &fingerprint).unwrap_or_else(|| {
+            Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client)))
+        })
     }
 
     /// RFC 9110 wants a challenge with each 401; this one names the header to send.

@@ -13,7 +13,7 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome};
+use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome, remembered};
 use crate::{
     client::HttpClient,
     clock::{Clock, Timestamp},
@@ -178,10 +178,8 @@ impl Scheme for Callout {
             return Answer::not_attempted();
         }
         let fingerprint = self.facts.key(self.verifier, &parts);
-        match self.facts.hit(&fingerprint) {
-            Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
-            None => Answer::Later(Box::pin(self.ask(fingerprint, request))),
-        }
+        remembered(&self.name, &self.facts, &fingerprint)
+            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(fingerprint, request))))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

@@ -18,6 +18,7 @@ use serde::{Deserialize, de};
 
 use crate::{
     client::HttpClient,
+    crypto::digest::Fingerprint,
     identity::Accepted,
     lockout::Subject,
     login::Login,
@@ -118,6 +119,12 @@ fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
         }
         Fact::NotMine => Outcome::NotAttempted,
     }
+}
+
+/// The answer that is remembered and fresh: the whole hot path of a scheme.
+fn remembered<'a>(scheme: &Arc<str>, facts: &Facts, key: &Fingerprint) -> Option<Answer<'a>> {
+    let fact = facts.hit(key)?;
+    Some(Answer::Now(fact.map(|fact| outcome(scheme, fact))))
 }
 
 /// Counts a refused credential that names no account against the client's network.

@@ -8,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Outcome, Parts, Scheme, outcome};
+use super::{Answer, Outcome, Parts, Scheme, outcome, remembered};
 use crate::{
     crypto::digest::Fingerprint,
     request::Request,
@@ -99,10 +99,8 @@ impl Scheme for RemoteUser {
             _ => return Answer::not_attempted(),
         };
         let fingerprint = self.facts.key(self.verifier, &[value]);
-        match self.facts.hit(&fingerprint) {
-            Some(fact) => Answer::Now(fact.map(|fact| outcome(&self.name, fact))),
-            None => Answer::Later(Box::pin(self.look_up(fingerprint, value))),
-        }
+        remembered(&self.name, &self.facts, &fingerprint)
+            .unwrap_or_else(|| Answer::Later(Box::pin(self.look_up(fingerprint, value))))
     }
 
     /// As DRF's class: none, so refusals are 403 where this scheme is first.

@@ -6,7 +6,7 @@ use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Outcome, Parts, Scheme, count, outcome};
+use super::{Answer, Outcome, Parts, Scheme, count, outcome, remembered};
 use crate::{
     crypto::digest::Fingerprint,
     lockout::Subject,
@@ -94,8 +94,8 @@ impl Scheme for Token {
             }
         };
         let fingerprint = self.facts.key(self.verifier, &[key]);
-        if let Some(fact) = self.facts.hit(&fingerprint) {
-            return Answer::Now(fact.map(|fact| outcome(&self.name, fact)));
+        if let Some(answer) = remembered(&self.name, &self.facts, &fingerprint) {
+            return answer;
         }
         let Ok(key) = std::str::from_utf8(key) else {
             return Answer::failed(
