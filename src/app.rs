@@ -11,7 +11,7 @@ use crate::{
     client::HttpClient,
     clock::Clock,
     config::{self, Challenges, Document, load::suggest},
-    crypto::random_text,
+    crypto::{random_text, signing::Secrets},
     endpoint::{self, Endpoint},
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Route, RouteTarget},
@@ -25,6 +25,7 @@ use crate::{
     route::{self, Matcher, Router},
     scheme::{self, Entry, KINDS, Scheme, Settings},
     store::{Sql, Store, cache::Facts},
+    system::session::Sessions,
     throttle::{AuthLimit, Throttle, Windows},
     upstream::Redirect,
     value::{Path, Problem, Problems, Secret},
@@ -108,6 +109,20 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let facts = Arc::new(facts);
     let secret = document.secret_key.as_ref().unwrap_or(&world.seed);
     let signer = Arc::new(Signer::new(secret, world.clock.clone()).map_err(no_randomness)?);
+    let secrets = Secrets::new(secret.clone(), document.secret_key_fallbacks.clone());
+    let secrets = Arc::new(secrets);
+    let sessions = Sessions::new(
+        &document.session,
+        &document.csrf,
+        &secrets,
+        &dyn_store,
+        &facts,
+        &world.clock,
+    );
+    let sessions = Arc::new(match problems.keep(sessions) {
+        Some(sessions) => sessions,
+        None => return Err(problems),
+    });
     let lockout = Arc::clone(&world.lockout);
     let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
     let login = Arc::new(login);
@@ -124,6 +139,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
             clock: world.clock.clone(),
         },
         facts: &facts,
+        sessions: &sessions,
         owned: owned_names(document),
     };
     let (top, top_problems) = builder.top_chain();
@@ -216,6 +232,7 @@ struct Builder<'a> {
     http: HttpClient,
     pages: endpoint::Parts,
     facts: &'a Arc<Facts>,
+    sessions: &'a Arc<Sessions>,
     owned: OwnedNames,
 }
 
@@ -277,6 +294,7 @@ impl Builder<'_> {
             facts: self.facts,
             login: &self.pages.login,
             http: &self.http,
+            sessions: self.sessions,
         };
         let scheme = settings.build(at, &parts)?;
         Ok((settings.name().to_owned(), scheme))

@@ -53,6 +53,11 @@ impl Chain {
         self.schemes.iter().map(|scheme| scheme.name())
     }
 
+    /// Whether a scheme looks into the beginning of this request's body.
+    pub fn reads_body(&self, request: &Request) -> bool {
+        self.schemes.iter().any(|scheme| scheme.reads_body(request))
+    }
+
     /// The challenges of a refusal.
     pub fn challenges(&self) -> &Challenges {
         &self.challenges
@@ -74,7 +79,7 @@ impl Chain {
             };
             seen(scheme.as_ref(), &outcome);
             match outcome {
-                Outcome::NotAttempted => {}
+                Outcome::NotAttempted | Outcome::Ended(_) => {}
                 Outcome::Authenticated(accepted) => return Ok(Verdict::Known(accepted)),
                 Outcome::Failed(failure) => return Ok(Verdict::Refused(failure)),
             }

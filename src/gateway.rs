@@ -1,9 +1,10 @@
 //! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
 //! write the identity, send. Every refusal becomes a response in one place.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
+    HeaderMap,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -87,7 +88,54 @@ pub enum RouteTarget {
 struct Seen<'a> {
     route: Option<&'a Route>,
     user: Option<(Arc<crate::identity::Identity>, Arc<str>)>,
+    /// `Set-Cookie` of schemes, whoever answers.
+    cookies: Vec<HeaderValue>,
+    /// Whether the answer depends on the client's cookies.
+    vary: bool,
 }
+
+impl Seen<'_> {
+    fn outcome(&mut self, scheme: &dyn Scheme, outcome: &Outcome) {
+        self.vary |= scheme.reads_cookies();
+        let cookie = match outcome {
+            Outcome::NotAttempted => return,
+            Outcome::Ended(cookie) => Some(cookie),
+            Outcome::Authenticated(accepted) => accepted.cookie.as_ref(),
+            Outcome::Failed(failure) => failure.cookie.as_ref(),
+        };
+        self.cookies.extend(cookie.cloned());
+    }
+
+    /// What schemes have for the client, on every answer.
+    fn write(&mut self, headers: &mut HeaderMap) {
+        for cookie in self.cookies.drain(..) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
+        if self.vary {
+            vary_by_cookie(headers);
+        }
+    }
+}
+
+/// Django's `patch_vary_headers(response, ["Cookie"])`.
+fn vary_by_cookie(headers: &mut HeaderMap) {
+    let mut names: Vec<&str> = Vec::new();
+    for line in headers.get_all(header::VARY) {
+        names.extend(line.to_str().unwrap_or_default().split(',').map(str::trim));
+    }
+    if names.iter().any(|name| name.eq_ignore_ascii_case("cookie") || *name == "*") {
+        return;
+    }
+    names.push("Cookie");
+    names.retain(|name| !name.is_empty());
+    if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
+        headers.insert(header::VARY, value);
+    }
+}
+
+/// How much of a body a scheme may look into, and how long it may take to come.
+const PEEK: usize = 64 << 10;
+const PEEK_TIME: Duration = Duration::from_secs(10);
 
 impl Gateway {
     /// Answers a request.
@@ -101,10 +149,11 @@ impl Gateway {
             Ok(request) => (request.client.address, self.serve(request, &mut seen).await),
         };
         let allow = seen.route.and_then(|route| route.allow.as_ref());
-        let reply = outcome.unwrap_or_else(|rejection| {
+        let mut reply = outcome.unwrap_or_else(|rejection| {
             log(&rejection, uri.path());
             self.renderer.render(&rejection, allow)
         });
+        seen.write(reply.headers_mut());
         let time = self.clock.now().since(started);
         seen.route.map_or(&self.unrouted, |route| &route.metrics).answered(reply.status(), time);
         self.access.write(&Line {
@@ -134,13 +183,19 @@ impl Gateway {
 
     async fn serve<'a>(
         &'a self,
-        request: Request,
+        mut request: Request,
         seen: &mut Seen<'a>,
     ) -> Result<Reply, Rejection> {
         let route = self.route(&request)?;
         seen.route = Some(route);
-        let admitted =
-            route.decide(&request, |scheme, outcome| route.count(scheme, outcome)).await?;
+        if route.chain.reads_body(&request) {
+            request.body.peek(PEEK, PEEK_TIME).await?;
+        }
+        let admitted = route.decide(&request, |scheme, outcome| {
+            route.count(scheme, outcome);
+            seen.outcome(scheme, outcome);
+        });
+        let admitted = admitted.await?;
         if let Some(caller) = admitted.caller() {
             seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
         }

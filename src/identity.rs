@@ -52,4 +52,6 @@ pub struct Accepted {
     pub identity: Arc<Identity>,
     /// The name of the scheme that accepted it.
     pub scheme: Arc<str>,
+    /// `Set-Cookie` for the client, where the credential was renewed.
+    pub cookie: Option<HeaderValue>,
 }

@@ -45,6 +45,7 @@ pub mod store;
 pub mod client;
 pub mod lockout;
 pub mod login;
+pub mod system;
 pub mod scheme;
 pub mod chain;
 pub mod rejection;

@@ -1,11 +1,15 @@
 //! Every way to refuse a request, and nothing else; [`reply`](crate::reply) alone turns one into a
 //! response.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use hyper::{StatusCode, header::HeaderValue};
 
-use crate::{chain::Challenges, request::Malformed, store::Unavailable};
+use crate::{
+    chain::Challenges,
+    request::Malformed,
+    store::{Unavailable, cache::Members},
+};
 
 /// Why a request is refused.
 #[derive(Debug)]
@@ -28,11 +32,15 @@ pub enum Rejection {
     AuthenticationFailed {
         /// What the client is told.
         detail: Cow<'static, str>,
+        /// What the body says beside it.
+        members: Option<Arc<Members>>,
         /// Of the first scheme, or of all.
         challenges: Challenges,
     },
     /// Known, but not allowed: DRF's `PermissionDenied`.
     PermissionDenied,
+    /// The same with a reason of its own, such as a failed CSRF check.
+    Forbidden(Cow<'static, str>),
     /// The identity cannot be written as a header without becoming another.
     Unwritable,
     /// Too many: DRF's `Throttled`.
@@ -66,7 +74,9 @@ impl Rejection {
                 [] => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNAUTHORIZED,
             },
-            Rejection::PermissionDenied | Rejection::Unwritable => StatusCode::FORBIDDEN,
+            Rejection::PermissionDenied | Rejection::Forbidden(_) | Rejection::Unwritable => {
+                StatusCode::FORBIDDEN
+            }
             Rejection::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::UpstreamUnreachable(_) | Rejection::UpstreamBroken(_) => {
@@ -90,7 +100,9 @@ impl Rejection {
             Rejection::NotAuthenticated(_) => {
                 "Authentication credentials were not provided.".into()
             }
-            Rejection::AuthenticationFailed { detail, .. } => detail.clone(),
+            Rejection::AuthenticationFailed { detail, .. } | Rejection::Forbidden(detail) => {
+                detail.clone()
+            }
             Rejection::PermissionDenied | Rejection::Unwritable => {
                 "You do not have permission to perform this action.".into()
             }
@@ -104,6 +116,14 @@ impl Rejection {
                 "The upstream service gave no usable answer.".into()
             }
             Rejection::UpstreamSlow => "The upstream service did not answer in time.".into(),
+        }
+    }
+
+    /// What the body says beside the detail.
+    pub fn members(&self) -> Option<&Members> {
+        match self {
+            Rejection::AuthenticationFailed { members, .. } => members.as_deref(),
+            _ => None,
         }
     }
 

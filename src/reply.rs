@@ -14,6 +14,7 @@ use crate::{
     endpoint::protect,
     rejection::Rejection,
     request::Malformed,
+    store::cache::Members,
     upstream::{Reply, ReplyBody},
     value::{Path, Problem, Problems},
 };
@@ -110,7 +111,7 @@ impl Renderer {
             .add_template_owned("error", body.clone())
             .map_err(|error| problem("body", format!("the template does not compile: {error}")))?;
         let renderer = Self(Shape::Template { environment: Arc::new(environment), content_type });
-        match renderer.body(StatusCode::FORBIDDEN, "x") {
+        match renderer.body(StatusCode::FORBIDDEN, "x", None) {
             Some(_) => Ok(renderer),
             None => {
                 let problem = problem("body", "the template does not render".into());
@@ -122,7 +123,7 @@ impl Renderer {
     /// The response to a rejection. `allow` is the route's, where it says which methods it has.
     pub fn render(&self, rejection: &Rejection, allow: Option<&HeaderValue>) -> Reply {
         let status = rejection.status();
-        let body = self.body(status, &rejection.detail()).unwrap_or_default();
+        let body = self.body(status, &rejection.detail(), rejection.members()).unwrap_or_default();
         let mut reply = Reply::new(ReplyBody::full(body));
         *reply.status_mut() = status;
         let headers = reply.headers_mut();
@@ -156,15 +157,20 @@ impl Renderer {
         }
     }
 
-    fn body(&self, status: StatusCode, detail: &str) -> Option<String> {
+    fn body(&self, status: StatusCode, detail: &str, members: Option<&Members>) -> Option<String> {
         let title = status.canonical_reason().unwrap_or_default();
+        let with_members = |mut body: serde_json::Value| {
+            if let (Some(body), Some(members)) = (body.as_object_mut(), members) {
+                body.extend(members.clone());
+            }
+            Some(body.to_string())
+        };
         match &self.0 {
-            Shape::Drf => Some(serde_json::json!({ "detail": detail }).to_string()),
+            Shape::Drf => with_members(serde_json::json!({ "detail": detail })),
             Shape::Problem => {
                 let status = status.as_u16();
-                Some(
-                    serde_json::json!({ "title": title, "status": status, "detail": detail })
-                        .to_string(),
+                with_members(
+                    serde_json::json!({ "title": title, "status": status, "detail": detail }),
                 )
             }
             Shape::Template { environment, .. } => {

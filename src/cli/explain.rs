@@ -17,7 +17,7 @@ use crate::{
     observe::log::AccessLog,
     rejection::Rejection,
     request::{Body, Peer, Request},
-    scheme::Outcome,
+    scheme::{FailureKind, Outcome},
 };
 
 #[derive(Debug, Args)]
@@ -64,9 +64,12 @@ async fn told(gateway: &Gateway, request: Request) {
         let outcome = match outcome {
             Outcome::NotAttempted => "not its credential".to_owned(),
             Outcome::Authenticated(accepted) => format!("is {}", accepted.identity.username),
-            Outcome::Failed(failure) => match failure.wait {
-                Some(_) => "has to wait: too many failures".to_owned(),
-                None => format!("refused: {}", failure.detail),
+            Outcome::Ended(_) => "a session that is over".to_owned(),
+            Outcome::Failed(failure) => match failure.kind {
+                FailureKind::Wait(_) => "has to wait: too many failures".to_owned(),
+                FailureKind::Unauthenticated | FailureKind::Forbidden => {
+                    format!("refused: {}", failure.detail)
+                }
             },
         };
         println!("  scheme     {}: {outcome}", scheme.name());

@@ -16,7 +16,9 @@ use crate::{
     policy, reply,
     request::{Ambiguity, ForwardedHeader},
     route::{HostPattern, PathPattern},
-    scheme, store, throttle, upstream,
+    scheme, store,
+    system::{csrf, session},
+    throttle, upstream,
     value::{Network, Rate, Secret, optional_word_or_map, word_or_map},
 };
 
@@ -38,6 +40,8 @@ pub struct Document {
     pub store: store::Config,
     /// Django's `SECRET_KEY`.
     pub secret_key: Option<Secret>,
+    /// Django's `SECRET_KEY_FALLBACKS`: keys that sign no more and are still believed.
+    pub secret_key_fallbacks: Vec<Secret>,
     /// Networks of proxies in front that may say who the client is. Empty is nobody.
     pub trusted_proxies: Vec<Network>,
     /// The header in which they say it; the other one is not looked at.
@@ -62,6 +66,10 @@ pub struct Document {
     pub cache: store::cache::Config,
     /// Django's `PASSWORD_HASHERS`.
     pub passwords: password::Config,
+    /// Django's `SESSION_*`.
+    pub session: session::Config,
+    /// Django's `CSRF_*`.
+    pub csrf: csrf::Config,
     /// What upstreams learn of the caller.
     pub identity: forward::Config,
     /// What clients may make long.
@@ -79,6 +87,7 @@ impl Default for Document {
             admin: None,
             store: store::Config::default(),
             secret_key: None,
+            secret_key_fallbacks: Vec::new(),
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             authentication: ["token", "basic"].map(|name| scheme::Entry::Name(name.into())).into(),
@@ -90,6 +99,8 @@ impl Default for Document {
             lockout: Some(lockout::Config::default()),
             cache: store::cache::Config::default(),
             passwords: password::Config::default(),
+            session: session::Config::default(),
+            csrf: csrf::Config::default(),
             identity: forward::Config::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),

@@ -35,9 +35,16 @@ impl Fingerprints {
     }
 }
 
+/// SHA-256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}
+
 /// SHA-256 of `bytes` in lower-case hexadecimal: how API keys are stored.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, bytes))
+    hex::encode(sha256(bytes))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Cryptography of the product: Django's password formats, keyed digests, the keys that sign the
-//! identity assertion. All of it stands on aws-lc-rs and RustCrypto's password hashes.
+//! Cryptography of the product: Django's password formats and signed values, keyed digests, the
+//! keys that sign the identity assertion. All of it stands on aws-lc-rs and RustCrypto's password hashes.
 
 pub mod digest;
 pub mod keys;
 pub mod password;
 mod random;
+pub mod signing;
 
 pub use random::{random_bytes, random_text};
 

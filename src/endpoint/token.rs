@@ -19,7 +19,7 @@ use crate::{
     login::Attempt,
     observe::audit::{self, Event},
     rejection::Rejection,
-    request::Request,
+    request::{Request, form},
     upstream::{Reply, ReplyBody},
     value::Secret,
 };
@@ -114,28 +114,16 @@ async fn parse(content_type: &str, body: Bytes) -> Result<Json, Refused> {
             Ok(Json::Object(pairs.map(|(k, v)| (k.into_owned(), Json::text(&v))).collect()))
         }
         "multipart/form-data" => {
-            let fields = multipart(content_type, body).await;
-            fields.map_err(|error| bad(format!("Multipart form parse error - {error}")))
+            let fields = form::multipart(content_type, body).await;
+            let fields =
+                fields.map_err(|error| bad(format!("Multipart form parse error - {error}")))?;
+            Ok(Json::Object(fields.into_iter().map(|(k, v)| (k, Json::text(&v))).collect()))
         }
         _ => {
             let detail = format!("Unsupported media type \"{content_type}\" in request.");
             Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
         }
     }
-}
-
-async fn multipart(content_type: &str, body: Bytes) -> Result<Json, multer::Error> {
-    let boundary = multer::parse_boundary(content_type)?;
-    let stream = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>(body) });
-    let mut form = multer::Multipart::new(stream, boundary);
-    let mut fields = Vec::new();
-    while let Some(field) = form.next_field().await? {
-        // A file is not a text field: as for Django, it is not there.
-        let name = field.name().map(str::to_owned).filter(|_| field.file_name().is_none());
-        let text = field.text().await?;
-        fields.extend(name.map(|name| (name, Json::text(&text))));
-    }
-    Ok(Json::Object(fields))
 }
 
 /// `AuthTokenSerializer`: both fields, or every error.

@@ -9,6 +9,7 @@ use crate::{
     identity::Accepted,
     rejection::Rejection,
     request::Request,
+    scheme::{Failure, FailureKind},
 };
 
 pub use self::rule::{Config, Rule, Word};
@@ -54,14 +55,18 @@ impl Policy {
             Verdict::Known(accepted) => Some(accepted),
             Verdict::Anonymous => None,
             Verdict::Refused(failure) => {
-                if let Some(wait) = failure.wait {
-                    return Err(Rejection::Throttled(wait));
-                }
+                let Failure { detail, challenge, members, kind, .. } = failure;
                 let mut challenges = chain.challenges().clone();
-                if let (Some(own), Some(first)) = (failure.challenge, challenges.0.first_mut()) {
+                if let (Some(own), Some(first)) = (challenge, challenges.0.first_mut()) {
                     *first = own;
                 }
-                return Err(Rejection::AuthenticationFailed { detail: failure.detail, challenges });
+                return Err(match kind {
+                    FailureKind::Wait(wait) => Rejection::Throttled(wait),
+                    FailureKind::Forbidden => Rejection::Forbidden(detail),
+                    FailureKind::Unauthenticated => {
+                        Rejection::AuthenticationFailed { detail, members, challenges }
+                    }
+                });
             }
         };
         let identity = caller.as_ref().map(|accepted| accepted.identity.as_ref());

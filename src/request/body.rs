@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::BytesMut;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 
@@ -18,10 +19,18 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 pub enum Body {
     /// Nothing.
     Empty,
-    /// The connection's own stream, not yet read; and how many frames of it have gone on, which
-    /// whoever waits for the upstream looks at.
-    Stream(Incoming, Arc<AtomicU64>),
+    /// The connection's own stream.
+    Stream {
+        /// What was read ahead of it and is still to be sent.
+        ahead: Bytes,
+        /// The rest.
+        incoming: Incoming,
+        /// How many frames have gone on, which whoever waits for the upstream looks at.
+        frames: Arc<AtomicU64>,
+    },
 }
+
+static NOTHING: Bytes = Bytes::new();
 
 /// Why a body could not be read whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +45,10 @@ pub enum Unread {
 
 impl From<Incoming> for Body {
     fn from(incoming: Incoming) -> Self {
-        if incoming.is_end_stream() { Body::Empty } else { Body::Stream(incoming, Arc::default()) }
+        match incoming.is_end_stream() {
+            true => Body::Empty,
+            false => Body::Stream { ahead: Bytes::new(), incoming, frames: Arc::default() },
+        }
     }
 }
 
@@ -53,7 +65,7 @@ impl Body {
     pub fn progress(&self) -> Option<Arc<AtomicU64>> {
         match self {
             Body::Empty => None,
-            Body::Stream(_, frames) => Some(Arc::clone(frames)),
+            Body::Stream { frames, .. } => Some(Arc::clone(frames)),
         }
     }
 
@@ -62,11 +74,10 @@ impl Body {
     /// # Errors
     /// Says whose patience or size was exceeded.
     pub async fn read(self, limit: usize, time: Duration) -> Result<Bytes, Unread> {
-        let Body::Stream(incoming, _) = self else { return Ok(Bytes::new()) };
-        if incoming.size_hint().lower() > limit as u64 {
+        if self.size_hint().lower() > limit as u64 {
             return Err(Unread::TooLarge);
         }
-        let whole = Limited::new(incoming, limit).collect();
+        let whole = Limited::new(self, limit).collect();
         match tokio::time::timeout(time, whole).await {
             Err(_) => Err(Unread::TooSlow),
             Ok(Ok(whole)) => Ok(whole.to_bytes()),
@@ -74,6 +85,36 @@ impl Body {
                 Err(Unread::TooLarge)
             }
             Ok(Err(_)) => Err(Unread::Broken),
+        }
+    }
+    /// Reads the beginning, until it has `enough` bytes or the body ends; it is sent on all the
+    /// same. See [`Self::ahead`].
+    ///
+    /// # Errors
+    /// If it is not there within `time`, or is cut off.
+    pub async fn peek(&mut self, enough: usize, time: Duration) -> Result<(), Unread> {
+        let Body::Stream { ahead, incoming, .. } = self else { return Ok(()) };
+        let mut bytes = BytesMut::from(&ahead[..]);
+        let reading = async {
+            while bytes.len() < enough {
+                match incoming.frame().await {
+                    None => break,
+                    Some(Err(_)) => return Err(Unread::Broken),
+                    Some(Ok(frame)) => bytes.extend(frame.into_data().ok()),
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout(time, reading).await.unwrap_or(Err(Unread::TooSlow))?;
+        *ahead = bytes.freeze();
+        Ok(())
+    }
+
+    /// What [`Self::peek`] has read.
+    pub fn ahead(&self) -> &Bytes {
+        match self {
+            Body::Empty => &NOTHING,
+            Body::Stream { ahead, .. } => ahead,
         }
     }
 }
@@ -88,7 +129,13 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Body::Stream(incoming, frames) = self.get_mut() else { return Poll::Ready(None) };
+        let Body::Stream { ahead, incoming, frames } = self.get_mut() else {
+            return Poll::Ready(None);
+        };
+        if !ahead.is_empty() {
+            frames.fetch_add(1, Ordering::Relaxed);
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(ahead)))));
+        }
         match Pin::new(incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
             Poll::Ready(Some(frame)) => {
@@ -106,14 +153,22 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Empty => true,
-            Body::Stream(incoming, _) => incoming.is_end_stream(),
+            Body::Stream { ahead, incoming, .. } => ahead.is_empty() && incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Body::Empty => SizeHint::with_exact(0),
-            Body::Stream(incoming, _) => incoming.size_hint(),
+            Body::Stream { ahead, incoming, .. } => {
+                let mut hint = incoming.size_hint();
+                let more = ahead.len() as u64;
+                let upper = hint.upper().map(|upper| upper + more);
+                hint.set_lower(0);
+                upper.into_iter().for_each(|upper| hint.set_upper(upper));
+                hint.set_lower(incoming.size_hint().lower() + more);
+                hint
+            }
         }
     }
 }

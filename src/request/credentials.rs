@@ -1,6 +1,12 @@
-//! The `Authorization` field, taken apart as Django REST framework takes it apart.
+//! The `Authorization` and `Cookie` fields, taken apart as Django REST framework and Django take
+//! them apart.
 
-use hyper::{HeaderMap, header::AUTHORIZATION};
+use std::borrow::Cow;
+
+use hyper::{
+    HeaderMap,
+    header::{AUTHORIZATION, COOKIE},
+};
 
 /// `Authorization`, split at ASCII blanks: a keyword and what follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +48,49 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// The value of a cookie. Of two with one name the first counts, as browsers send the most
-/// specific path first; an upstream sees the same header.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(hyper::header::COOKIE).iter();
-    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';')).find_map(|pair| {
-        let (key, value) = pair.trim().split_once('=')?;
-        (key == name).then_some(value)
-    })
+/// The value of a cookie as Django reads it: of several with one name the last counts, names are
+/// case-sensitive, blanks around are not part of either, a value may be quoted. Several `Cookie`
+/// fields are one list, which is also what is sent on.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
+    let mut found = None;
+    for line in headers.get_all(COOKIE) {
+        for pair in line.as_bytes().split(|byte| *byte == b';') {
+            let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
+            let (key, value) = pair.split_at(equals);
+            if key.trim_ascii() == name.as_bytes() {
+                found = Some(value.get(1..).unwrap_or_default().trim_ascii());
+            }
+        }
+    }
+    let value = std::str::from_utf8(found?).ok()?;
+    match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(quoted) => Some(unquote(quoted).into()),
+        None => Some(value.into()),
+    }
+}
+
+/// Python's `http.cookies`: `\"` for a quote, `\054` for a comma.
+fn unquote(quoted: &str) -> String {
+    let mut text = String::with_capacity(quoted.len());
+    let mut rest = quoted;
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        text.push_str(before);
+        let octal =
+            escaped.get(..3).filter(|digits| digits.bytes().all(|b| (b'0'..b'8').contains(&b)));
+        match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(code) => {
+                text.push(char::from(code));
+                rest = escaped.get(3..).unwrap_or_default();
+            }
+            None => {
+                let mut characters = escaped.chars();
+                text.extend(characters.next());
+                rest = characters.as_str();
+            }
+        }
+    }
+    text.push_str(rest);
+    text
 }
 
 #[cfg(test)]
@@ -68,5 +109,22 @@ mod tests {
         assert_eq!(read(" tOkEn\t a "), Some((true, format!("{:?}", Credential::One(b"a")))));
         assert_eq!(read("Token a b"), Some((true, "Spaces".into())));
         assert_eq!(read("Token: a").map(|a| a.0), Some(false));
+    }
+
+    /// Attack (the neighbour of CVE-2021-32777): send a cookie twice, in one field or two, so that
+    /// the gateway judges one value and the upstream reads the other. Django reads the last.
+    #[test]
+    fn of_two_cookies_with_one_name_the_last_counts() {
+        let read = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| (COOKIE, line.parse().unwrap()));
+            cookie(&HeaderMap::from_iter(lines), "sid").map(Cow::into_owned)
+        };
+        assert_eq!(read(&["sid=a; sid=b"]).as_deref(), Some("b"));
+        assert_eq!(read(&["sid=a", "x=y; sid=b"]).as_deref(), Some("b"));
+        assert_eq!(read(&["x=y;sid = a "]).as_deref(), Some("a"));
+        assert_eq!(read(&[r#"sid="a\054\"\000b""#]).as_deref(), Some("a,\"\0b"));
+        assert_eq!(read(&["sid=a=b"]).as_deref(), Some("a=b"));
+        assert_eq!(read(&["SID=a; sid2=b; sid"]), None);
+        assert_eq!(read(&["sid=a; sid="]).as_deref(), Some(""));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod credentials;
+pub mod form;
 mod forwarded;
 mod path;
 mod peer;

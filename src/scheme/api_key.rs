@@ -1,7 +1,7 @@
 //! A key in a header of its choice, or where asked in a query parameter or cookie; a user's, or a
 //! named service's. Kept as SHA-256, in the configuration or in `portcullis_api_key`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -128,16 +128,17 @@ impl Scheme for ApiKey {
         let mut fields = request.headers.get_all(&self.header).iter();
         let key = match (fields.next(), fields.next()) {
             (Some(_), Some(_)) => return Answer::failed("Only one API key may be sent."),
-            (Some(field), None) => field.as_bytes(),
+            (Some(field), None) => Cow::Borrowed(field.as_bytes()),
             (None, _) => match self.elsewhere(request) {
-                Some(key) => key.as_bytes(),
+                Some(Cow::Borrowed(key)) => Cow::Borrowed(key.as_bytes()),
+                Some(Cow::Owned(key)) => Cow::Owned(key.into_bytes()),
                 None => return Answer::not_attempted(),
             },
         };
         if key.is_empty() {
             return Answer::failed("Invalid API key.");
         }
-        let fingerprint = self.facts.key(self.verifier, &[key]);
+        let fingerprint = self.facts.key(self.verifier, &[&key]);
         remembered(&self.name, &self.facts, &fingerprint).unwrap_or_else(|| {
             Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client)))
         })
@@ -150,19 +151,19 @@ impl Scheme for ApiKey {
 }
 
 impl ApiKey {
-    fn elsewhere<'a>(&self, request: &'a Request) -> Option<&'a str> {
+    fn elsewhere<'a>(&self, request: &'a Request) -> Option<Cow<'a, str>> {
         let parameter = self.query.as_deref().and_then(|name| {
             let pairs = request.target.query()?.split('&');
             pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
         });
         let in_cookie = || cookie(&request.headers, self.cookie.as_deref()?);
-        parameter.map(|(_, key)| key).or_else(in_cookie)
+        parameter.map(|(_, key)| key.into()).or_else(in_cookie)
     }
 
     async fn look_up(
         &self,
         fingerprint: Fingerprint,
-        key: &[u8],
+        key: Cow<'_, [u8]>,
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
         if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
@@ -170,7 +171,7 @@ impl ApiKey {
         }
         let load = async {
             // Looked up by digest: the time it takes tells nothing about the key.
-            let digest = sha256_hex(key);
+            let digest = sha256_hex(&key);
             let fact = match self.services.get(&digest) {
                 Some(service) => Fact::Identity(Arc::clone(service)),
                 None => self.stored(&digest).await?,

@@ -241,7 +241,7 @@ impl Callout {
                 let detail = detail.filter(|detail| detail.len() <= 1024);
                 let detail = detail.unwrap_or("Incorrect authentication credentials.").into();
                 let challenge = headers.get(WWW_AUTHENTICATE).cloned();
-                Ok((Fact::Refused { detail, challenge }, None))
+                Ok((Fact::Refused { detail, challenge, members: None }, None))
             }
             other => Err(outage(&format!("it answered {other}"))),
         }

@@ -9,6 +9,7 @@ mod api_key;
 mod basic;
 mod callout;
 mod remote_user;
+mod session;
 mod token;
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -25,8 +26,9 @@ use crate::{
     request::{Client, Request},
     store::{
         Store, Unavailable,
-        cache::{Fact, Facts},
+        cache::{Fact, Facts, Members},
     },
+    system::session::Sessions,
     value::{Path, Problems},
 };
 
@@ -35,6 +37,8 @@ use crate::{
 pub enum Outcome {
     /// No credential of this scheme: the next may look.
     NotAttempted,
+    /// A session that is over: the next may look, and the client forgets it by this `Set-Cookie`.
+    Ended(HeaderValue),
     /// A good one: nobody else is asked.
     Authenticated(Accepted),
     /// A bad one: nobody else may rescue it.
@@ -48,19 +52,40 @@ pub struct Failure {
     pub detail: Cow<'static, str>,
     /// The challenge that goes with it, if it is another than the scheme's own.
     pub challenge: Option<HeaderValue>,
-    /// The client has to wait so long before it may try again.
-    pub wait: Option<Duration>,
+    /// What the answer says beside the detail.
+    pub members: Option<Arc<Members>>,
+    /// `Set-Cookie` for the client.
+    pub cookie: Option<HeaderValue>,
+    /// What kind of refusal it is.
+    pub kind: FailureKind,
+}
+
+/// What kind of refusal a failure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// DRF's `AuthenticationFailed`: 401 or 403, by the first scheme.
+    Unauthenticated,
+    /// DRF's `PermissionDenied`: 403 whichever scheme is first.
+    Forbidden,
+    /// Too many failures: the client has to wait so long before it may try again.
+    Wait(Duration),
 }
 
 impl Failure {
     /// A refusal with its text.
     pub fn new(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { detail: detail.into(), challenge: None, wait: None }
+        let kind = FailureKind::Unauthenticated;
+        Self { detail: detail.into(), challenge: None, members: None, cookie: None, kind }
+    }
+
+    /// A refusal that is 403 whatever the chain.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: FailureKind::Forbidden, ..Self::new(detail) }
     }
 
     /// Too many failures.
     pub fn locked(wait: Duration) -> Self {
-        Self { wait: Some(wait), ..Self::new("") }
+        Self { kind: FailureKind::Wait(wait), ..Self::new("") }
     }
 }
 
@@ -94,6 +119,15 @@ pub trait Scheme: Send + Sync {
     /// `WWW-Authenticate` when this scheme is first; without one, refusals are 403 (DRF's
     /// `authenticate_header`).
     fn challenge(&self) -> Option<HeaderValue>;
+    /// Whether its answer depends on cookies, which caches have to know (`Vary`).
+    fn reads_cookies(&self) -> bool {
+        false
+    }
+    /// Whether it looks into the beginning of this request's body.
+    fn reads_body(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
 }
 
 /// What schemes are built from.
@@ -106,18 +140,20 @@ pub struct Parts<'a> {
     pub login: &'a Arc<Login>,
     /// For callouts.
     pub http: &'a HttpClient,
+    /// Django's sessions.
+    pub sessions: &'a Arc<Sessions>,
 }
 
 /// The outcome that a remembered or fresh fact means for a scheme.
 fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
     match fact {
         Fact::Identity(identity) => {
-            Outcome::Authenticated(Accepted { identity, scheme: Arc::clone(scheme) })
+            Outcome::Authenticated(Accepted { identity, scheme: Arc::clone(scheme), cookie: None })
         }
-        Fact::Refused { detail, challenge } => {
-            Outcome::Failed(Failure { challenge, ..Failure::new(detail.to_string()) })
+        Fact::Refused { detail, challenge, members } => {
+            Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
         }
-        Fact::NotMine => Outcome::NotAttempted,
+        Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
     }
 }
 
@@ -198,6 +234,7 @@ table! {
     token: token::Config,
     api_key: api_key::Config,
     remote_user: remote_user::Config,
+    session: session::Config,
     callout: callout::Config,
 }
 

@@ -2,6 +2,7 @@
 //! never kept; the policy runs again for each request.
 
 use std::{
+    collections::HashSet,
     future::Future,
     sync::{
         Arc,
@@ -24,7 +25,7 @@ use crate::{
         digest::{Fingerprint, Fingerprints},
     },
     identity::Identity,
-    value::{Count, Period},
+    value::{Count, Period, Secret},
 };
 
 /// The `cache` setting.
@@ -59,21 +60,49 @@ impl Default for Config {
 pub enum Fact {
     /// It proves this identity.
     Identity(Arc<Identity>),
+    /// It is a session of somebody's.
+    Session(Arc<SessionFact>),
     /// It proves nothing.
     Refused {
         /// What the client is told.
         detail: Arc<str>,
         /// The challenge that goes with it, where a custom scheme gave one.
         challenge: Option<HeaderValue>,
+        /// What the answer says beside it, as simplejwt's do.
+        members: Option<Arc<Members>>,
     },
-    /// A custom scheme says that it is not its own.
+    /// It is not the scheme's own after all, or nobody's.
     NotMine,
+    /// A session that has ended: nobody's, and the client may forget it.
+    Ended,
+}
+
+/// Members of an error's body, in order.
+pub type Members = serde_json::Map<String, serde_json::Value>;
+
+/// What is known of a session.
+#[derive(Debug)]
+pub struct SessionFact {
+    /// Whose.
+    pub identity: Arc<Identity>,
+    /// The CSRF secret in it, where sessions keep it.
+    pub csrf: Option<Secret>,
+    /// The `Set-Cookie` of the key that has taken its place.
+    pub renewed: Option<HeaderValue>,
 }
 
 impl Fact {
     /// A refusal with its text.
     pub fn refused(detail: &str) -> Self {
-        Self::Refused { detail: detail.into(), challenge: None }
+        Self::Refused { detail: detail.into(), challenge: None, members: None }
+    }
+
+    fn identity(&self) -> Option<&Arc<Identity>> {
+        match self {
+            Fact::Identity(identity) => Some(identity),
+            Fact::Session(session) => Some(&session.identity),
+            Fact::Refused { .. } | Fact::NotMine | Fact::Ended => None,
+        }
     }
 }
 
@@ -84,6 +113,8 @@ pub struct Facts {
     clock: Clock,
     config: Config,
     verifiers: AtomicU64,
+    /// How many revocations there were: what was asked before one is not kept after it.
+    revocations: AtomicU64,
 }
 
 /// Stands for one scheme of one configuration.
@@ -120,6 +151,7 @@ impl Facts {
             clock,
             config: config.clone(),
             verifiers: AtomicU64::new(0),
+            revocations: AtomicU64::new(0),
         })
     }
 
@@ -160,9 +192,20 @@ impl Facts {
     {
         let old = self.entries.get(&key).await;
         let stale = |entry: &Entry| entry.fresh_until <= self.clock.now();
+        let before = self.revocations.load(Ordering::SeqCst);
         let entry = async { self.entry(load.await, old) };
         let entry = self.entries.entry(key).or_insert_with_if(entry, stale).await;
+        if self.revocations.load(Ordering::SeqCst) != before {
+            // The store may have answered before something was revoked in it.
+            self.entries.invalidate(&key).await;
+        }
         entry.into_value().fact
+    }
+
+    /// Forgets a credential.
+    pub async fn forget(&self, key: &Fingerprint) {
+        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.entries.invalidate(key).await;
     }
 
     fn entry(
@@ -174,14 +217,18 @@ impl Facts {
         match answer {
             Ok((fact, expiry)) => {
                 let ttl = match fact {
-                    Fact::Identity(_) => self.config.ttl.0,
-                    Fact::Refused { .. } | Fact::NotMine => self.config.negative_ttl.0,
+                    Fact::Identity(_) | Fact::Session(_) => self.config.ttl.0,
+                    Fact::Refused { .. } | Fact::NotMine | Fact::Ended => {
+                        self.config.negative_ttl.0
+                    }
                 };
                 let end = expiry.unwrap_or(Timestamp(u64::MAX));
                 let fresh_until = (now + ttl).min(end);
                 let keep_until = match fact {
-                    Fact::Identity(_) => (fresh_until + self.config.grace.0).min(end),
-                    Fact::Refused { .. } | Fact::NotMine => fresh_until,
+                    Fact::Identity(_) | Fact::Session(_) => {
+                        (fresh_until + self.config.grace.0).min(end)
+                    }
+                    Fact::Refused { .. } | Fact::NotMine | Fact::Ended => fresh_until,
                 };
                 Entry { fact: Ok(fact), fresh_until, keep_until }
             }
@@ -198,15 +245,15 @@ impl Facts {
         }
     }
 
-    /// Forgets all credentials of a user, from the next look-up on.
-    pub fn revoke_user(&self, id: &str) {
-        let id: Box<str> = id.into();
-        let of_user = move |_: &Fingerprint, entry: &Entry| match &entry.fact {
-            Ok(Fact::Identity(identity)) => identity.id.as_deref() == Some(&*id),
-            _ => false,
+    /// Forgets all credentials of these users, from the next look-up on.
+    pub fn revoke_users(&self, ids: HashSet<Box<str>>) {
+        self.revocations.fetch_add(1, Ordering::SeqCst);
+        let theirs = move |_: &Fingerprint, entry: &Entry| {
+            let identity = entry.fact.as_ref().ok().and_then(Fact::identity);
+            identity.and_then(|identity| identity.id.as_ref()).is_some_and(|id| ids.contains(id))
         };
         // It fails only on a cache built without support for it.
-        let _ = self.entries.invalidate_entries_if(of_user);
+        let _ = self.entries.invalidate_entries_if(theirs);
     }
 }
 
@@ -296,7 +343,7 @@ mod tests {
     async fn a_revoked_user_is_asked_about_at_once() {
         let scene = Scene::new();
         assert!(scene.ask(Ok(alice())).await.is_ok());
-        scene.facts.revoke_user("1");
+        scene.facts.revoke_users(HashSet::from(["1".into()]));
         assert!(matches!(scene.ask(Ok(Fact::refused("x"))).await, Ok(Fact::Refused { .. })));
     }
 

@@ -77,6 +77,10 @@ pub struct ApiKey {
 pub trait Users: Send + Sync {
     /// By `USERNAME_FIELD`, compared exactly.
     async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable>;
+    /// By another column of the user table, compared as text; `id` is the primary key.
+    async fn user_by_field(&self, field: &str, value: &str) -> Result<Option<User>, Unavailable>;
+    /// Sets `last_login`.
+    async fn logged_in(&self, id: i64, now: Timestamp) -> Result<(), Unavailable>;
     /// Adds a user; `None` if the name is taken.
     async fn create_user(&self, user: &NewUser, now: Timestamp)
     -> Result<Option<i64>, Unavailable>;
@@ -122,6 +126,112 @@ pub trait ApiKeys: Send + Sync {
     async fn api_keys(&self) -> Result<Vec<(String, Option<String>)>, Unavailable>;
 }
 
+/// A row of `django_session`.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The signed payload.
+    pub data: String,
+    /// `expire_date`.
+    pub expires: Timestamp,
+}
+
+/// `django_session`.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// By its key, compared exactly; an expired one too.
+    async fn session(&self, key: &str) -> Result<Option<Session>, Unavailable>;
+    /// Adds one; false if the key is taken.
+    async fn create_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
+    /// Overwrites one; false if it is gone: it is not made again, for somebody ended it.
+    async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
+    /// Deletes one; false if there is none.
+    async fn delete_session(&self, key: &str) -> Result<bool, Unavailable>;
+    /// Those that have not expired, with their keys.
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<(String, Session)>, Unavailable>;
+}
+
+/// A row of `knox_authtoken`, with whose it is.
+#[derive(Clone, Debug)]
+pub struct KnoxToken {
+    /// Whose.
+    pub user: User,
+    /// Of the whole token, in hexadecimal.
+    pub digest: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Never, if there is none.
+    pub expiry: Option<Timestamp>,
+}
+
+/// A new row of `knox_authtoken`.
+#[derive(Clone, Debug)]
+pub struct NewKnoxToken {
+    /// Of the whole token, in hexadecimal.
+    pub digest: String,
+    /// Its first 15 characters.
+    pub token_key: String,
+    /// Whose.
+    pub user: i64,
+    /// When it is made.
+    pub created: Timestamp,
+    /// Never, if there is none.
+    pub expiry: Option<Timestamp>,
+}
+
+/// `knox_authtoken`.
+#[async_trait]
+pub trait KnoxTokens: Send + Sync {
+    /// Those that begin so.
+    async fn knox_tokens(&self, token_key: &str) -> Result<Vec<KnoxToken>, Unavailable>;
+    /// Adds one.
+    async fn create_knox_token(&self, token: &NewKnoxToken) -> Result<(), Unavailable>;
+    /// How many the user has that have not expired.
+    async fn count_knox_tokens(&self, user: i64, now: Timestamp) -> Result<u64, Unavailable>;
+    /// Moves the expiry of one.
+    async fn extend_knox_token(&self, digest: &str, expiry: Timestamp) -> Result<(), Unavailable>;
+    /// Deletes one; false if there is none.
+    async fn delete_knox_token(&self, digest: &str) -> Result<bool, Unavailable>;
+    /// Deletes all of a user; how many.
+    async fn delete_knox_tokens(&self, user: i64) -> Result<u64, Unavailable>;
+    /// Deletes those of a user that have expired; how many.
+    async fn delete_expired_knox_tokens(
+        &self,
+        user: i64,
+        now: Timestamp,
+    ) -> Result<u64, Unavailable>;
+}
+
+/// A refresh or sliding token of simplejwt's, as its tables keep it.
+#[derive(Clone, Debug)]
+pub struct OutstandingToken {
+    /// The claim `jti`.
+    pub jti: String,
+    /// The whole token.
+    pub token: Secret,
+    /// When it was recorded.
+    pub created: Timestamp,
+    /// The claim `exp`.
+    pub expires: Timestamp,
+    /// Whose, if the user still exists.
+    pub user: Option<i64>,
+}
+
+/// `token_blacklist_outstandingtoken` and `token_blacklist_blacklistedtoken`.
+#[async_trait]
+pub trait OutstandingTokens: Send + Sync {
+    /// Whether a token was blacklisted.
+    async fn is_blacklisted(&self, jti: &str) -> Result<bool, Unavailable>;
+    /// Records a token, once.
+    async fn record_token(&self, token: &OutstandingToken) -> Result<(), Unavailable>;
+    /// Blacklists a token, recorded or not; false if it was blacklisted before. Of two requests
+    /// at the same time one gets true.
+    async fn blacklist_token(
+        &self,
+        token: &OutstandingToken,
+        now: Timestamp,
+    ) -> Result<bool, Unavailable>;
+}
+
 /// Everything a backend must offer.
-pub trait Store: Users + Tokens + ApiKeys {}
-impl<T: Users + Tokens + ApiKeys> Store for T {}
+pub trait Store: Users + Tokens + ApiKeys + Sessions + KnoxTokens + OutstandingTokens {}
+impl<T: Users + Tokens + ApiKeys + Sessions + KnoxTokens + OutstandingTokens> Store for T {}

@@ -16,6 +16,14 @@ pub(super) const DJANGO: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS auth_user_user_permissions (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, user_id integer NOT NULL REFERENCES auth_user (id) DEFERRABLE INITIALLY DEFERRED, permission_id integer NOT NULL REFERENCES auth_permission (id) DEFERRABLE INITIALLY DEFERRED)",
     "CREATE UNIQUE INDEX IF NOT EXISTS auth_user_user_permissions_user_id_permission_id_14a6b632_uniq ON auth_user_user_permissions (user_id, permission_id)",
     "CREATE TABLE IF NOT EXISTS authtoken_token (\"key\" varchar(40) NOT NULL PRIMARY KEY, created datetime NOT NULL, user_id integer NOT NULL UNIQUE REFERENCES auth_user (id) DEFERRABLE INITIALLY DEFERRED)",
+    "CREATE TABLE IF NOT EXISTS django_session (session_key varchar(40) NOT NULL PRIMARY KEY, session_data text NOT NULL, expire_date datetime NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS django_session_expire_date_a5c62663 ON django_session (expire_date)",
+    "CREATE TABLE IF NOT EXISTS knox_authtoken (digest varchar(128) NOT NULL PRIMARY KEY, created datetime NOT NULL, user_id integer NOT NULL REFERENCES auth_user (id) DEFERRABLE INITIALLY DEFERRED, expiry datetime NULL, token_key varchar(25) NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS knox_authtoken_user_id_e5a5d899 ON knox_authtoken (user_id)",
+    "CREATE INDEX IF NOT EXISTS knox_authtoken_token_key_8f4f7d47 ON knox_authtoken (token_key)",
+    "CREATE TABLE IF NOT EXISTS token_blacklist_outstandingtoken (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, token text NOT NULL, created_at datetime NULL, expires_at datetime NOT NULL, user_id integer NULL REFERENCES auth_user (id) DEFERRABLE INITIALLY DEFERRED, jti varchar(255) NOT NULL UNIQUE)",
+    "CREATE INDEX IF NOT EXISTS token_blacklist_outstandingtoken_user_id_83bc629a ON token_blacklist_outstandingtoken (user_id)",
+    "CREATE TABLE IF NOT EXISTS token_blacklist_blacklistedtoken (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, blacklisted_at datetime NOT NULL, token_id bigint NOT NULL UNIQUE REFERENCES token_blacklist_outstandingtoken (id) DEFERRABLE INITIALLY DEFERRED)",
 ];
 
 /// Ours: created in an embedded store, and elsewhere where `own_tables` allows it.

@@ -2,6 +2,9 @@
 //! three have in common. What is asked stands beside this file, a table a file.
 
 mod api_keys;
+mod knox;
+mod outstanding;
+mod sessions;
 mod tokens;
 mod users;
 
@@ -269,6 +272,23 @@ impl Inner {
         }
     }
 
+    /// A column that holds a moment, read as microseconds since 1970.
+    fn micros(&self, column: &str) -> String {
+        match self.dialect {
+            Dialect::Postgres => {
+                format!("CAST(ROUND(EXTRACT(EPOCH FROM {column}) * 1000000) AS BIGINT)")
+            }
+            Dialect::Mysql => {
+                format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', {column})")
+            }
+            // Django writes the fraction only where there is one.
+            Dialect::Sqlite => format!(
+                "CAST(strftime('%s', {column}) AS INTEGER) * 1000000 \
+                 + CAST(substr({column} || '.000000', 21, 6) AS INTEGER)"
+            ),
+        }
+    }
+
     async fn rows<B>(&self, template: &str, bind: B) -> Result<Vec<AnyRow>, sqlx::Error>
     where
         B: for<'q> FnOnce(Statement<'q>) -> Statement<'q> + Send,
@@ -316,6 +336,17 @@ impl Inner {
         let rows = self.rows(template, |q| (0..parameters).fold(q, |q, _| q.bind(user))).await?;
         rows.iter().map(|row| row.try_get::<String, _>(0).map(Into::into)).collect()
     }
+}
+
+/// What [`Inner::micros`] reads.
+fn moment(row: &AnyRow, column: usize) -> Result<Timestamp, sqlx::Error> {
+    Ok(optional_moment(row, column)?.unwrap_or_default())
+}
+
+/// The same where the column may be empty.
+fn optional_moment(row: &AnyRow, column: usize) -> Result<Option<Timestamp>, sqlx::Error> {
+    let micros: Option<i64> = row.try_get(column)?;
+    Ok(micros.map(|micros| Timestamp(u64::try_from(micros).unwrap_or_default())))
 }
 
 /// What [`Inner::user`] reads, in its order.

@@ -27,6 +27,50 @@ impl Users for Sql {
         .await
     }
 
+    async fn user_by_field(&self, field: &str, value: &str) -> Result<Option<User>, Unavailable> {
+        let (field, value) = (field.to_owned(), value.to_owned());
+        if value.contains('\0') || !super::identifier(&field) {
+            return Ok(None);
+        }
+        self.ask(|store| async move {
+            const BY_ID: &str =
+                concat!("SELECT ", user_columns!(), " FROM {table} u WHERE u.{field} = ?");
+            const BY_TEXT: &str = concat!(
+                "SELECT ",
+                user_columns!(),
+                ", CAST(u.{field} AS {text}) FROM {table} u WHERE CAST(u.{field} AS {text}) = ?"
+            );
+            if field == "id" {
+                let Ok(id) = value.parse::<i64>() else { return Ok(None) };
+                let rows =
+                    store.rows(&BY_ID.replace("{field}", "id"), |query| query.bind(id)).await?;
+                return match rows.first() {
+                    Some(row) => store.user(row).await.map(Some),
+                    None => Ok(None),
+                };
+            }
+            let text = if store.dialect == Dialect::Mysql { "CHAR" } else { "TEXT" };
+            let query = BY_TEXT.replace("{field}", &field).replace("{text}", text);
+            let rows = store.rows(&query, |query| query.bind(value.clone())).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            // As for names: MySQL's collations find other spellings.
+            match row.try_get::<String, _>(9)? == value {
+                true => store.user(row).await.map(Some),
+                false => Ok(None),
+            }
+        })
+        .await
+    }
+
+    async fn logged_in(&self, id: i64, now: Timestamp) -> Result<(), Unavailable> {
+        self.ask(move |store| async move {
+            let update = "UPDATE {table} SET last_login = {time} WHERE id = ?";
+            let now = store.moment(now);
+            store.execute(update, |query| query.bind(now).bind(id)).await.map(|_| ())
+        })
+        .await
+    }
+
     async fn create_user(
         &self,
         user: &NewUser,
@@ -91,14 +135,16 @@ impl Users for Sql {
         let username = username.to_owned();
         self.ask(|store| async move {
             let of_user = "(SELECT u.id FROM {table} u WHERE u.{username} = ?)";
-            for (table, column) in [
-                ("authtoken_token", "user_id"),
-                ("{table}_groups", "{user_column}"),
-                ("{table}_user_permissions", "{user_column}"),
+            for statement in [
+                "DELETE FROM authtoken_token WHERE user_id IN {of_user}",
+                "DELETE FROM knox_authtoken WHERE user_id IN {of_user}",
+                "UPDATE token_blacklist_outstandingtoken SET user_id = NULL WHERE user_id IN {of_user}",
+                "DELETE FROM {table}_groups WHERE {user_column} IN {of_user}",
+                "DELETE FROM {table}_user_permissions WHERE {user_column} IN {of_user}",
             ] {
-                let delete = format!("DELETE FROM {table} WHERE {column} IN {of_user}");
-                let name = username.clone();
-                store.execute(&delete, |query| query.bind(name)).await?;
+                let (statement, name) = (statement.replace("{of_user}", of_user), username.clone());
+                let done = store.execute(&statement, |query| query.bind(name)).await;
+                done.map(|_| ()).or_else(without_table)?;
             }
             let delete = "DELETE FROM {table} WHERE {username} = ?";
             store.execute(delete, |query| query.bind(username)).await.map(|rows| rows > 0)
@@ -114,4 +160,13 @@ impl Users for Sql {
         })
         .await
     }
+}
+
+/// A project need not have every package.
+fn without_table(error: sqlx::Error) -> Result<(), sqlx::Error> {
+    let missing = error.as_database_error().is_some_and(|error| {
+        matches!(error.code().as_deref(), Some("42P01" | "42S02"))
+            || error.message().starts_with("no such table")
+    });
+    if missing { Ok(()) } else { Err(error) }
 }

@@ -1,0 +1,93 @@
+//! `django_session`.
+
+use async_trait::async_trait;
+use sqlx::Row;
+
+use super::Sql;
+use crate::{
+    clock::Timestamp,
+    store::{Session, Sessions, Unavailable},
+};
+
+/// The column holds 40 characters: a longer key is nobody's.
+const LONGEST_KEY: usize = 40;
+
+#[async_trait]
+impl Sessions for Sql {
+    async fn session(&self, key: &str) -> Result<Option<Session>, Unavailable> {
+        if key.contains('\0') || key.chars().count() > LONGEST_KEY {
+            return Ok(None);
+        }
+        let key = key.to_owned();
+        self.ask(|store| async move {
+            let query = "SELECT s.session_data, {expires}, s.session_key FROM django_session s \
+                         WHERE s.session_key = ?"
+                .replace("{expires}", &store.micros("s.expire_date"));
+            let rows = store.rows(&query, |query| query.bind(key.clone())).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            // MySQL's usual collations would also find a key in the other case.
+            if row.try_get::<String, _>(2)? != key {
+                return Ok(None);
+            }
+            Ok(Some(Session { data: row.try_get(0)?, expires: super::moment(row, 1)? }))
+        })
+        .await
+    }
+
+    async fn create_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
+        let (key, session) = (key.to_owned(), session.clone());
+        self.ask(|store| async move {
+            let insert = "INSERT INTO django_session (session_key, session_data, expire_date) \
+                          VALUES (?, ?, {time})";
+            let expires = store.moment(session.expires);
+            let done = store
+                .execute(insert, |query| query.bind(key).bind(session.data).bind(expires))
+                .await;
+            match done {
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
+                other => other.map(|_| true),
+            }
+        })
+        .await
+    }
+
+    async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
+        let (key, session) = (key.to_owned(), session.clone());
+        self.ask(|store| async move {
+            let update = "UPDATE django_session SET session_data = ?, expire_date = {time} \
+                          WHERE session_key = ?";
+            let expires = store.moment(session.expires);
+            let done = store
+                .execute(update, |query| query.bind(session.data).bind(expires).bind(key))
+                .await;
+            done.map(|rows| rows > 0)
+        })
+        .await
+    }
+
+    async fn delete_session(&self, key: &str) -> Result<bool, Unavailable> {
+        let key = key.to_owned();
+        self.ask(|store| async move {
+            let delete = "DELETE FROM django_session WHERE session_key = ?";
+            store.execute(delete, |query| query.bind(key)).await.map(|rows| rows > 0)
+        })
+        .await
+    }
+
+    async fn sessions(&self, now: Timestamp) -> Result<Vec<(String, Session)>, Unavailable> {
+        self.ask(move |store| async move {
+            let query = "SELECT s.session_data, {expires}, s.session_key FROM django_session s \
+                         WHERE s.expire_date > {time} ORDER BY s.expire_date"
+                .replace("{expires}", &store.micros("s.expire_date"));
+            let now = store.moment(now);
+            let rows = store.rows(&query, |query| query.bind(now)).await?;
+            let session = |row| {
+                let session =
+                    Session { data: Row::try_get(row, 0)?, expires: super::moment(row, 1)? };
+                Ok((row.try_get(2)?, session))
+            };
+            rows.iter().map(session).collect()
+        })
+        .await
+    }
+}

@@ -1,0 +1,6 @@
+//! Systems of credentials: what a scheme and the pages beside it share, as Django's settings share
+//! them (`SESSION_*`, `CSRF_*`, `SIMPLE_JWT`, `REST_KNOX`). One file a system, with its settings.
+
+pub mod cookie;
+pub mod csrf;
+pub mod session;
