@@ -1,7 +1,7 @@
 //! The composition root: a [`Document`] becomes a [`Gateway`]. Building is validating: `check`
 //! runs the very same build and throws the result away.
 
-use std::sync::Arc;
+use std::{cell::OnceCell, sync::Arc};
 
 use hyper::header::HeaderValue;
 use tokio::runtime::Handle;
@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::{self, Challenges, Document, load::suggest},
     crypto::{random_text, signing::Secrets},
-    endpoint::{self, Endpoint},
+    endpoint::{self, Asks, Endpoint, JwtTokens, Kind, Page, SessionPages},
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Route, RouteTarget},
     listen,
@@ -22,10 +22,10 @@ use crate::{
     policy::{self, Policy},
     reply::Renderer,
     request::{HeadLimits, TrustedProxies},
-    route::{self, Matcher, Router},
+    route::{self, Matcher, PathPattern, Router},
     scheme::{self, Entry, KINDS, Scheme, Settings},
     store::{Sql, Store, cache::Facts},
-    system::session::Sessions,
+    system::{jwt_cookies::JwtCookies, knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     throttle::{AuthLimit, Throttle, Windows},
     upstream::Redirect,
     value::{Path, Problem, Problems, Secret},
@@ -119,10 +119,15 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         &facts,
         &world.clock,
     );
-    let sessions = Arc::new(match problems.keep(sessions) {
-        Some(sessions) => sessions,
-        None => return Err(problems),
-    });
+    let knox = Knox::new(&document.knox, &dyn_store, &facts, &world.clock);
+    let session_pages = SessionPages::new(&document.session);
+    let (sessions, knox) = (problems.keep(sessions), problems.keep(knox));
+    let (Some(sessions), Some(knox), Some(session_pages)) =
+        (sessions, knox, problems.keep(session_pages))
+    else {
+        return Err(problems);
+    };
+    let (sessions, knox) = (Arc::new(sessions), Arc::new(knox));
     let lockout = Arc::clone(&world.lockout);
     let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
     let login = Arc::new(login);
@@ -136,10 +141,15 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
             login: Arc::clone(&login),
             auth_limit: Arc::clone(&auth_limit),
             signer: Arc::clone(&signer),
+            sessions: Arc::clone(&sessions),
+            session_pages: Arc::new(session_pages),
+            knox: Arc::clone(&knox),
+            username_field: document.store.username_field.as_str().into(),
             clock: world.clock.clone(),
         },
+        secret,
+        simplejwt: OnceCell::new(),
         facts: &facts,
-        sessions: &sessions,
         owned: owned_names(document),
     };
     let (top, top_problems) = builder.top_chain();
@@ -147,15 +157,17 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let identity_path = root.key("identity");
     let forward = Forward::new(&document.identity, &identity_path, &signer, &builder.owned);
     let forward = problems.keep(forward);
-    let forward = forward.map(Arc::new);
+    let top = Top { chain: top, forward: forward.map(Arc::new) };
     let renderer = problems.keep(Renderer::new(&document.errors, &root.key("errors")));
     let rule = problems.keep(document.permission.build(&root.key("permission")));
     drop(rule);
     let mut routes = Vec::new();
     for (index, route) in document.routes.iter().enumerate() {
         let at = root.key("routes").index(index);
-        let built = builder.route(route, &at, &top, forward.as_ref());
-        routes.extend(problems.keep(built).flatten().map(|built| (matcher(route), built)));
+        match builder.routes(route, &at, &top) {
+            Ok(built) => routes.extend(built),
+            Err(found) => problems.0.extend(found.0),
+        }
     }
     if document.routes.is_empty() {
         let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
@@ -226,14 +238,22 @@ fn check_top(document: &Document, problems: &mut Problems) {
 /// The top-level chain, by name: routes may name its entries.
 type Named = Vec<(String, Arc<dyn Scheme>)>;
 
+/// What a route has unless it says otherwise.
+struct Top {
+    chain: Named,
+    forward: Option<Arc<Forward>>,
+}
+
 struct Builder<'a> {
     document: &'a Document,
     world: &'a World,
     http: HttpClient,
     pages: endpoint::Parts,
     facts: &'a Arc<Facts>,
-    sessions: &'a Arc<Sessions>,
     owned: OwnedNames,
+    secret: &'a Secret,
+    /// Built when something first needs it; nothing, if it cannot be.
+    simplejwt: OnceCell<Option<Arc<SimpleJwt>>>,
 }
 
 /// Every name that the file gives to an identity, at the top or in any route.
@@ -289,23 +309,65 @@ impl Builder<'_> {
                 })?
             }
         };
+        if matches!(settings, Settings::session(_)) {
+            self.needs_secret_key(at, "sessions")?;
+        }
         let parts = scheme::Parts {
             store: &self.pages.store,
             facts: self.facts,
             login: &self.pages.login,
             http: &self.http,
-            sessions: self.sessions,
+            sessions: &self.pages.sessions,
+            knox: &self.pages.knox,
+            simplejwt: &|| self.simplejwt(),
         };
         let scheme = settings.build(at, &parts)?;
         Ok((settings.name().to_owned(), scheme))
     }
 
-    fn chain(&self, route: &config::Route, at: &Path, top: &Named) -> Result<Chain, Problems> {
+    /// A key of this process alone would end every session and token at the next start.
+    fn needs_secret_key(&self, at: &Path, what: &str) -> Result<(), Problems> {
+        if self.document.secret_key.is_some() {
+            return Ok(());
+        }
+        let message = format!("{what} are signed with `secret_key`, and there is none");
+        let problem = Problem::new(at, message);
+        Err(problem.help("add `secret_key: ${DJANGO_SECRET_KEY}`, Django's own").into())
+    }
+
+    /// The project's own JSON Web Tokens. What is wrong with their settings is told once.
+    fn simplejwt(&self) -> Result<Arc<SimpleJwt>, Problems> {
+        if let Some(built) = self.simplejwt.get() {
+            return built.clone().ok_or_else(Problems::default);
+        }
+        let config = &self.document.jwt;
+        if config.is_signed_with_secret_key() {
+            self.needs_secret_key(&Path::root().key("jwt"), "tokens")?;
+        }
+        let built =
+            SimpleJwt::new(config, self.secret, &self.pages.store, &self.http, &self.world.clock);
+        let built = built.map(Arc::new);
+        let _ = self.simplejwt.set(built.as_ref().ok().cloned());
+        built
+    }
+
+    fn chain(
+        &self,
+        route: &config::Route,
+        asks: Asks,
+        at: &Path,
+        top: &Named,
+    ) -> Result<Chain, Problems> {
         let mut problems = Problems::default();
         let schemes = match &route.authentication {
-            // Keys are for everybody, whatever credential a client sends along.
-            None if route.endpoint == Some(endpoint::Kind::Jwks) => Vec::new(),
-            None => top.iter().map(|(_, scheme)| Arc::clone(scheme)).collect(),
+            None => match asks {
+                Asks::Nobody => Vec::new(),
+                Asks::TopChain => top.iter().map(|(_, scheme)| Arc::clone(scheme)).collect(),
+                Asks::Scheme(kind) => {
+                    let scheme = self.scheme(&Entry::Name(kind.to_owned()), at, top);
+                    problems.keep(scheme).map(|(_, scheme)| scheme).into_iter().collect()
+                }
+            },
             Some(entries) => {
                 let at = at.key("authentication");
                 let entries = entries.iter().enumerate();
@@ -318,19 +380,42 @@ impl Builder<'_> {
         problems.finish(Chain::new(schemes, self.document.challenges == Challenges::All))
     }
 
-    fn route(
+    /// The routes of an entry: one, or one for each page of an endpoint that has several.
+    fn routes(
         &self,
         route: &config::Route,
         at: &Path,
-        top: &Named,
-        forward: Option<&Arc<Forward>>,
+        top: &Top,
+    ) -> Result<Vec<(Matcher, Route)>, Problems> {
+        let mut problems = Problems::default();
+        let mut routes = Vec::new();
+        for (path, target) in problems.keep(self.targets(route, at)).unwrap_or_default() {
+            let built = problems.keep(self.route(route, target, &path, at, top));
+            let matcher = Matcher { path, ..matcher(route) };
+            routes.extend(built.flatten().map(|built| (matcher, built)));
+        }
+        problems.finish(routes)
+    }
+
+    fn route(
+        &self,
+        route: &config::Route,
+        target: RouteTarget,
+        path: &PathPattern,
+        at: &Path,
+        top: &Top,
     ) -> Result<Option<Route>, Problems> {
         let mut problems = Problems::default();
-        let chain = problems.keep(self.chain(route, at, top));
+        let page = match &target {
+            RouteTarget::Endpoint(endpoint) => Some(endpoint.page()),
+            RouteTarget::Upstream(_) => None,
+        };
+        let asks = page.map_or(Asks::TopChain, Page::asks);
+        let chain = problems.keep(self.chain(route, asks, at, &top.chain));
         let anyone = policy::Config::Word(policy::Word::Anyone);
         let rule = match &route.permission {
             Some(rule) => problems.keep(rule.build(&at.key("permission"))),
-            None if route.endpoint.is_some_and(endpoint::Kind::is_public) => anyone.build(at).ok(),
+            None if page.is_some_and(Page::is_public) => anyone.build(at).ok(),
             // What is wrong in it is told once, at the top.
             None => self.document.permission.build(at).ok(),
         };
@@ -340,15 +425,13 @@ impl Builder<'_> {
         });
         let forward = match own {
             Some(own) => problems.keep(own),
-            None => forward.cloned(),
+            None => top.forward.clone(),
         };
-        let target = problems.keep(self.target(route, at));
         let throttle = route.throttle.as_ref().unwrap_or(&self.document.throttle);
-        let (Some(chain), Some(rule), Some(forward), Some(target)) = (chain, rule, forward, target)
-        else {
+        let (Some(chain), Some(rule), Some(forward)) = (chain, rule, forward) else {
             return problems.finish(None);
         };
-        let name = route.path.to_string();
+        let name = path.to_string();
         let schemes = chain.names().map(|name| (Arc::clone(name), self.world.metrics.scheme(name)));
         problems.finish(Some(Route {
             schemes: schemes.collect(),
@@ -356,7 +439,7 @@ impl Builder<'_> {
             policy: Policy::new(rule),
             throttle: Throttle::new(throttle, &self.world.windows),
             forward,
-            allow: allow(route),
+            allow: allow(route, page),
             allow_paths: route.allow_paths.clone(),
             metrics: self.world.metrics.route(&name),
             name: name.into(),
@@ -364,18 +447,21 @@ impl Builder<'_> {
         }))
     }
 
-    fn target(&self, route: &config::Route, at: &Path) -> Result<RouteTarget, Problems> {
-        match (&route.upstream, route.endpoint, &route.redirect) {
+    fn targets(
+        &self,
+        route: &config::Route,
+        at: &Path,
+    ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
+        let whole = |target| Ok(vec![(route.path.clone(), target)]);
+        match (&route.upstream, &route.endpoint, &route.redirect) {
             (Some(upstream), None, None) => {
                 let target = upstream.build(&at.key("upstream"), listen::workers())?;
-                Ok(RouteTarget::Upstream(target))
+                whole(RouteTarget::Upstream(target))
             }
-            (None, Some(kind), None) => {
-                Ok(RouteTarget::Endpoint(Endpoint::new(kind, self.pages.clone())))
-            }
+            (None, Some(config), None) => self.pages(route, config, &at.key("endpoint")),
             (None, None, Some(to)) => {
                 let redirect = Redirect::new(to, &at.key("redirect"))?;
-                Ok(RouteTarget::Upstream(Box::new(redirect)))
+                whole(RouteTarget::Upstream(Box::new(redirect)))
             }
             (None, None, None) => {
                 let problem = Problem::new(at, "this route leads nowhere");
@@ -387,6 +473,61 @@ impl Builder<'_> {
             }
         }
     }
+
+    /// The pages of an endpoint: the one that is named, at the route's own path, or each below it.
+    fn pages(
+        &self,
+        route: &config::Route,
+        config: &endpoint::Config,
+        at: &Path,
+    ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
+        let all = config.kind.pages();
+        let exact = route.path.is_exact();
+        let jwt = match config.kind {
+            Kind::Jwt | Kind::JwtSliding => Some(self.jwt_tokens()?),
+            _ => None,
+        };
+        if config.kind == Kind::Session {
+            self.needs_secret_key(at, "sessions")?;
+        }
+        let target = |page| {
+            let endpoint = Endpoint::new(page, self.pages.clone(), jwt.clone(), exact);
+            RouteTarget::Endpoint(Box::new(endpoint))
+        };
+        if let Some(name) = &config.page {
+            let found = all.iter().find(|(known, ..)| known == name);
+            let (_, _, page) = found.ok_or_else(|| {
+                let known: Vec<&str> = all.iter().map(|(name, ..)| *name).collect();
+                Problem::new(at, format!("unknown page `{name}`")).help(suggest(name, &known))
+            })?;
+            return Ok(vec![(route.path.clone(), target(*page))]);
+        }
+        if let [(_, _, page)] = all {
+            return Ok(vec![(route.path.clone(), target(*page))]);
+        }
+        if exact {
+            let names: Vec<&str> = all.iter().map(|(name, ..)| *name).collect();
+            let problem = Problem::new(at, "several pages cannot stand at one path");
+            let help = format!("name one of {} as its `page`, or give a prefix", names.join(", "));
+            return Err(problem.help(help).into());
+        }
+        let mut pages = Vec::new();
+        for (_, below, page) in all {
+            // With the final slash the page, without it the redirect to it; nothing below either.
+            let path = format!("={}/{below}", route.path.to_string().trim_end_matches('/'));
+            for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
+                pages.extend(path.parse().ok().map(|path| (path, target(*page))));
+            }
+        }
+        Ok(pages)
+    }
+
+    fn jwt_tokens(&self) -> Result<JwtTokens, Problems> {
+        let tokens = self.simplejwt()?;
+        let at = Path::root().key("jwt").key("cookies");
+        let cookies = self.document.jwt.cookies.as_ref().map(|c| JwtCookies::new(c, &at));
+        Ok(JwtTokens { tokens, cookies: cookies.transpose()? })
+    }
 }
 
 fn matcher(route: &config::Route) -> Matcher {
@@ -394,9 +535,9 @@ fn matcher(route: &config::Route) -> Matcher {
 }
 
 /// DRF's order of methods in `Allow`.
-fn allow(route: &config::Route) -> Option<HeaderValue> {
-    if let Some(kind) = route.endpoint {
-        return Some(HeaderValue::from_static(kind.allow()));
+fn allow(route: &config::Route, page: Option<Page>) -> Option<HeaderValue> {
+    if let Some(page) = page {
+        return Some(HeaderValue::from_static(page.allow()));
     }
     let named = |name: &&str| route.allow.iter().any(|method| method.as_str() == *name);
     let implied = |name: &&str| *name == "OPTIONS" || (*name == "HEAD" && named(&"GET"));

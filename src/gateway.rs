@@ -80,7 +80,7 @@ pub enum RouteTarget {
     /// A service behind, the echo, a redirect.
     Upstream(Box<dyn Target>),
     /// A page of the gateway's own.
-    Endpoint(Endpoint),
+    Endpoint(Box<Endpoint>),
 }
 
 /// What is known of a request when it has been answered.

@@ -90,7 +90,7 @@ fn admit(route: &Route, request: Request, admitted: &crate::policy::Admitted) {
         None => println!("  admitted   as nobody"),
     }
     if let RouteTarget::Endpoint(endpoint) = &route.target {
-        println!("  answered   by the page {:?}", endpoint.kind());
+        println!("  answered   by the page {:?}", endpoint.page());
         return;
     }
     match route.forward.apply(admitted, request) {

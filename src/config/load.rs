@@ -52,7 +52,7 @@ pub struct Loader<'a> {
 }
 
 /// Keys whose value may come from a file: `secret_key_file: /run/secrets/key`.
-const SECRETS: [&str; 2] = ["secret_key", "url"];
+const SECRETS: [&str; 6] = ["secret_key", "url", "signing_key", "verifying_key", "key", "secret"];
 
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
@@ -244,7 +244,7 @@ impl Source {
 /// The file as a report may show it: reports end in logs and tickets.
 fn without_secrets(text: &str) -> String {
     let shown = |line: &str| {
-        let keys = ["secret_key:", "store:", "url:"];
+        let keys = ["secret_key:", "store:", "url:", "signing_key:", "secret:"];
         let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
         match value.and_then(|at| line.split_at_checked(at)) {
             // A variable's name is not its value.

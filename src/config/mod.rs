@@ -17,7 +17,7 @@ use crate::{
     request::{Ambiguity, ForwardedHeader},
     route::{HostPattern, PathPattern},
     scheme, store,
-    system::{csrf, session},
+    system::{csrf, knox, session, simplejwt},
     throttle, upstream,
     value::{Network, Rate, Secret, optional_word_or_map, word_or_map},
 };
@@ -70,6 +70,10 @@ pub struct Document {
     pub session: session::Config,
     /// Django's `CSRF_*`.
     pub csrf: csrf::Config,
+    /// `SIMPLE_JWT`.
+    pub jwt: simplejwt::Config,
+    /// `REST_KNOX`.
+    pub knox: knox::Config,
     /// What upstreams learn of the caller.
     pub identity: forward::Config,
     /// What clients may make long.
@@ -101,6 +105,8 @@ impl Default for Document {
             passwords: password::Config::default(),
             session: session::Config::default(),
             csrf: csrf::Config::default(),
+            jwt: simplejwt::Config::default(),
+            knox: knox::Config::default(),
             identity: forward::Config::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),
@@ -152,7 +158,7 @@ pub struct Route {
     #[schemars(schema_with = "crate::value::word_or_map_schema::<upstream::Config>")]
     pub upstream: Option<upstream::Config>,
     /// A page of the gateway's own.
-    pub endpoint: Option<endpoint::Kind>,
+    pub endpoint: Option<endpoint::Config>,
     /// Where to send the client instead.
     pub redirect: Option<String>,
 }

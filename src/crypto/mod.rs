@@ -2,6 +2,7 @@
 //! keys that sign the identity assertion. All of it stands on aws-lc-rs and RustCrypto's password hashes.
 
 pub mod digest;
+pub mod jws;
 pub mod keys;
 pub mod password;
 mod random;

@@ -1,7 +1,13 @@
 //! Pages of the gateway's own. A new one is a file here and a word in [`Kind`].
 
+mod drf;
 mod json;
+mod jwt;
+mod knox;
+mod session;
 mod token;
+
+pub use self::{jwt::Tokens as JwtTokens, session::Pages as SessionPages};
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -10,7 +16,7 @@ use hyper::{
     header::{self, HeaderName, HeaderValue},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, de};
 use serde_json::{Value, json};
 
 use crate::{
@@ -20,7 +26,8 @@ use crate::{
     policy::Admitted,
     rejection::Rejection,
     request::Request,
-    store::Store,
+    store::{Store, Unavailable},
+    system::{knox::Knox, session::Sessions},
     throttle::AuthLimit,
     upstream::{Reply, ReplyBody},
 };
@@ -28,14 +35,168 @@ use crate::{
 /// The `endpoint` of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "Endpoint")]
+#[schemars(rename = "EndpointKind")]
 pub enum Kind {
     /// DRF's `ObtainAuthToken`: user name and password for a token.
     Token,
+    /// Django's login and logout: `login/` and `logout/` below the route.
+    Session,
+    /// simplejwt: obtain a pair at the route itself, `refresh/`, `verify/` and `blacklist/` below.
+    Jwt,
+    /// simplejwt's sliding tokens: obtain at the route itself, `refresh/` below.
+    JwtSliding,
+    /// django-rest-knox: `login/`, `logout/` and `logoutall/` below the route.
+    Knox,
     /// Who the gateway takes the caller for.
     Whoami,
     /// The public keys of the identity assertion (RFC 7517).
     Jwks,
+}
+
+/// A page of the gateway's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after the views that they stand in for")]
+pub enum Page {
+    Token,
+    Login,
+    Logout,
+    TokenObtainPair,
+    TokenRefresh,
+    TokenVerify,
+    TokenBlacklist,
+    TokenObtainSliding,
+    TokenRefreshSliding,
+    KnoxLogin,
+    KnoxLogout,
+    KnoxLogoutAll,
+    Whoami,
+    Jwks,
+}
+
+/// Whom a page asks who is calling, unless its route says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// Nobody: the page looks for itself, or is for everybody.
+    Nobody,
+    /// The top-level chain.
+    TopChain,
+    /// One scheme.
+    Scheme(&'static str),
+}
+
+impl Kind {
+    /// Its pages by name; each stands at its name below the route, the first at the route itself
+    /// if it has none there.
+    pub fn pages(self) -> &'static [(&'static str, &'static str, Page)] {
+        match self {
+            Kind::Token => &[("token", "", Page::Token)],
+            Kind::Session => {
+                &[("login", "login/", Page::Login), ("logout", "logout/", Page::Logout)]
+            }
+            Kind::Jwt => &[
+                ("obtain", "", Page::TokenObtainPair),
+                ("refresh", "refresh/", Page::TokenRefresh),
+                ("verify", "verify/", Page::TokenVerify),
+                ("blacklist", "blacklist/", Page::TokenBlacklist),
+            ],
+            Kind::JwtSliding => &[
+                ("obtain", "", Page::TokenObtainSliding),
+                ("refresh", "refresh/", Page::TokenRefreshSliding),
+            ],
+            Kind::Knox => &[
+                ("login", "login/", Page::KnoxLogin),
+                ("logout", "logout/", Page::KnoxLogout),
+                ("logoutall", "logoutall/", Page::KnoxLogoutAll),
+            ],
+            Kind::Whoami => &[("whoami", "", Page::Whoami)],
+            Kind::Jwks => &[("jwks", "", Page::Jwks)],
+        }
+    }
+}
+
+impl Page {
+    /// Whom it asks who is calling.
+    pub fn asks(self) -> Asks {
+        match self {
+            Page::Token | Page::Whoami | Page::KnoxLogin => Asks::TopChain,
+            Page::KnoxLogout | Page::KnoxLogoutAll => Asks::Scheme("knox"),
+            _ => Asks::Nobody,
+        }
+    }
+
+    /// Whether everybody may come to the page, unless its route says otherwise.
+    pub fn is_public(self) -> bool {
+        !matches!(self, Page::Whoami | Page::KnoxLogin | Page::KnoxLogout | Page::KnoxLogoutAll)
+    }
+
+    /// Whether the view has a second renderer, which DRF says in `Vary`.
+    fn negotiates(self) -> bool {
+        !matches!(self, Page::Token | Page::Login | Page::Logout | Page::Whoami | Page::Jwks)
+    }
+
+    /// The methods of the page, for `Allow`.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Page::Login => "GET, HEAD, POST, OPTIONS",
+            Page::Whoami | Page::Jwks => "GET, HEAD, OPTIONS",
+            _ => "POST, OPTIONS",
+        }
+    }
+}
+
+/// `endpoint: jwt`, or one page of it: `endpoint: { jwt: { page: refresh } }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What kind.
+    pub kind: Kind,
+    /// One of its pages, or all.
+    pub page: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct One {
+            page: String,
+        }
+        struct Form;
+        impl<'de> de::Visitor<'de> for Form {
+            type Value = Config;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the name of an endpoint, or a map such as `jwt: { page: refresh }`")
+            }
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Config, E> {
+                let kind = Kind::deserialize(de::value::StrDeserializer::new(word))?;
+                Ok(Config { kind, page: None })
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Config, A::Error> {
+                let kind = map.next_key()?.ok_or_else(|| de::Error::invalid_length(0, &self))?;
+                let One { page } = map.next_value()?;
+                match map.next_key::<String>()? {
+                    Some(_) => Err(de::Error::invalid_length(2, &self)),
+                    None => Ok(Config { kind, page: Some(page) }),
+                }
+            }
+        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+impl JsonSchema for Config {
+    fn schema_name() -> Cow<'static, str> {
+        "Endpoint".into()
+    }
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let word = generator.subschema_for::<Kind>();
+        let page = schemars::json_schema!({
+            "type": "object", "properties": { "page": { "type": "string" } },
+            "required": ["page"], "additionalProperties": false
+        });
+        schemars::json_schema!({ "anyOf": [word, {
+            "type": "object", "additionalProperties": page, "minProperties": 1, "maxProperties": 1
+        }] })
+    }
 }
 
 /// What pages are built from.
@@ -49,44 +210,37 @@ pub struct Parts {
     pub auth_limit: Arc<AuthLimit>,
     /// The assertion's keys.
     pub signer: Arc<Signer>,
+    /// Django's sessions.
+    pub sessions: Arc<Sessions>,
+    /// How the login pages look, and where they lead.
+    pub session_pages: Arc<SessionPages>,
+    /// django-rest-knox.
+    pub knox: Arc<Knox>,
+    /// The user model's `USERNAME_FIELD`, which is the name of the field in some pages.
+    pub username_field: Arc<str>,
     /// For what is written.
     pub clock: Clock,
 }
 
 /// A page, ready to be served.
 pub struct Endpoint {
-    kind: Kind,
+    page: Page,
     parts: Parts,
-}
-
-impl Kind {
-    /// Whether everybody may come to the page, unless its route says otherwise: DRF's obtain view
-    /// has no permission class.
-    pub fn is_public(self) -> bool {
-        match self {
-            Kind::Token | Kind::Jwks => true,
-            Kind::Whoami => false,
-        }
-    }
-
-    /// The methods of the page, for `Allow`.
-    pub fn allow(self) -> &'static str {
-        match self {
-            Kind::Token => "POST, OPTIONS",
-            Kind::Whoami | Kind::Jwks => "GET, HEAD, OPTIONS",
-        }
-    }
+    /// The project's own tokens, on pages that need them.
+    jwt: Option<jwt::Tokens>,
+    /// Whether the route is for one path exactly: then a missing final slash is not added.
+    exact: bool,
 }
 
 impl Endpoint {
-    /// A page of `kind`.
-    pub fn new(kind: Kind, parts: Parts) -> Self {
-        Self { kind, parts }
+    /// A page.
+    pub fn new(page: Page, parts: Parts, jwt: Option<jwt::Tokens>, exact: bool) -> Self {
+        Self { page, parts, jwt, exact }
     }
 
-    /// Its kind.
-    pub fn kind(&self) -> Kind {
-        self.kind
+    /// Which.
+    pub fn page(&self) -> Page {
+        self.page
     }
 
     /// Answers a request that was let in.
@@ -94,27 +248,77 @@ impl Endpoint {
     /// # Errors
     /// Limits, outages, and bodies that cannot be read.
     pub async fn serve(&self, request: Request, admitted: &Admitted) -> Result<Reply, Rejection> {
-        match (self.kind, &request.method) {
-            (Kind::Token, _) => token::serve(&self.parts, request).await,
-            (_, &Method::OPTIONS) => Ok(page(StatusCode::OK, &json!({}), self.kind.allow())),
-            (_, method) if method != Method::GET && method != Method::HEAD => {
-                Ok(method_not_allowed(method, self.kind.allow()))
-            }
-            (Kind::Whoami, _) => Ok(page(StatusCode::OK, &whoami(admitted), self.kind.allow())),
-            (Kind::Jwks, _) => {
-                let keys = self.parts.signer.jwks().map_err(|error| {
-                    Rejection::Unavailable(crate::store::Unavailable::new(
-                        "the signing keys",
-                        error,
-                    ))
-                })?;
-                let mut reply = page(StatusCode::OK, &keys, self.kind.allow());
-                let age = HeaderValue::from_static("public, max-age=300");
-                reply.headers_mut().insert(header::CACHE_CONTROL, age);
-                Ok(reply)
-            }
+        let single = matches!(self.page, Page::Whoami | Page::Jwks);
+        if !self.exact && !single && !request.target.path().ends_with('/') {
+            return Ok(with_slash(&request));
         }
+        let allow = self.page.allow();
+        let parts = &self.parts;
+        match (self.page, &request.method) {
+            (Page::Token, _) => token::serve(parts, request).await,
+            (Page::Login, _) => session::login(parts, request).await,
+            (Page::Logout, _) => session::logout(parts, request).await,
+            (Page::KnoxLogin, _) => knox::login(parts, request, admitted).await,
+            (Page::KnoxLogout | Page::KnoxLogoutAll, _) => {
+                knox::logout(parts, request, admitted, self.page == Page::KnoxLogoutAll).await
+            }
+            (Page::Whoami | Page::Jwks, &Method::OPTIONS) => {
+                Ok(page(StatusCode::OK, &json!({}), allow))
+            }
+            (Page::Whoami | Page::Jwks, method)
+                if method != Method::GET && method != Method::HEAD =>
+            {
+                Ok(method_not_allowed(method, allow))
+            }
+            (Page::Whoami, _) => Ok(page(StatusCode::OK, &whoami(admitted), allow)),
+            (Page::Jwks, _) => self.jwks(),
+            (_, _) => match &self.jwt {
+                Some(tokens) => jwt::serve(self.page, tokens, parts, request).await,
+                None => Err(Rejection::NoRoute),
+            },
+        }
+        .map(|mut reply| {
+            if self.page.negotiates() {
+                reply.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+            }
+            reply
+        })
     }
+
+    fn jwks(&self) -> Result<Reply, Rejection> {
+        let keys =
+            self.parts.signer.jwks().map_err(|error| {
+                Rejection::Unavailable(Unavailable::new("the signing keys", error))
+            })?;
+        let mut reply = page(StatusCode::OK, &keys, self.page.allow());
+        let age = HeaderValue::from_static("public, max-age=300");
+        reply.headers_mut().insert(header::CACHE_CONTROL, age);
+        Ok(reply)
+    }
+}
+
+/// Django's `APPEND_SLASH`.
+fn with_slash(request: &Request) -> Reply {
+    let query = request.target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    redirect(StatusCode::MOVED_PERMANENTLY, &format!("{}/{query}", request.target.path()))
+}
+
+/// To a place on this host.
+fn redirect(status: StatusCode, to: &str) -> Reply {
+    let mut reply = Reply::new(ReplyBody::full(""));
+    *reply.status_mut() = status;
+    if let Ok(location) = HeaderValue::try_from(to) {
+        reply.headers_mut().insert(header::LOCATION, location);
+    }
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    reply.headers_mut().insert(header::CONTENT_TYPE, html);
+    protect(reply.headers_mut());
+    reply
+}
+
+/// The primary key of who was let in, where it is a user of the store.
+fn user_id(admitted: &Admitted) -> Option<i64> {
+    admitted.caller()?.identity.id.as_deref()?.parse().ok()
 }
 
 fn whoami(admitted: &Admitted) -> Value {

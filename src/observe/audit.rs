@@ -16,6 +16,10 @@ pub enum Event {
     Locked,
     /// A token was made.
     TokenCreated,
+    /// A session or token was ended by who had it.
+    LoggedOut,
+    /// Credentials were taken back on the command line.
+    Revoked,
 }
 
 impl Event {
@@ -25,6 +29,8 @@ impl Event {
             Event::LoginFailed => "login_failed",
             Event::Locked => "locked",
             Event::TokenCreated => "token_created",
+            Event::LoggedOut => "logged_out",
+            Event::Revoked => "revoked",
         }
     }
 }

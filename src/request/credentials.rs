@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use hyper::{
     HeaderMap,
-    header::{AUTHORIZATION, COOKIE},
+    header::{AUTHORIZATION, COOKIE, HeaderValue},
 };
 
 /// `Authorization`, split at ASCII blanks: a keyword and what follows it.
@@ -31,8 +31,13 @@ pub enum Credential<'a> {
 impl<'a> Authorization<'a> {
     /// The field, if it is there and not blank.
     pub fn read(headers: &'a HeaderMap) -> Option<Self> {
-        let value = headers.get(AUTHORIZATION)?.as_bytes();
-        let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        headers.get(AUTHORIZATION).and_then(Self::of)
+    }
+
+    /// The same of another field, where a scheme has one of its own.
+    pub fn of(value: &'a HeaderValue) -> Option<Self> {
+        let mut words =
+            value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let keyword = words.next()?;
         let credential = match (words.next(), words.next()) {
             (None, _) => Credential::Missing,

@@ -83,7 +83,8 @@ impl PathPattern {
         self.folded() == other.folded() && self.exact == other.exact && slash
     }
 
-    pub(super) fn is_exact(&self) -> bool {
+    /// Whether it is for one path only.
+    pub fn is_exact(&self) -> bool {
         self.exact
     }
 

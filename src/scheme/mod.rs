@@ -8,6 +8,8 @@
 mod api_key;
 mod basic;
 mod callout;
+mod jwt;
+mod knox;
 mod remote_user;
 mod session;
 mod token;
@@ -28,7 +30,7 @@ use crate::{
         Store, Unavailable,
         cache::{Fact, Facts, Members},
     },
-    system::session::Sessions,
+    system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     value::{Path, Problems},
 };
 
@@ -142,6 +144,21 @@ pub struct Parts<'a> {
     pub http: &'a HttpClient,
     /// Django's sessions.
     pub sessions: &'a Arc<Sessions>,
+    /// django-rest-knox.
+    pub knox: &'a Arc<Knox>,
+    /// simplejwt; built when something needs it, since its keys may be of a kind that has to be
+    /// given.
+    pub simplejwt: &'a dyn Fn() -> Result<Arc<SimpleJwt>, Problems>,
+}
+
+impl Parts<'_> {
+    /// The project's own tokens.
+    ///
+    /// # Errors
+    /// What is wrong with their settings.
+    fn simplejwt(&self) -> Result<Arc<SimpleJwt>, Problems> {
+        (self.simplejwt)()
+    }
 }
 
 /// The outcome that a remembered or fresh fact means for a scheme.
@@ -182,6 +199,7 @@ macro_rules! table {
         /// A scheme with its settings, as a chain entry names it.
         #[derive(Clone, Debug)]
         #[expect(non_camel_case_types, reason = "named as in the file")]
+        #[expect(clippy::large_enum_variant, reason = "few, and boxed where they are kept")]
         pub enum Settings {
             $(#[doc = concat!("`", stringify!($key), "`")] $key($config)),+
         }
@@ -235,6 +253,8 @@ table! {
     api_key: api_key::Config,
     remote_user: remote_user::Config,
     session: session::Config,
+    jwt: jwt::Config,
+    knox: knox::Config,
     callout: callout::Config,
 }
 

@@ -137,8 +137,8 @@ impl Csrf {
         if is_safe(&request.method) {
             return Ok(());
         }
-        match request.headers.get(ORIGIN) {
-            Some(origin) => self.check_origin(request, &latin1(origin))?,
+        match field(&request.headers, &ORIGIN) {
+            Some(origin) => self.check_origin(request, &origin)?,
             None if request.client.secure => self.check_referer(request)?,
             None => {}
         }
@@ -149,12 +149,12 @@ impl Csrf {
             }
         };
         let secret = secret.ok_or("CSRF cookie not set.")?;
-        let field = form_token(request);
-        let (token, source) = match field.as_deref() {
-            Some(token) => (token.to_owned(), "POST".to_owned()),
+        let (token, source) = match form_token(request) {
+            Some(token) => (token, "POST".to_owned()),
             None => {
-                let value = request.headers.get(&self.header).ok_or("CSRF token missing.")?;
-                (latin1(value), format!("the '{}' HTTP header", self.header_title))
+                let value = field(&request.headers, &self.header);
+                let value = value.ok_or("CSRF token missing.")?;
+                (value, format!("the '{}' HTTP header", self.header_title))
             }
         };
         let bad = |reason: &str| format!("CSRF token from {source} {reason}.");
@@ -181,8 +181,7 @@ impl Csrf {
     /// Over HTTPS a page of another site sends its own address; none means that somebody hides it.
     fn check_referer(&self, request: &Request) -> Result<(), String> {
         let failed = |reason: &str| format!("Referer checking failed - {reason}");
-        let referer = request.headers.get(REFERER).ok_or_else(|| failed("no Referer."))?;
-        let referer = latin1(referer);
+        let referer = field(&request.headers, &REFERER).ok_or_else(|| failed("no Referer."))?;
         let (scheme, netloc) = split(&referer).ok_or_else(|| failed("Referer is malformed."))?;
         if scheme != "https" {
             return Err(failed("Referer is insecure while host is secure."));
@@ -300,6 +299,9 @@ fn split(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let netloc = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    if netloc.contains('[') != netloc.contains(']') {
+        return None;
+    }
     (!scheme.is_empty() && scheme.chars().all(plain) && !netloc.is_empty())
         .then_some((scheme, netloc))
 }
@@ -316,6 +318,13 @@ fn title(name: &str) -> String {
             .collect::<String>()
     });
     words.collect::<Vec<_>>().join("-")
+}
+
+/// A field as WSGI hands it over: several are one, joined with commas, so that no reader can take
+/// the one that suits it.
+fn field(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let values: Vec<String> = headers.get_all(name).iter().map(latin1).collect();
+    (!values.is_empty()).then(|| values.join(","))
 }
 
 fn latin1(value: &HeaderValue) -> String {
@@ -343,7 +352,7 @@ mod tests {
         assert!(!is_same_domain("evilexample", ".example"));
         assert!(!is_same_domain("example.evil", "example") && !is_same_domain("", ""));
         assert_eq!(split("https://e.x/a?b=c#d"), Some(("https", "e.x")));
-        for wrong in ["foo", "://x", "https://", "null", "https:/x"] {
+        for wrong in ["foo", "https://[::1", "://x", "https://", "null", "https:/x"] {
             assert_eq!(split(wrong), None, "{wrong}");
         }
     }

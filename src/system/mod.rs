@@ -3,4 +3,8 @@
 
 pub mod cookie;
 pub mod csrf;
+pub mod jwks;
+pub mod jwt_cookies;
+pub mod knox;
 pub mod session;
+pub mod simplejwt;

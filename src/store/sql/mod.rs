@@ -47,7 +47,7 @@ pub struct Config {
     /// Django's `AUTH_USER_MODEL`.
     user_model: String,
     /// The user model's `USERNAME_FIELD`.
-    username_field: String,
+    pub username_field: String,
     /// Connections at the most.
     connections: Count,
     /// How long an answer may take before the store counts as unavailable.

@@ -1,0 +1,324 @@
+//! Signed JSON Web Tokens (RFC 7515, RFC 7519), read strictly: one spelling of each token, the
+//! algorithm is the key's and never the token's, and nothing in a token is believed before its
+//! signature has been checked.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, jwk::Jwk};
+use serde::de;
+use serde_json::{Map, Value};
+
+use super::signing::ascii_json;
+use crate::value::Secret;
+
+/// Longer tokens are refused before anything in them is read.
+pub const LONGEST: usize = 16 << 10;
+
+/// A key, and the one algorithm it verifies.
+pub struct VerifyingKey {
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+/// A key, and the one algorithm it signs with.
+pub struct SigningKey {
+    algorithm: Algorithm,
+    key: EncodingKey,
+}
+
+/// A token whose shape is right and whose signature nobody has looked at.
+pub struct Unverified<'a> {
+    header: Map<String, Value>,
+    payload: Vec<u8>,
+    signed: &'a [u8],
+    signature: &'a str,
+}
+
+/// Why a key is none.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadKey(&'static str);
+
+/// The name of an algorithm as RFC 7518 and RFC 8037 write it.
+pub fn algorithm(name: &str) -> Option<Algorithm> {
+    name.parse().ok()
+}
+
+/// Whether the key is a secret that both sides have.
+pub fn is_symmetric(algorithm: Algorithm) -> bool {
+    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+}
+
+impl VerifyingKey {
+    /// From a secret, for HS256 to HS512, or from a public key in PEM for the others.
+    ///
+    /// # Errors
+    /// If the text is not a key of the algorithm's kind.
+    pub fn new(algorithm: Algorithm, text: &Secret) -> Result<Self, BadKey> {
+        let bytes = text.reveal().as_bytes();
+        let key = match family(algorithm) {
+            Family::Hmac => {
+                if text.reveal().contains("-----BEGIN") {
+                    // A public key as a secret lets anybody sign (CVE-2026-39999).
+                    return Err(BadKey(
+                        "a PEM key is not a secret: the algorithm needs another kind",
+                    ));
+                }
+                Ok(DecodingKey::from_secret(bytes))
+            }
+            Family::Rsa => DecodingKey::from_rsa_pem(bytes),
+            Family::Ec => DecodingKey::from_ec_pem(bytes),
+            Family::Ed => DecodingKey::from_ed_pem(bytes),
+        };
+        let key =
+            key.map_err(|_| BadKey("this is not a public key (PEM) of the algorithm's kind"))?;
+        Ok(Self { algorithm, key })
+    }
+
+    /// From a JSON Web Key (RFC 7517) that may be used for `algorithm`.
+    pub fn of_jwk(jwk: &Jwk, algorithm: Algorithm) -> Option<Self> {
+        use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, KeyAlgorithm, PublicKeyUse};
+        let fits = match (&jwk.algorithm, family(algorithm)) {
+            (AlgorithmParameters::RSA(_), Family::Rsa) => true,
+            (AlgorithmParameters::EllipticCurve(ec), Family::Ec) => {
+                matches!(
+                    (&ec.curve, algorithm),
+                    (EllipticCurve::P256, Algorithm::ES256)
+                        | (EllipticCurve::P384, Algorithm::ES384)
+                )
+            }
+            (AlgorithmParameters::OctetKeyPair(_), Family::Ed) => true,
+            _ => false,
+        };
+        let signs = !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
+        let named = match jwk.common.key_algorithm {
+            None => true,
+            Some(named) => same_name(named, algorithm),
+        };
+        fn same_name(named: KeyAlgorithm, algorithm: Algorithm) -> bool {
+            named.to_string() == format!("{algorithm:?}")
+        }
+        let key = DecodingKey::from_jwk(jwk).ok().filter(|_| fits && signs && named)?;
+        Some(Self { algorithm, key })
+    }
+}
+
+impl SigningKey {
+    /// From a secret, for HS256 to HS512, or from a private key in PEM for the others.
+    ///
+    /// # Errors
+    /// If the text is not a key of the algorithm's kind.
+    pub fn new(algorithm: Algorithm, text: &Secret) -> Result<Self, BadKey> {
+        let bytes = text.reveal().as_bytes();
+        let key = match family(algorithm) {
+            Family::Hmac => Ok(EncodingKey::from_secret(bytes)),
+            Family::Rsa => EncodingKey::from_rsa_pem(bytes),
+            Family::Ec => EncodingKey::from_ec_pem(bytes),
+            Family::Ed => EncodingKey::from_ed_pem(bytes),
+        };
+        let key =
+            key.map_err(|_| BadKey("this is not a private key (PEM) of the algorithm's kind"))?;
+        Ok(Self { algorithm, key })
+    }
+
+    /// A token with the header that PyJWT writes.
+    ///
+    /// # Errors
+    /// If the key does not sign.
+    pub fn sign(&self, payload: &Map<String, Value>) -> Result<String, BadKey> {
+        let header = format!(r#"{{"alg":"{:?}","typ":"JWT"}}"#, self.algorithm);
+        let payload = ascii_json(&Value::Object(payload.clone()));
+        let mut token =
+            format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &self.key, self.algorithm);
+        let signature = signature.map_err(|_| BadKey("the key does not sign"))?;
+        token.push('.');
+        token.push_str(&signature);
+        Ok(token)
+    }
+}
+
+enum Family {
+    Hmac,
+    Rsa,
+    Ec,
+    Ed,
+}
+
+fn family(algorithm: Algorithm) -> Family {
+    match algorithm {
+        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Family::Hmac,
+        Algorithm::ES256 | Algorithm::ES384 => Family::Ec,
+        Algorithm::EdDSA => Family::Ed,
+        _ => Family::Rsa,
+    }
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart: three parts in canonical base64url, a header that is an object without
+    /// repeated members and asks for nothing we do not do.
+    pub fn read(token: &'a [u8]) -> Option<Self> {
+        let token = std::str::from_utf8(token).ok().filter(|token| token.len() <= LONGEST)?;
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        // The engine refuses padding, foreign characters and bits that stand for nothing.
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).ok();
+        let header = object(&decode(header)?)?;
+        decode(signature)?;
+        if ["crit", "b64", "zip"].iter().any(|asked| header.contains_key(*asked)) {
+            return None;
+        }
+        Some(Self { header, payload: decode(payload)?, signed: signed.as_bytes(), signature })
+    }
+
+    /// The name of the key (`kid`), to choose among keys of ours; no key is ever in a token.
+    pub fn key_id(&self) -> Option<&str> {
+        self.header.get("kid")?.as_str()
+    }
+
+    /// Whom the token claims to come from, to choose who is to verify it.
+    pub fn claimed_issuer(&self) -> Option<String> {
+        object(&self.payload)?.get("iss")?.as_str().map(str::to_owned)
+    }
+
+    /// The claims, if this key has signed them with its algorithm.
+    pub fn verify(&self, key: &VerifyingKey) -> Option<Map<String, Value>> {
+        if self.header.get("alg")?.as_str()? != format!("{:?}", key.algorithm) {
+            return None;
+        }
+        let good =
+            jsonwebtoken::crypto::verify(self.signature, self.signed, &key.key, key.algorithm);
+        good.ok().filter(|good| *good)?;
+        object(&self.payload)
+    }
+}
+
+/// A JSON object without repeated members, of which two readers could read two values.
+fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    struct Strict;
+    impl<'de> de::Visitor<'de> for Strict {
+        type Value = Map<String, Value>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut object = Map::new();
+            while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                if object.insert(key, value).is_some() {
+                    return Err(de::Error::custom("a member is repeated"));
+                }
+            }
+            Ok(object)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let object = de::Deserializer::deserialize_map(&mut reader, Strict).ok()?;
+    reader.end().ok().map(|()| object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SECRET: &str = "throwaway-secret-key-for-test-vectors-0123456789";
+    const PAYLOAD: &str = "eyJ0b2tlbl90eXBlIjoiYWNjZXNzIiwiZXhwIjo0MTAyNDQ0ODAwLCJpYXQiOjE3MDAwMDAwMDAsImp0aSI6IjAxMjM0NTY3ODlhYmNkZWYwMTIzNDU2Nzg5YWJjZGVmIiwidXNlcl9pZCI6IjEifQ";
+
+    fn secret() -> Secret {
+        Secret::new(SECRET.into())
+    }
+
+    fn verify(token: &str, algorithm: Algorithm) -> Option<Map<String, Value>> {
+        Unverified::read(token.as_bytes())?.verify(&VerifyingKey::new(algorithm, &secret()).ok()?)
+    }
+
+    fn part(value: &Value) -> String {
+        URL_SAFE_NO_PAD.encode(value.to_string())
+    }
+
+    /// Tokens that PyJWT has made.
+    #[test]
+    fn the_package_s_vectors() {
+        for (algorithm, header, signature) in [
+            (
+                Algorithm::HS256,
+                "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+                "uG0480n_VTL_CkvKJZWsq_EIiN9PnHNLuRqsRmbiIIM",
+            ),
+            (
+                Algorithm::HS384,
+                "eyJhbGciOiJIUzM4NCIsInR5cCI6IkpXVCJ9",
+                "aIPIdTTkQTc4gNs3uhFVGZlm65eCgKeylXv0h3yBZNa9Oa6xyCTu5ixZBhXDW0wy",
+            ),
+            (
+                Algorithm::HS512,
+                "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9",
+                "OX4_vRpBphJXaAx8QUCJuOS0GREGRKONQTn6K2A-ovODy-7h3IUtIW6pUVr4SLfNipII1ZBdbIC3onfylr_KQg",
+            ),
+        ] {
+            let token = format!("{header}.{PAYLOAD}.{signature}");
+            let claims = verify(&token, algorithm).unwrap();
+            assert_eq!(claims["user_id"], json!("1"));
+            let key = SigningKey::new(algorithm, &secret()).unwrap();
+            assert_eq!(key.sign(&claims).unwrap(), token);
+        }
+    }
+
+    /// Attack (CVE-2026-39999, CVE-2026-27840): say `none`, say another algorithm, cut or flip a
+    /// byte, or write the same bytes in another way.
+    #[test]
+    fn only_the_one_spelling_verifies() {
+        let good = format!(
+            "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{PAYLOAD}.uG0480n_VTL_CkvKJZWsq_EIiN9PnHNLuRqsRmbiIIM"
+        );
+        assert!(verify(&good, Algorithm::HS256).is_some());
+        assert!(verify(&good, Algorithm::HS384).is_none());
+        for place in 0..good.len() {
+            assert!(verify(&good[..place], Algorithm::HS256).is_none(), "cut at {place}");
+            let mut bytes = good.clone().into_bytes();
+            bytes[place] ^= 1;
+            let flipped = String::from_utf8(bytes).unwrap();
+            assert!(verify(&flipped, Algorithm::HS256).is_none(), "flipped at {place}");
+        }
+        for header in [
+            json!({"alg":"none","typ":"JWT"}),
+            json!({"alg":"HS384"}),
+            json!({"typ":"JWT"}),
+            json!({"alg":"HS256","crit":["exp"]}),
+            json!({"alg":"HS256","b64":true}),
+            json!({"alg":"HS256","zip":"DEF"}),
+        ] {
+            let signed = format!("{}.{PAYLOAD}", part(&header));
+            let key = EncodingKey::from_secret(SECRET.as_bytes());
+            let signature =
+                jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+            assert!(
+                verify(&format!("{signed}.{signature}"), Algorithm::HS256).is_none(),
+                "{header}"
+            );
+            assert!(verify(&format!("{signed}."), Algorithm::HS256).is_none(), "{header}");
+        }
+        assert!(verify(&format!("{good}="), Algorithm::HS256).is_none());
+        assert!(verify(&good.replace('.', ". "), Algorithm::HS256).is_none());
+        assert!(verify(&"a".repeat(1 << 20), Algorithm::HS256).is_none());
+    }
+
+    /// Attack: say who you are twice, so that the gateway reads one and the upstream the other.
+    #[test]
+    fn repeated_members_are_refused() {
+        assert!(object(br#"{"user_id":"1","user_id":"2"}"#).is_none());
+        assert!(object(br#"{"user_id":"1"} "#).is_some());
+        assert!(object(br#"{"user_id":"1"}x"#).is_none());
+        assert!(object(b"[]").is_none());
+    }
+
+    /// Attack (CVE-2026-39999): sign with the published RSA key as if it were an HMAC secret.
+    #[test]
+    fn a_public_key_is_never_a_secret() {
+        let pem = Secret::new("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----".into());
+        assert!(VerifyingKey::new(Algorithm::HS256, &pem).is_err());
+        assert!(VerifyingKey::new(Algorithm::RS256, &secret()).is_err());
+    }
+}

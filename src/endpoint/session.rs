@@ -1,0 +1,496 @@
+//! Django's login and logout: a page for people, JSON for single-page applications.
+//!
+//! A form gets HTML and redirects, as `LoginView` and `LogoutView` answer it. A client that asks
+//! for JSON, or sends it, gets JSON: `GET login/` hands out a CSRF token, `POST login/` says who is
+//! logged in and hands out the next one, `POST logout/` says that it is done.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hyper::{
+    HeaderMap, Method, StatusCode,
+    header::{
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+        HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
+    },
+};
+use minijinja::{Environment, context};
+use serde_json::json;
+
+use super::{
+    Page, Parts,
+    drf::{self, Field},
+    json::Json,
+    method_not_allowed, page, protect, redirect,
+};
+use crate::{
+    crypto::digest::sha256,
+    login::Attempt,
+    observe::audit::{self, Event},
+    rejection::Rejection,
+    request::Request,
+    store::Unavailable,
+    system::{csrf, session::Config},
+    upstream::{Reply, ReplyBody},
+    value::{Path, Problem, Problems, Secret},
+};
+
+const BODY_LIMIT: usize = 64 << 10;
+const BODY_TIME: Duration = Duration::from_secs(10);
+const WRONG: &str = "Please enter a correct username and password. Note that both fields may be \
+                     case-sensitive.";
+
+/// How the pages look, and where they lead.
+pub struct Pages {
+    templates: Environment<'static>,
+    brand: String,
+    login_redirect: String,
+    logout_redirect: Option<String>,
+}
+
+impl Pages {
+    /// With the operator's own login page, if there is one.
+    ///
+    /// # Errors
+    /// A template that cannot be read or does not render; redirects that lead elsewhere.
+    pub fn new(config: &Config) -> Result<Self, Problems> {
+        let path = Path::root().key("session");
+        let mut problems = Problems::default();
+        let mut templates = Environment::new();
+        for (name, text) in [
+            ("base.html", include_str!("templates/base.html")),
+            ("login.html", include_str!("templates/login.html")),
+            ("logged_out.html", include_str!("templates/logged_out.html")),
+            ("forbidden.html", include_str!("templates/forbidden.html")),
+        ] {
+            if let Err(error) = templates.add_template(name, text) {
+                problems.push(Problem::new(&path, format!("{name} does not compile: {error}")));
+            }
+        }
+        if let Some(file) = &config.template {
+            let at = path.key("template");
+            let added = std::fs::read_to_string(file).map_err(|error| error.to_string());
+            let added = added.and_then(|text| {
+                let added = templates.add_template_owned("login.html", text);
+                added.map_err(|error| format!("it does not compile: {error}"))
+            });
+            if let Err(cause) = added {
+                let message = format!("`{}` cannot be the login page: {cause}", file.display());
+                problems.push(Problem::new(&at, message));
+            }
+        }
+        let redirects = [
+            ("login_redirect", Some(&config.login_redirect)),
+            ("logout_redirect", config.logout_redirect.as_ref()),
+        ];
+        for (key, to) in redirects {
+            if to.is_some_and(|to| !is_local(to)) {
+                let problem = Problem::new(&path.key(key), "this is not a path on this host");
+                problems.push(problem.help("write a path that starts with one slash"));
+            }
+        }
+        let pages = Self {
+            templates,
+            brand: config.brand.clone(),
+            login_redirect: config.login_redirect.clone(),
+            logout_redirect: config.logout_redirect.clone(),
+        };
+        let form = Form { next: "/", username: "", error: Some("x"), wait: Some(1) };
+        if pages.login("/login/", "x", &form).is_none() {
+            let problem = Problem::new(&path.key("template"), "the login page does not render");
+            problems.push(problem.help(
+                "it may use title, brand, action, csrf_token, next, username, error and wait",
+            ));
+        }
+        problems.finish(pages)
+    }
+
+    fn login(&self, action: &str, csrf_token: &str, form: &Form<'_>) -> Option<String> {
+        let Form { next, username, error, wait } = *form;
+        let (title, brand) = ("Log in", &self.brand);
+        let page = context! { title, brand, action, csrf_token, next, username, error, wait };
+        self.templates.get_template("login.html").ok()?.render(page).ok()
+    }
+
+    fn logged_out(&self, login_url: &str) -> String {
+        let (title, brand) = ("You are logged out", &self.brand);
+        self.render("logged_out.html", context! { title, brand, login_url })
+    }
+
+    fn forbidden(&self, reason: &str, login_url: &str) -> String {
+        let (title, brand) = ("Not verified", &self.brand);
+        self.render("forbidden.html", context! { title, brand, reason, login_url })
+    }
+
+    fn render(&self, name: &str, context: minijinja::Value) -> String {
+        let template = self.templates.get_template(name);
+        template.and_then(|template| template.render(context)).unwrap_or_default()
+    }
+}
+
+/// What a login page shows.
+#[derive(Default)]
+struct Form<'a> {
+    next: &'a str,
+    username: &'a str,
+    error: Option<&'a str>,
+    /// Seconds until another attempt counts.
+    wait: Option<u64>,
+}
+
+/// How a client wants to be answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Html,
+    Json,
+}
+
+impl Wants {
+    /// By `Accept`: the first of the two that it names; and by what the client sends itself.
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &HeaderName| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+                .to_lowercase()
+        };
+        let accept = text(&ACCEPT);
+        let kinds = accept.split(',').map(|kind| kind.split(';').next().unwrap_or_default().trim());
+        for kind in kinds {
+            match kind {
+                "application/json" => return Wants::Json,
+                "text/html" | "application/xhtml+xml" => return Wants::Html,
+                _ => {}
+            }
+        }
+        match text(&CONTENT_TYPE).starts_with("application/json") {
+            true => Wants::Json,
+            false => Wants::Html,
+        }
+    }
+}
+
+pub(super) async fn login(parts: &Parts, request: Request) -> Result<Reply, Rejection> {
+    let wants = Wants::of(&request.headers);
+    match request.method {
+        Method::GET | Method::HEAD => show(parts, &request, wants, &Form::default()).await,
+        Method::OPTIONS => Ok(page(StatusCode::OK, &json!({}), Page::Login.allow())),
+        Method::POST => post(parts, request, wants).await,
+        ref method => Ok(method_not_allowed(method, Page::Login.allow())),
+    }
+}
+
+/// The form, or its token alone; with the cookie that belongs to the token.
+async fn show(
+    parts: &Parts,
+    request: &Request,
+    wants: Wants,
+    form: &Form<'_>,
+) -> Result<Reply, Rejection> {
+    let (secret, cookie) = secret(parts, request).await?;
+    let token = csrf::mask(&secret).map_err(|e| Unavailable::new("randomness", e))?;
+    let mut reply = match wants {
+        Wants::Json => page(StatusCode::OK, &json!({ "csrf_token": token }), Page::Login.allow()),
+        Wants::Html => {
+            let in_query = query_next(request);
+            let next = if form.next.is_empty() { &in_query } else { form.next };
+            let form = Form { next, ..*form };
+            let text = parts.session_pages.login(request.target.path(), &token, &form);
+            html(StatusCode::OK, text.unwrap_or_default(), Page::Login.allow())
+        }
+    };
+    reply.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    Ok(not_kept(reply))
+}
+
+/// The CSRF secret that the client has or gets.
+async fn secret(
+    parts: &Parts,
+    request: &Request,
+) -> Result<(String, Option<HeaderValue>), Unavailable> {
+    let sessions = &parts.sessions;
+    if sessions.csrf.use_sessions {
+        return sessions.csrf_in_session(sessions.key(&request.headers).as_deref()).await;
+    }
+    // One that is there is sent again, with a fresh date; a broken one is replaced.
+    let secret = match sessions.csrf.secret(&request.headers) {
+        Ok(Some(secret)) => secret,
+        Ok(None) | Err(_) => csrf::new_secret().map_err(|e| Unavailable::new("randomness", e))?,
+    };
+    let cookie = sessions.csrf.set_cookie(&secret, parts.clock.now());
+    Ok((secret, Some(cookie)))
+}
+
+async fn post(parts: &Parts, mut request: Request, wants: Wants) -> Result<Reply, Rejection> {
+    request.body.peek(BODY_LIMIT, BODY_TIME).await?;
+    if let Some(refused) = forged(parts, &request, wants).await? {
+        return Ok(refused);
+    }
+    let client = request.client.address;
+    if let Err(wait) = parts.auth_limit.admit(client) {
+        return too_many(parts, &request, wants, wait, &Form::default()).await;
+    }
+    let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let data = match drf::parse(kind.unwrap_or_default(), request.body.ahead().clone()).await {
+        Ok(data) => data,
+        Err((status, detail)) => {
+            return Ok(page(status, &json!({ "detail": detail }), Page::Login.allow()));
+        }
+    };
+    let next = next(&request, &data);
+    let fields = drf::fields(&data, [Field("username", true), Field("password", false)]);
+    let (username, password) = match (fields, wants) {
+        (Ok([username, password]), _) => (username, Secret::new(password)),
+        (Err(errors), Wants::Json) => {
+            return Ok(page(StatusCode::BAD_REQUEST, &errors, Page::Login.allow()));
+        }
+        (Err(_), Wants::Html) => {
+            let form = Form { next: &next, error: Some(WRONG), ..Form::default() };
+            return show(parts, &request, wants, &form).await;
+        }
+    };
+    let form = Form { next: &next, username: &username, error: Some(WRONG), wait: None };
+    let user = match parts.login.attempt(&username, &password, client, "login page").await? {
+        Attempt::User(user) => user,
+        Attempt::Wait(wait) => return too_many(parts, &request, wants, wait, &form).await,
+        Attempt::Wrong => {
+            return match wants {
+                Wants::Html => show(parts, &request, wants, &form).await,
+                Wants::Json => {
+                    let errors = json!({ "non_field_errors": [WRONG] });
+                    Ok(page(StatusCode::BAD_REQUEST, &errors, Page::Login.allow()))
+                }
+            };
+        }
+    };
+    let old = parts.sessions.key(&request.headers).map(Cow::into_owned);
+    let begun = parts.sessions.login(old.as_deref(), &user).await?;
+    let mut reply = match wants {
+        Wants::Html => {
+            let to = if next.is_empty() { &parts.session_pages.login_redirect } else { &next };
+            redirect(StatusCode::FOUND, &ascii(to))
+        }
+        Wants::Json => {
+            let token = csrf::mask(&begun.csrf_secret);
+            let token = token.map_err(|e| Unavailable::new("randomness", e))?;
+            let body = json!({ "username": user.identity.username, "csrf_token": token });
+            page(StatusCode::OK, &body, Page::Login.allow())
+        }
+    };
+    reply.headers_mut().extend(begun.cookies.into_iter().map(|cookie| (SET_COOKIE, cookie)));
+    Ok(not_kept(reply))
+}
+
+pub(super) async fn logout(parts: &Parts, mut request: Request) -> Result<Reply, Rejection> {
+    let wants = Wants::of(&request.headers);
+    match request.method {
+        Method::POST => {}
+        Method::OPTIONS => return Ok(page(StatusCode::OK, &json!({}), Page::Logout.allow())),
+        ref method => return Ok(method_not_allowed(method, Page::Logout.allow())),
+    }
+    request.body.peek(BODY_LIMIT, BODY_TIME).await?;
+    if let Some(refused) = forged(parts, &request, wants).await? {
+        return Ok(refused);
+    }
+    let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let data = drf::parse(kind.unwrap_or_default(), request.body.ahead().clone()).await;
+    let next = next(&request, &data.unwrap_or(Json::Null));
+    let key = parts.sessions.key(&request.headers).map(Cow::into_owned);
+    if let Some(key) = &key {
+        parts.sessions.logout(key).await?;
+        audit::record(Event::LoggedOut, None, request.client.address, "logout page");
+    }
+    let pages: &Arc<Pages> = &parts.session_pages;
+    let to = if next.is_empty() { pages.logout_redirect.as_deref() } else { Some(&*next) };
+    let mut reply = match (wants, to) {
+        (Wants::Json, _) => {
+            let body = json!({ "detail": "Successfully logged out." });
+            page(StatusCode::OK, &body, Page::Logout.allow())
+        }
+        (Wants::Html, Some(to)) => redirect(StatusCode::FOUND, &ascii(to)),
+        (Wants::Html, None) => {
+            let text = pages.logged_out(&login_url(request.target.path()));
+            html(StatusCode::OK, text, Page::Logout.allow())
+        }
+    };
+    reply.headers_mut().extend(key.map(|_| (SET_COOKIE, parts.sessions.forget())));
+    Ok(not_kept(reply))
+}
+
+/// The answer to a form that did not come from a page of ours.
+async fn forged(
+    parts: &Parts,
+    request: &Request,
+    wants: Wants,
+) -> Result<Option<Reply>, Unavailable> {
+    let sessions = &parts.sessions;
+    let secret = match sessions.csrf.use_sessions {
+        true => match sessions.key(&request.headers) {
+            Some(key) => Some(sessions.csrf_in_session(Some(&key)).await?.0),
+            None => None,
+        },
+        false => None,
+    };
+    let Err(reason) = sessions.csrf.check(request, secret.as_deref()) else { return Ok(None) };
+    let allow = Page::Login.allow();
+    Ok(Some(match wants {
+        Wants::Json => {
+            let body = json!({ "detail": format!("CSRF Failed: {reason}") });
+            page(StatusCode::FORBIDDEN, &body, allow)
+        }
+        Wants::Html => {
+            let text = parts.session_pages.forbidden(&reason, &login_url(request.target.path()));
+            html(StatusCode::FORBIDDEN, text, allow)
+        }
+    }))
+}
+
+async fn too_many(
+    parts: &Parts,
+    request: &Request,
+    wants: Wants,
+    wait: Duration,
+    form: &Form<'_>,
+) -> Result<Reply, Rejection> {
+    if wants == Wants::Json {
+        return Err(Rejection::Throttled(wait));
+    }
+    let seconds = wait.as_secs() + 1;
+    let form = Form { wait: Some(seconds), error: None, ..*form };
+    let mut reply = show(parts, request, wants, &form).await?;
+    *reply.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    reply.headers_mut().insert(RETRY_AFTER, seconds.into());
+    Ok(reply)
+}
+
+/// `…/logout/` has `…/login/` beside it.
+fn login_url(path: &str) -> String {
+    let above = path.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+    format!("{above}/login/")
+}
+
+/// Where to go: the form's `next`, else the query's; nothing, if that is not a place on this host.
+fn next(request: &Request, data: &Json) -> String {
+    let in_form = match data {
+        Json::Object(fields) => fields.iter().rev().find_map(|(name, value)| match value {
+            Json::Text { text, .. } if name == "next" => Some(text.clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let next = in_form.unwrap_or_else(|| query_next(request));
+    if is_local(&next) || is_own(&next, request) { next } else { String::new() }
+}
+
+fn query_next(request: &Request) -> String {
+    let query = request.target.query().unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "next").map(|(_, next)| next.into_owned()).unwrap_or_default()
+}
+
+/// A path on this host, as every browser reads it: browsers take a backslash for a slash, and drop
+/// tabs and line ends, so `/\evil.example` leads elsewhere.
+fn is_local(to: &str) -> bool {
+    to.starts_with('/')
+        && !to.starts_with("//")
+        && !to.contains('\\')
+        && !to.chars().any(char::is_control)
+}
+
+/// A whole address on the host and over the scheme that the client uses, or a better one.
+fn is_own(to: &str, request: &Request) -> bool {
+    let (host, secure) = (request.authority.to_str().unwrap_or_default(), request.client.secure);
+    let rest = match (to.strip_prefix("https://"), to.strip_prefix("http://")) {
+        (Some(rest), _) => rest,
+        (None, Some(rest)) if !secure => rest,
+        _ => return false,
+    };
+    rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || is_local(rest))
+}
+
+/// Django's `iri_to_uri`: what is not ASCII is percent-encoded.
+fn ascii(to: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'!'..=b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    to.bytes().map(byte).collect()
+}
+
+fn html(status: StatusCode, text: String, allow: &'static str) -> Reply {
+    let policy = security_policy(&text);
+    let mut reply = Reply::new(ReplyBody::full(text));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(ALLOW, HeaderValue::from_static(allow));
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    protect(headers);
+    not_kept(reply)
+}
+
+/// Nothing but the page's own styles: a page that asks for passwords loads nothing from anywhere,
+/// runs no script and stands in no frame.
+fn security_policy(text: &str) -> String {
+    let styles = text.split("<style>").skip(1).filter_map(|rest| rest.split_once("</style>"));
+    let hashes: Vec<String> = styles
+        .map(|(style, _)| format!("'sha256-{}'", STANDARD.encode(sha256(style.as_bytes()))))
+        .collect();
+    let styles = if hashes.is_empty() { "'none'".to_owned() } else { hashes.join(" ") };
+    format!(
+        "default-src 'none'; style-src {styles}; form-action 'self'; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// Django's `never_cache`, and what the answer depends on.
+fn not_kept(mut reply: Reply) -> Reply {
+    let policy = "max-age=0, no-cache, no-store, must-revalidate, private";
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(policy));
+    reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Cookie"));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack (CVE-2021-29651, CVE-2024-52003): a link to the login page whose `next` leads to a
+    /// page of the attacker's that asks for the password once more.
+    #[test]
+    fn next_stays_on_this_host() {
+        for good in ["/", "/a/b?c=d#e", "/é", "/a//b", "/a:b@c", "/?q=a b"] {
+            assert!(is_local(good), "{good}");
+        }
+        for evil in [
+            "",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example",
+            "javascript:alert(1)",
+            "/\tevil",
+            "/\n/evil.example",
+            " /",
+            "evil",
+        ] {
+            assert!(!is_local(evil), "{evil:?}");
+        }
+    }
+
+    #[test]
+    fn pages_render_with_their_styles_alone() {
+        let pages = Pages::new(&Config::default()).unwrap();
+        let form = Form { next: "\"><script>", username: "<b>", ..Form::default() };
+        let text = pages.login("/login/", "t", &form).unwrap();
+        assert!(!text.contains("<script>") && !text.contains("<b>"));
+        assert!(security_policy(&text).contains("style-src 'sha256-"));
+        assert!(pages.logged_out("/login/").contains("&#x2f;login&#x2f;"));
+        assert!(pages.forbidden("<x>", "/login/").contains("&lt;x&gt;"));
+        assert_eq!(login_url("/api-auth/logout/"), "/api-auth/login/");
+    }
+}

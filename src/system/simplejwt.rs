@@ -1,0 +1,710 @@
+//! djangorestframework-simplejwt: tokens that the project's key has signed, and the two tables of
+//! its blacklist.
+
+use std::{sync::Arc, time::Duration};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::jwks::KeySet;
+use crate::{
+    client::HttpClient,
+    clock::{Clock, Timestamp},
+    crypto::{
+        jws::{self, SigningKey, Unverified, VerifyingKey},
+        random_bytes,
+    },
+    identity::Identity,
+    store::{OutstandingToken, Store, Unavailable, User},
+    value::{Path, Period, Problem, Problems, Secret},
+};
+
+/// The `jwt` setting: `SIMPLE_JWT`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "SimpleJwt")]
+pub struct Config {
+    /// `ALGORITHM`: the only one that is accepted.
+    algorithm: String,
+    /// `SIGNING_KEY`: a secret for HS256 to HS512, else a private key in PEM. `secret_key` if left
+    /// out.
+    signing_key: Option<Secret>,
+    /// `VERIFYING_KEY`: a public key in PEM.
+    verifying_key: Option<Secret>,
+    /// `JWK_URL`: where the verifying keys are published.
+    jwks: Option<String>,
+    /// `ACCESS_TOKEN_LIFETIME`.
+    access_lifetime: Period,
+    /// `REFRESH_TOKEN_LIFETIME`.
+    refresh_lifetime: Period,
+    /// `SLIDING_TOKEN_LIFETIME`.
+    sliding_lifetime: Period,
+    /// `SLIDING_TOKEN_REFRESH_LIFETIME`.
+    sliding_refresh_lifetime: Period,
+    /// `ROTATE_REFRESH_TOKENS`.
+    rotate_refresh_tokens: bool,
+    /// `BLACKLIST_AFTER_ROTATION`.
+    blacklist_after_rotation: bool,
+    /// Whether the project has `rest_framework_simplejwt.token_blacklist`, and its tables.
+    blacklist: bool,
+    /// `UPDATE_LAST_LOGIN`.
+    update_last_login: bool,
+    /// `AUDIENCE`.
+    audience: Option<String>,
+    /// `ISSUER`.
+    issuer: Option<String>,
+    /// `LEEWAY`.
+    leeway: Period,
+    /// `AUTH_HEADER_TYPES`: compared with their case; the first is the challenge.
+    pub keywords: Vec<String>,
+    /// `AUTH_HEADER_NAME`, as the client sends it.
+    pub header: String,
+    /// `USER_ID_FIELD`.
+    user_id_field: String,
+    /// `USER_ID_CLAIM`.
+    user_id_claim: String,
+    /// `AUTH_TOKEN_CLASSES`: `access`, `sliding`.
+    token_types: Vec<TokenType>,
+    /// `TOKEN_TYPE_CLAIM`.
+    token_type_claim: String,
+    /// `JTI_CLAIM`.
+    jti_claim: String,
+    /// `CHECK_USER_IS_ACTIVE`.
+    check_user_is_active: bool,
+    /// `CHECK_REVOKE_TOKEN`: a new password ends older tokens.
+    check_revoke_token: bool,
+    /// `REVOKE_TOKEN_CLAIM`.
+    revoke_token_claim: String,
+    /// `JWTStatelessUserAuthentication`: the token is believed without asking the store.
+    stateless: bool,
+    /// Keeps tokens in cookies that scripts cannot read, and asks for a CSRF token then.
+    pub cookies: Option<super::jwt_cookies::Config>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            algorithm: "HS256".into(),
+            signing_key: None,
+            verifying_key: None,
+            jwks: None,
+            access_lifetime: Period::seconds(300),
+            refresh_lifetime: Period::seconds(86_400),
+            sliding_lifetime: Period::seconds(300),
+            sliding_refresh_lifetime: Period::seconds(86_400),
+            rotate_refresh_tokens: false,
+            blacklist_after_rotation: false,
+            blacklist: false,
+            update_last_login: false,
+            audience: None,
+            issuer: None,
+            leeway: Period::seconds(0),
+            keywords: vec!["Bearer".into()],
+            header: "Authorization".into(),
+            user_id_field: "id".into(),
+            user_id_claim: "user_id".into(),
+            token_types: vec![TokenType::Access],
+            token_type_claim: "token_type".into(),
+            jti_claim: "jti".into(),
+            check_user_is_active: true,
+            check_revoke_token: false,
+            revoke_token_claim: "hash_password".into(),
+            stateless: false,
+            cookies: None,
+        }
+    }
+}
+
+impl Config {
+    /// Whether `secret_key` is what signs.
+    pub fn is_signed_with_secret_key(&self) -> bool {
+        self.signing_key.is_none() && self.algorithm.starts_with("HS")
+    }
+}
+
+/// What a token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenType {
+    /// Proves who is asking.
+    Access,
+    /// Gets new access tokens.
+    Refresh,
+    /// Both in one.
+    Sliding,
+}
+
+impl TokenType {
+    fn word(self) -> &'static str {
+        match self {
+            TokenType::Access => "access",
+            TokenType::Refresh => "refresh",
+            TokenType::Sliding => "sliding",
+        }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            TokenType::Access => "AccessToken",
+            TokenType::Refresh => "RefreshToken",
+            TokenType::Sliding => "SlidingToken",
+        }
+    }
+}
+
+/// Claims of a token that was verified.
+pub type Claims = Map<String, Value>;
+
+/// The package's word for what is wrong with a token.
+pub type TokenError = String;
+
+const SLIDING_REFRESH_EXP: &str = "refresh_exp";
+
+/// Makes and reads tokens.
+pub struct SimpleJwt {
+    config: Config,
+    signing: Option<SigningKey>,
+    verifying: Verifying,
+    store: Arc<dyn Store>,
+    /// The time.
+    pub clock: Clock,
+}
+
+enum Verifying {
+    Key(VerifyingKey),
+    Published(Box<KeySet>),
+}
+
+/// Who a token names.
+pub enum Named {
+    /// This user.
+    User(Box<User>),
+    /// Whoever the token says, unasked.
+    Stateless(Box<Identity>),
+    /// Nobody: what the client is told, and the package's code for it.
+    Nobody(&'static str, &'static str),
+}
+
+impl SimpleJwt {
+    /// From the setting; `secret_key` is what signs unless it says otherwise.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(
+        config: &Config,
+        secret_key: &Secret,
+        store: &Arc<dyn Store>,
+        http: &HttpClient,
+        clock: &Clock,
+    ) -> Result<Self, Problems> {
+        let path = Path::root().key("jwt");
+        let algorithm = jws::algorithm(&config.algorithm).ok_or_else(|| {
+            let problem = Problem::new(
+                &path.key("algorithm"),
+                format!("unknown algorithm `{}`", config.algorithm),
+            );
+            problem.help("use HS256, RS256, PS256, ES256 or EdDSA, as SIMPLE_JWT does")
+        })?;
+        let mut problems = Problems::default();
+        let key = |name: &str, error: jws::BadKey| Problem::new(&path.key(name), error.to_string());
+        let symmetric = jws::is_symmetric(algorithm);
+        let signing_text = match (&config.signing_key, symmetric) {
+            (Some(text), _) => Some(text),
+            (None, true) => Some(secret_key),
+            (None, false) => None,
+        };
+        if symmetric && config.signing_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {
+            let at = path.key("signing_key");
+            let problem = Problem::new(&at, "the key is so short that it can be guessed");
+            problems.push(problem.help("use 32 random characters and more"));
+        }
+        let signing = signing_text.map(|text| {
+            SigningKey::new(algorithm, text).map_err(|error| key("signing_key", error))
+        });
+        let signing = signing.and_then(|built| problems.keep(built.map_err(Problems::from)));
+        let verifying = match (&config.jwks, &config.verifying_key) {
+            (Some(url), None) if !symmetric => {
+                KeySet::new(url, &[algorithm], http, &path.key("jwks"))
+                    .map(|keys| Verifying::Published(Box::new(keys)))
+            }
+            (None, Some(text)) if !symmetric => VerifyingKey::new(algorithm, text)
+                .map(Verifying::Key)
+                .map_err(|error| key("verifying_key", error)),
+            (None, None) if symmetric => {
+                VerifyingKey::new(algorithm, signing_text.unwrap_or(secret_key))
+                    .map(Verifying::Key)
+                    .map_err(|error| key("signing_key", error))
+            }
+            _ if symmetric => Err(Problem::new(&path, "a secret verifies what it has signed")
+                .help("leave out `jwks` and `verifying_key`, or choose another algorithm")),
+            _ => Err(Problem::new(&path, "it is not said which key verifies")
+                .help("give either `verifying_key` (PEM) or `jwks`")),
+        };
+        let verifying = problems.keep(verifying.map_err(Problems::from));
+        if config.blacklist_after_rotation && !config.blacklist {
+            let problem = Problem::new(
+                &path.key("blacklist_after_rotation"),
+                "without the blacklist's tables nothing would be blacklisted",
+            );
+            problems.push(
+                problem.help("set `blacklist: true` where token_blacklist is in INSTALLED_APPS"),
+            );
+        }
+        if config.keywords.is_empty() {
+            problems.push(Problem::new(&path.key("keywords"), "there is no keyword"));
+        }
+        match verifying {
+            Some(verifying) => problems.finish(Self {
+                config: config.clone(),
+                signing,
+                verifying,
+                store: Arc::clone(store),
+                clock: clock.clone(),
+            }),
+            None => Err(problems),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// `WWW-Authenticate`.
+    pub fn challenge(&self) -> String {
+        let keyword = self.config.keywords.first().map_or("Bearer", String::as_str);
+        format!("{keyword} realm=\"api\"")
+    }
+
+    /// The claims of a token of any of the types that prove who is asking.
+    ///
+    /// # Errors
+    /// What each type has against it, as the package lists it; or an outage.
+    pub async fn read_for_use(
+        &self,
+        token: &[u8],
+    ) -> Result<Result<Claims, Vec<Value>>, Unavailable> {
+        let mut messages = Vec::new();
+        for kind in &self.config.token_types {
+            match self.read(token, Some(*kind)).await? {
+                Ok(claims) => return Ok(Ok(claims)),
+                Err(message) => messages.push(serde_json::json!({
+                    "token_class": kind.class(),
+                    "token_type": kind.word(),
+                    "message": message,
+                })),
+            }
+        }
+        Ok(Err(messages))
+    }
+
+    /// The claims of a token of a type, or of any.
+    ///
+    /// # Errors
+    /// What is wrong with it, in the package's words; or an outage.
+    pub async fn read(
+        &self,
+        token: &[u8],
+        kind: Option<TokenType>,
+    ) -> Result<Result<Claims, TokenError>, Unavailable> {
+        let Some(claims) = self.verify(token).await? else {
+            return Ok(Err("Token is invalid".into()));
+        };
+        let now = self.clock.now();
+        if let Err(error) = self.check_registered(&claims, now) {
+            return Ok(Err(error.into()));
+        }
+        let revocable = matches!(kind, Some(TokenType::Refresh | TokenType::Sliding));
+        if self.config.blacklist && revocable && self.is_blacklisted(&claims).await? {
+            return Ok(Err("Token is blacklisted".into()));
+        }
+        Ok(self.check_package(&claims, kind).map(|()| claims))
+    }
+
+    /// Whether the token is in the blacklist.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn is_blacklisted(&self, claims: &Claims) -> Result<bool, Unavailable> {
+        match claims.get(&self.config.jti_claim).and_then(Value::as_str) {
+            Some(jti) => self.store.is_blacklisted(jti).await,
+            None => Ok(false),
+        }
+    }
+
+    async fn verify(&self, token: &[u8]) -> Result<Option<Claims>, Unavailable> {
+        let Some(token) = Unverified::read(token) else { return Ok(None) };
+        match &self.verifying {
+            Verifying::Key(key) => Ok(token.verify(key)),
+            Verifying::Published(keys) => keys.verify(&token).await,
+        }
+    }
+
+    /// The claims that PyJWT checks, in its order.
+    fn check_registered(&self, claims: &Claims, now: Timestamp) -> Result<(), &'static str> {
+        const INVALID: &str = "Token is invalid";
+        let leeway = self.config.leeway.0.as_secs_f64();
+        let now = now.0 as f64 / 1e6;
+        for name in ["iat", "nbf"] {
+            if let Some(claim) = claims.get(name)
+                && number(claim).ok_or(INVALID)?.floor() > now + leeway
+            {
+                return Err(INVALID);
+            }
+        }
+        if let Some(exp) = claims.get("exp")
+            && number(exp).ok_or(INVALID)?.floor() <= now - leeway
+        {
+            return Err("Token is expired");
+        }
+        if let Some(issuer) = &self.config.issuer
+            && claims.get("iss").and_then(Value::as_str) != Some(issuer)
+        {
+            return Err(INVALID);
+        }
+        if let Some(audience) = &self.config.audience
+            && !is_for(claims.get("aud"), audience)
+        {
+            return Err(INVALID);
+        }
+        let text = |name: &str| claims.get(name).is_none_or(Value::is_string);
+        if text("sub") && text("jti") { Ok(()) } else { Err(INVALID) }
+    }
+
+    /// The claims that the package wants beside them.
+    fn check_package(&self, claims: &Claims, kind: Option<TokenType>) -> Result<(), TokenError> {
+        if !claims.contains_key("exp") {
+            return Err("Token has no 'exp' claim".into());
+        }
+        if !claims.contains_key(&self.config.jti_claim) {
+            return Err("Token has no id".into());
+        }
+        let Some(kind) = kind else { return Ok(()) };
+        match claims.get(&self.config.token_type_claim) {
+            None => Err("Token has no type".into()),
+            Some(named) if named.as_str() == Some(kind.word()) => Ok(()),
+            Some(_) => Err("Token has wrong type".into()),
+        }
+    }
+
+    /// Until when a token that was read is good.
+    pub fn expiry(&self, claims: &Claims) -> Timestamp {
+        moment(claims.get("exp")) + self.config.leeway.0
+    }
+
+    /// Whom a token names.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn user(&self, claims: &Claims) -> Result<Named, Unavailable> {
+        let Some(id) = claims.get(&self.config.user_id_claim) else {
+            let detail = "Token contained no recognizable user identification";
+            return Ok(Named::Nobody(detail, "token_not_valid"));
+        };
+        let unknown = Ok(Named::Nobody("User not found", "user_not_found"));
+        let id = match id {
+            Value::String(text) => text.clone(),
+            Value::Number(number) if number.is_i64() => number.to_string(),
+            _ => return unknown,
+        };
+        if self.config.stateless {
+            return Ok(Named::Stateless(Box::new(stateless(&id, claims))));
+        }
+        let user = self.store.user_by_field(&self.config.user_id_field, &id).await?;
+        let Some(user) = user else { return unknown };
+        if self.config.check_user_is_active && !user.active {
+            return Ok(Named::Nobody("User is inactive", "user_inactive"));
+        }
+        if self.config.check_revoke_token {
+            let current = self.revoke_claim(&user);
+            if claims.get(&self.config.revoke_token_claim).and_then(Value::as_str) != Some(&current)
+            {
+                let detail = "The user's password has been changed.";
+                return Ok(Named::Nobody(detail, "password_changed"));
+            }
+        }
+        Ok(Named::User(Box::new(user)))
+    }
+
+    /// The user that a refresh token names: nothing where it names nobody, `Err(())` where it
+    /// names somebody who is gone.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn owner(&self, claims: &Claims) -> Result<Result<Option<User>, ()>, Unavailable> {
+        let id = match claims.get(&self.config.user_id_claim) {
+            Some(Value::String(id)) if !id.is_empty() => id.clone(),
+            Some(Value::Number(id)) if id.as_i64() != Some(0) => id.to_string(),
+            _ => return Ok(Ok(None)),
+        };
+        let user = self.store.user_by_field(&self.config.user_id_field, &id).await?;
+        Ok(user.map(Some).ok_or(()))
+    }
+
+    /// Whether a user may have tokens (`USER_AUTHENTICATION_RULE`).
+    pub fn admits(&self, user: &User) -> bool {
+        user.active || !self.config.check_user_is_active
+    }
+
+    /// `hash_password`: the upper-case MD5 of the stored password, which is what the package
+    /// writes.
+    fn revoke_claim(&self, user: &User) -> String {
+        use md5::Digest;
+        hex::encode_upper(md5::Md5::digest(user.password.reveal().as_bytes()))
+    }
+
+    /// A refresh token for a user, and its claims.
+    ///
+    /// # Errors
+    /// If there is no key that signs, or the store does not answer.
+    pub async fn refresh_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
+        let claims = self.claims_for(user, TokenType::Refresh)?;
+        self.issue(claims, Some(user.id)).await
+    }
+
+    /// A sliding token for a user.
+    ///
+    /// # Errors
+    /// If there is no key that signs, or the store does not answer.
+    pub async fn sliding_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
+        let claims = self.claims_for(user, TokenType::Sliding)?;
+        self.issue(claims, Some(user.id)).await
+    }
+
+    fn claims_for(&self, user: &User, kind: TokenType) -> Result<Claims, Unavailable> {
+        let now = self.clock.now();
+        let mut claims = Claims::new();
+        claims.insert(self.config.token_type_claim.clone(), kind.word().into());
+        let lifetime = match kind {
+            TokenType::Sliding => self.config.sliding_lifetime.0,
+            TokenType::Refresh | TokenType::Access => self.config.refresh_lifetime.0,
+        };
+        self.stamp(&mut claims, now, lifetime)?;
+        if kind == TokenType::Sliding {
+            let end = now + self.config.sliding_refresh_lifetime.0;
+            claims.insert(SLIDING_REFRESH_EXP.into(), end.seconds().into());
+        }
+        let id = match self.config.user_id_field.as_str() {
+            "id" => user.id.to_string(),
+            "email" => user.identity.email.to_string(),
+            _ => user.identity.username.to_string(),
+        };
+        claims.insert(self.config.user_id_claim.clone(), id.into());
+        if self.config.check_revoke_token {
+            let claim = self.revoke_claim(user);
+            claims.insert(self.config.revoke_token_claim.clone(), claim.into());
+        }
+        Ok(claims)
+    }
+
+    /// `exp`, `iat` and a new `jti`, in the package's order.
+    fn stamp(
+        &self,
+        claims: &mut Claims,
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Result<(), Unavailable> {
+        let mut random = random_bytes::<16>().map_err(|e| Unavailable::new("randomness", e))?;
+        // A version 4 UUID (RFC 9562 section 5.4).
+        random[6] = random[6] & 0x0f | 0x40;
+        random[8] = random[8] & 0x3f | 0x80;
+        claims.insert("exp".into(), (now + lifetime).seconds().into());
+        claims.insert("iat".into(), now.seconds().into());
+        claims.insert(self.config.jti_claim.clone(), hex::encode(random).into());
+        Ok(())
+    }
+
+    /// Signs claims, with audience and issuer as the last; records the token where it can be
+    /// revoked.
+    async fn issue(
+        &self,
+        claims: Claims,
+        user: Option<i64>,
+    ) -> Result<(Claims, String), Unavailable> {
+        let token = self.sign(&claims)?;
+        if self.config.blacklist {
+            self.store.record_token(&self.row(&claims, &token, user)).await?;
+        }
+        Ok((claims, token))
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String, Unavailable> {
+        let outage = |cause: &str| Unavailable::new("the signing key", cause);
+        let key = self.signing.as_ref().ok_or_else(|| outage("`jwt.signing_key` is not set"))?;
+        let mut claims = claims.clone();
+        for (name, value) in [("aud", &self.config.audience), ("iss", &self.config.issuer)] {
+            if let Some(value) = value {
+                claims.insert(name.into(), value.clone().into());
+            }
+        }
+        key.sign(&claims).map_err(|error| outage(&error.to_string()))
+    }
+
+    fn row(&self, claims: &Claims, token: &str, user: Option<i64>) -> OutstandingToken {
+        let jti = claims.get(&self.config.jti_claim).and_then(Value::as_str);
+        OutstandingToken {
+            jti: jti.unwrap_or_default().to_owned(),
+            token: Secret::new(token.to_owned()),
+            created: self.clock.now(),
+            expires: moment(claims.get("exp")),
+            user,
+        }
+    }
+
+    /// The access token of a refresh token: all its claims but those of the token itself.
+    ///
+    /// # Errors
+    /// If there is no key that signs.
+    pub fn access_of(&self, refresh: &Claims) -> Result<String, Unavailable> {
+        let mut claims = Claims::new();
+        claims.insert(self.config.token_type_claim.clone(), TokenType::Access.word().into());
+        self.stamp(&mut claims, self.clock.now(), self.config.access_lifetime.0)?;
+        let own = [&*self.config.token_type_claim, "exp", &*self.config.jti_claim, "jti", "iat"];
+        for (name, value) in refresh {
+            if !own.contains(&name.as_str()) {
+                claims.insert(name.clone(), value.clone());
+            }
+        }
+        self.sign(&claims)
+    }
+
+    /// Takes the place of a refresh token (`ROTATE_REFRESH_TOKENS`): nothing where it stays, or
+    /// where another request has used it up already.
+    ///
+    /// # Errors
+    /// If there is no key that signs, or the store does not answer.
+    pub async fn rotate(
+        &self,
+        old: &Claims,
+        token: &str,
+        owner: Option<&User>,
+    ) -> Result<Rotation, Unavailable> {
+        if !self.config.rotate_refresh_tokens {
+            return Ok(Rotation::Stays);
+        }
+        let user = owner.map(|user| user.id);
+        if self.config.blacklist_after_rotation && !self.blacklist(old, token, user).await? {
+            return Ok(Rotation::UsedUp);
+        }
+        let mut claims = old.clone();
+        self.stamp(&mut claims, self.clock.now(), self.config.refresh_lifetime.0)?;
+        self.issue(claims, user).await.map(|(_, token)| Rotation::New(token))
+    }
+
+    /// Blacklists a token; false if it was before.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn blacklist(
+        &self,
+        claims: &Claims,
+        token: &str,
+        user: Option<i64>,
+    ) -> Result<bool, Unavailable> {
+        match self.config.blacklist {
+            true => {
+                let row = self.row(claims, token, user);
+                self.store.blacklist_token(&row, self.clock.now()).await
+            }
+            false => Ok(true),
+        }
+    }
+
+    /// A sliding token made younger, while it may be.
+    ///
+    /// # Errors
+    /// What is wrong with it; or there is no key that signs.
+    pub fn slide(&self, claims: &Claims) -> Result<Result<String, TokenError>, Unavailable> {
+        let Some(end) = claims.get(SLIDING_REFRESH_EXP) else {
+            return Ok(Err(format!("Token has no '{SLIDING_REFRESH_EXP}' claim")));
+        };
+        let now = self.clock.now();
+        let leeway = self.config.leeway.0;
+        match number(end) {
+            None => return Ok(Err("Token is invalid".into())),
+            Some(_) if moment(Some(end)) + leeway <= now => {
+                return Ok(Err(format!("Token '{SLIDING_REFRESH_EXP}' claim has expired")));
+            }
+            Some(_) => {}
+        }
+        let mut claims = claims.clone();
+        claims.insert("exp".into(), (now + self.config.sliding_lifetime.0).seconds().into());
+        claims.insert("iat".into(), now.seconds().into());
+        self.sign(&claims).map(Ok)
+    }
+
+    /// `UPDATE_LAST_LOGIN`.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn logged_in(&self, user: &User) -> Result<(), Unavailable> {
+        match self.config.update_last_login {
+            true => self.store.logged_in(user.id, self.clock.now()).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Whether verifying looks into the blacklist too.
+    pub fn verify_asks_blacklist(&self) -> bool {
+        self.config.blacklist && self.config.blacklist_after_rotation
+    }
+
+    /// How long each of a pair lives, for cookies: access and refresh.
+    pub fn lifetimes(&self) -> (Duration, Duration) {
+        (self.config.access_lifetime.0, self.config.refresh_lifetime.0)
+    }
+}
+
+/// What became of a refresh token.
+#[derive(Debug)]
+pub enum Rotation {
+    /// It stays good.
+    Stays,
+    /// This one takes its place.
+    New(String),
+    /// Somebody has used it already.
+    UsedUp,
+}
+
+/// A claim that is a moment; a truth value counts as Python counts it. A text, or a number that no
+/// calendar has, is none.
+fn number(claim: &Value) -> Option<f64> {
+    let number = match claim {
+        Value::Bool(truth) => f64::from(u8::from(*truth)),
+        other => other.as_f64()?,
+    };
+    (number.is_finite() && number.abs() < 253_402_300_800.0).then_some(number)
+}
+
+fn moment(claim: Option<&Value>) -> Timestamp {
+    let seconds = claim.and_then(number).unwrap_or_default().max(0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
+    Timestamp((seconds * 1e6) as u64)
+}
+
+fn is_for(aud: Option<&Value>, audience: &str) -> bool {
+    match aud {
+        Some(Value::String(one)) => one == audience,
+        Some(Value::Array(several)) => {
+            several.iter().all(Value::is_string)
+                && several.iter().any(|one| one.as_str() == Some(audience))
+        }
+        _ => false,
+    }
+}
+
+/// `TokenUser`: what the token says, and nobody else was asked.
+fn stateless(id: &str, claims: &Claims) -> Identity {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    let flag = |name: &str| claims.get(name).and_then(Value::as_bool).unwrap_or_default();
+    let username = text("username");
+    Identity {
+        id: Some(id.into()),
+        username: if username.is_empty() { id } else { username }.into(),
+        email: text("email").into(),
+        staff: flag("is_staff"),
+        superuser: flag("is_superuser"),
+        ..Identity::default()
+    }
+}
