@@ -1,7 +1,7 @@
 //! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
 //! write the identity, send. Every refusal becomes a response in one place.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap,
@@ -26,7 +26,8 @@ use crate::{
     request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Request, TrustedProxies},
     route::{Found, Router},
     scheme::{Outcome, Scheme},
-    store::Sql,
+    store::{Sql, cache::Facts, revocation::Revocation},
+    system::session::Sessions,
     throttle::Throttle,
     upstream::{Reply, Target},
 };
@@ -49,6 +50,35 @@ pub struct Gateway {
     pub store: Sql,
     /// Counts requests without a route.
     pub unrouted: RouteMetrics,
+    /// Forgets what is no longer so.
+    pub memory: Arc<Memory>,
+}
+
+/// What a gateway remembers of credentials.
+pub struct Memory {
+    /// The credential cache.
+    pub facts: Arc<Facts>,
+    /// Names sessions in it.
+    pub sessions: Arc<Sessions>,
+}
+
+impl Memory {
+    /// Forgets what has been revoked, from the next look-up on.
+    pub async fn forget(&self, revocations: Vec<Revocation>) {
+        let mut users = HashSet::new();
+        for revocation in revocations {
+            match revocation {
+                Revocation::User(id) => {
+                    users.insert(id);
+                }
+                Revocation::Session(digest) => self.sessions.revoke(&digest).await,
+                Revocation::Everything => self.facts.clear(),
+            }
+        }
+        if !users.is_empty() {
+            self.facts.revoke_users(users);
+        }
+    }
 }
 
 /// What happens to the requests that a matcher finds.

@@ -3,6 +3,7 @@
 
 mod explain;
 mod run;
+mod sessions;
 mod users;
 
 use std::path::PathBuf;
@@ -57,6 +58,15 @@ enum Command {
     /// API keys; only their SHA-256 is kept.
     #[command(subcommand)]
     ApiKey(users::ApiKey),
+    /// Django's sessions.
+    #[command(subcommand)]
+    Session(sessions::Session),
+    /// django-rest-knox's tokens.
+    #[command(subcommand)]
+    Knox(sessions::Knox),
+    /// The store itself.
+    #[command(subcommand)]
+    Store(sessions::Store),
     /// Hash a password from standard input as the configuration says; for `auth_user.password`.
     HashPassword,
     /// Print the SHA-256 of a key from standard input, for `keys:` of an `api_key` scheme.
@@ -87,6 +97,11 @@ pub fn main() -> anyhow::Result<()> {
         Command::User(command) => on_store(cli.config, |built| users::user(built, command)),
         Command::Token(command) => on_store(cli.config, |built| users::token(built, command)),
         Command::ApiKey(command) => on_store(cli.config, |built| users::api_key(built, command)),
+        Command::Session(command) => {
+            on_store(cli.config, |built| sessions::session(built, command))
+        }
+        Command::Knox(command) => on_store(cli.config, |built| sessions::knox(built, command)),
+        Command::Store(command) => on_store(cli.config, |built| sessions::store(built, command)),
         Command::HashPassword => on_store(cli.config, users::hash_password),
         Command::HashKey => {
             let key = users::secret_from_stdin("Key: ")?;

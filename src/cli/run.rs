@@ -4,14 +4,16 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::FutureExt;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -25,10 +27,10 @@ use crate::{
     clock::Clock,
     config::Document,
     crypto::random_text,
-    gateway::Gateway,
+    gateway::{Gateway, Memory},
     listen::{self, Shared},
     observe::log,
-    store::{NewUser, Tokens, Users},
+    store::{NewUser, Revocations, Tokens, Users},
     value::Secret,
 };
 
@@ -49,6 +51,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
+    let memory = Arc::downgrade(&built.gateway.memory);
     let current = Arc::new(ArcSwap::from_pointee(built.gateway));
     let shared = Shared {
         gateway: Arc::clone(&current),
@@ -69,6 +72,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
         control.spawn(admin.serve(listener));
     }
     control.spawn(prune(Arc::clone(&built.auth_limit)));
+    control.spawn(forget(built.store.revocations(), memory));
     info!(listen = ?document.listen, workers = workers.len(), "serving");
 
     control.block_on(until_told(signals, &path, &world, &current))?;
@@ -142,6 +146,7 @@ fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
                 warn!("a change of listen, admin, limits, log or lockout takes a restart");
             }
             tokio::spawn(prune(Arc::clone(&built.auth_limit)));
+            tokio::spawn(forget(built.store.revocations(), Arc::downgrade(&built.gateway.memory)));
             current.store(Arc::new(built.gateway));
             info!("the new configuration serves");
         }
@@ -151,11 +156,30 @@ fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
     }
 }
 
+/// Forgets what others revoke, until the configuration that remembers it is gone.
+async fn forget(mut revocations: Revocations, memory: Weak<Memory>) {
+    loop {
+        let heard = tokio::time::timeout(Duration::from_secs(60), revocations.next()).await;
+        let Some(memory) = memory.upgrade() else { return };
+        let first = match heard {
+            Ok(Some(first)) => first,
+            Ok(None) => return,
+            Err(_) => continue,
+        };
+        // Many at once, as when Django clears its sessions, are one search of the cache.
+        let mut all = vec![first];
+        while let (Some(Some(more)), true) = (revocations.next().now_or_never(), all.len() < 1000) {
+            all.push(more);
+        }
+        memory.forget(all.iter().map(|heard| heard.revocation.clone()).collect()).await;
+    }
+}
+
 /// Now and then forgets limits of networks that are quiet, until their configuration is gone.
 async fn prune(limit: Arc<crate::throttle::AuthLimit>) {
     let limit = { Arc::downgrade(&limit) };
     loop {
-        tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
         match limit.upgrade() {
             Some(limit) => limit.prune(),
             None => return,

@@ -207,7 +207,7 @@ pub(super) async fn hash_password(built: Built) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn find(store: &impl Users, username: &str) -> anyhow::Result<Row> {
+pub(super) async fn find(store: &impl Users, username: &str) -> anyhow::Result<Row> {
     let user = store.user_by_name(username).await?;
     user.with_context(|| format!("there is no user {username}"))
 }

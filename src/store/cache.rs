@@ -245,6 +245,12 @@ impl Facts {
         }
     }
 
+    /// Forgets everything.
+    pub fn clear(&self) {
+        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.entries.invalidate_all();
+    }
+
     /// Forgets all credentials of these users, from the next look-up on.
     pub fn revoke_users(&self, ids: HashSet<Box<str>>) {
         self.revocations.fetch_add(1, Ordering::SeqCst);

@@ -1,6 +1,7 @@
 //! Where users and credentials are kept: Django's own tables.
 
 pub mod cache;
+pub mod revocation;
 mod schema;
 mod sql;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use self::sql::{Config, Sql};
+pub use self::sql::{Config, Heard, Revocations, Sql};
 use crate::{clock::Timestamp, identity::Identity, value::Secret};
 
 /// A store or peer could not answer. It is never taken for "no": the chain ends with 503.

@@ -132,6 +132,17 @@ enum Opened {
     Foreign,
 }
 
+/// A session as a list shows it.
+#[derive(Debug)]
+pub struct Listed {
+    /// Names it without being its key.
+    pub id: String,
+    /// The primary key of who is logged in.
+    pub user: Option<Box<str>>,
+    /// When it ends.
+    pub expires: Timestamp,
+}
+
 /// A session that has begun: what the client has to be told.
 #[derive(Debug)]
 pub struct Begun {
@@ -331,6 +342,35 @@ impl Sessions {
         Ok(())
     }
 
+    /// All sessions that have not expired.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn list(&self) -> Result<Vec<Listed>, Unavailable> {
+        let rows = self.store.sessions(self.clock.now()).await?;
+        Ok(rows.into_iter().map(|(key, row)| self.listed(&key, &row)).collect())
+    }
+
+    /// Ends the session that [`Self::list`] calls so; false if there is none.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn end(&self, id: &str) -> Result<bool, Unavailable> {
+        let rows = self.store.sessions(self.clock.now()).await?;
+        match rows.into_iter().find(|(key, row)| self.listed(key, row).id == id) {
+            Some((key, _)) => self.store.delete_session(&key).await,
+            None => Ok(false),
+        }
+    }
+
+    fn listed(&self, key: &str, row: &Row) -> Listed {
+        let mut id = hex::encode(sha256(key.as_bytes()));
+        id.truncate(16);
+        let data = signing::loads(&row.data, ROWS, &self.secrets).map(|(data, _)| data);
+        let user = data.as_ref().and_then(|data| data.get(USER)?.as_str()).map(Into::into);
+        Listed { id, user, expires: row.expires }
+    }
+
     /// Ends all sessions of a user; how many there were.
     ///
     /// # Errors
@@ -339,9 +379,8 @@ impl Sessions {
         let id = user.to_string();
         let mut ended = 0;
         for (key, row) in self.store.sessions(self.clock.now()).await? {
-            let data = signing::loads(&row.data, ROWS, &self.secrets).map(|(data, _)| data);
-            let owner = data.as_ref().and_then(|data| data.get(USER)?.as_str());
-            if owner == Some(id.as_str()) && self.store.delete_session(&key).await? {
+            let owner = self.listed(&key, &row).user;
+            if owner.as_deref() == Some(id.as_str()) && self.store.delete_session(&key).await? {
                 ended += 1;
             }
         }

@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::{Sql, user_columns};
 use crate::{
     clock::Timestamp,
-    store::{KnoxToken, KnoxTokens, NewKnoxToken, Unavailable},
+    store::{KnoxToken, KnoxTokens, NewKnoxToken, Unavailable, revocation::Revocation},
 };
 
 #[async_trait]
@@ -91,8 +91,14 @@ impl KnoxTokens for Sql {
     async fn delete_knox_token(&self, digest: &str) -> Result<bool, Unavailable> {
         let digest = digest.to_owned();
         self.ask(|store| async move {
+            let of = "SELECT k.user_id FROM knox_authtoken k WHERE k.digest = ?";
+            let rows = store.rows(of, |query| query.bind(digest.clone())).await?;
+            let Some(row) = rows.first() else { return Ok(false) };
+            let user: i64 = row.try_get(0)?;
             let delete = "DELETE FROM knox_authtoken WHERE digest = ?";
-            store.execute(delete, |query| query.bind(digest)).await.map(|rows| rows > 0)
+            let rows = store.execute(delete, |query| query.bind(digest)).await?;
+            store.announce(Revocation::User(user.to_string().into())).await;
+            Ok(rows > 0)
         })
         .await
     }
@@ -100,7 +106,9 @@ impl KnoxTokens for Sql {
     async fn delete_knox_tokens(&self, user: i64) -> Result<u64, Unavailable> {
         self.ask(move |store| async move {
             let delete = "DELETE FROM knox_authtoken WHERE user_id = ?";
-            store.execute(delete, |query| query.bind(user)).await
+            let rows = store.execute(delete, |query| query.bind(user)).await?;
+            store.announce(Revocation::User(user.to_string().into())).await;
+            Ok(rows)
         })
         .await
     }

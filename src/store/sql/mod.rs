@@ -2,10 +2,12 @@
 //! three have in common. What is asked stands beside this file, a table a file.
 
 mod api_keys;
+mod broadcast;
 mod knox;
 mod outstanding;
 mod sessions;
 mod tokens;
+mod triggers;
 mod users;
 
 use std::{
@@ -26,6 +28,7 @@ use sqlx::{
 };
 use tokio::runtime::Handle;
 
+pub use self::broadcast::{Heard, Revocations};
 use super::{Unavailable, User, schema};
 use crate::{
     clock::{Clock, Timestamp},
@@ -84,6 +87,8 @@ pub struct Sql {
 
 struct Inner {
     pool: AnyPool,
+    /// Where it is, for a connection that listens.
+    url: Secret,
     dialect: Dialect,
     table: String,
     /// The column of the many-to-many tables that names the user.
@@ -154,6 +159,7 @@ impl Sql {
         Ok(Self {
             inner: Arc::new(Inner {
                 pool,
+                url: Secret::new(url.clone()),
                 dialect,
                 table: format!("{app}_{name}").to_lowercase(),
                 user_column: format!("{name}_id").to_lowercase(),

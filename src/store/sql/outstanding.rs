@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::{Inner, Sql};
 use crate::{
     clock::Timestamp,
-    store::{OutstandingToken, OutstandingTokens, Unavailable},
+    store::{OutstandingToken, OutstandingTokens, Unavailable, revocation::Revocation},
 };
 
 #[async_trait]
@@ -36,6 +36,7 @@ impl OutstandingTokens for Sql {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         let token = token.clone();
+        let user = token.user;
         self.ask(move |store| async move {
             let id = store.record(token).await?;
             let insert = "INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) \
@@ -43,9 +44,15 @@ impl OutstandingTokens for Sql {
             let now = store.moment(now);
             match store.execute(insert, |query| query.bind(id).bind(now)).await {
                 // Somebody was quicker: it was used before.
-                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(false),
-                other => other.map(|_| true),
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                    return Ok(false);
+                }
+                other => other?,
+            };
+            if let Some(user) = user {
+                store.announce(Revocation::User(user.to_string().into())).await;
             }
+            Ok(true)
         })
         .await
     }

@@ -6,7 +6,8 @@ use sqlx::Row;
 use super::Sql;
 use crate::{
     clock::Timestamp,
-    store::{Session, Sessions, Unavailable},
+    crypto::digest::sha256,
+    store::{Session, Sessions, Unavailable, revocation::Revocation},
 };
 
 /// The column holds 40 characters: a longer key is nobody's.
@@ -57,10 +58,12 @@ impl Sessions for Sql {
             let update = "UPDATE django_session SET session_data = ?, expire_date = {time} \
                           WHERE session_key = ?";
             let expires = store.moment(session.expires);
+            let digest = sha256(key.as_bytes());
             let done = store
                 .execute(update, |query| query.bind(session.data).bind(expires).bind(key))
-                .await;
-            done.map(|rows| rows > 0)
+                .await?;
+            store.announce(Revocation::Session(digest)).await;
+            Ok(done > 0)
         })
         .await
     }
@@ -69,7 +72,10 @@ impl Sessions for Sql {
         let key = key.to_owned();
         self.ask(|store| async move {
             let delete = "DELETE FROM django_session WHERE session_key = ?";
-            store.execute(delete, |query| query.bind(key)).await.map(|rows| rows > 0)
+            let digest = sha256(key.as_bytes());
+            let rows = store.execute(delete, |query| query.bind(key)).await?;
+            store.announce(Revocation::Session(digest)).await;
+            Ok(rows > 0)
         })
         .await
     }

@@ -8,7 +8,7 @@ use super::{Sql, user_columns};
 use crate::{
     clock::Timestamp,
     crypto::random_bytes,
-    store::{Token, Tokens, Unavailable, User},
+    store::{Token, Tokens, Unavailable, User, revocation::Revocation},
     value::Secret,
 };
 
@@ -73,7 +73,9 @@ impl Tokens for Sql {
     async fn delete_token(&self, user: i64) -> Result<bool, Unavailable> {
         self.ask(move |store| async move {
             let delete = "DELETE FROM authtoken_token WHERE user_id = ?";
-            store.execute(delete, |query| query.bind(user)).await.map(|rows| rows > 0)
+            let rows = store.execute(delete, |query| query.bind(user)).await?;
+            store.announce(Revocation::User(user.to_string().into())).await;
+            Ok(rows > 0)
         })
         .await
     }

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::{Dialect, Sql, user_columns};
+use super::{Dialect, Inner, Sql, user_columns};
 use crate::{
     clock::Timestamp,
-    store::{NewUser, Unavailable, User, Users},
+    store::{NewUser, Unavailable, User, Users, revocation::Revocation},
 };
 
 #[async_trait]
@@ -100,9 +100,7 @@ impl Users for Sql {
                 }
                 other => other?,
             };
-            let by_name = "SELECT u.id FROM {table} u WHERE u.{username} = ?";
-            let rows = store.rows(by_name, |query| query.bind(user.username)).await?;
-            rows.first().map(|row| row.try_get(0)).transpose()
+            store.id_of(&user.username).await
         })
         .await
     }
@@ -111,7 +109,9 @@ impl Users for Sql {
         let (old, new) = (old.to_owned(), new.to_owned());
         self.ask(|store| async move {
             let update = "UPDATE {table} SET password = ? WHERE id = ? AND password = ?";
-            store.execute(update, |query| query.bind(new).bind(id).bind(old)).await.map(|_| ())
+            store.execute(update, |query| query.bind(new).bind(id).bind(old)).await?;
+            store.announce(Revocation::User(id.to_string().into())).await;
+            Ok(())
         })
         .await
     }
@@ -126,7 +126,10 @@ impl Users for Sql {
                 (_, false) => "0",
             };
             let update = format!("UPDATE {{table}} SET is_active = {value} WHERE {{username}} = ?");
-            store.execute(&update, |query| query.bind(username)).await.map(|rows| rows > 0)
+            let id = store.id_of(&username).await?;
+            let rows = store.execute(&update, |query| query.bind(username)).await?;
+            store.announce_user(id).await;
+            Ok(rows > 0)
         })
         .await
     }
@@ -134,6 +137,7 @@ impl Users for Sql {
     async fn delete_user(&self, username: &str) -> Result<bool, Unavailable> {
         let username = username.to_owned();
         self.ask(|store| async move {
+            let id = store.id_of(&username).await?;
             let of_user = "(SELECT u.id FROM {table} u WHERE u.{username} = ?)";
             for statement in [
                 "DELETE FROM authtoken_token WHERE user_id IN {of_user}",
@@ -147,7 +151,9 @@ impl Users for Sql {
                 done.map(|_| ()).or_else(without_table)?;
             }
             let delete = "DELETE FROM {table} WHERE {username} = ?";
-            store.execute(delete, |query| query.bind(username)).await.map(|rows| rows > 0)
+            let rows = store.execute(delete, |query| query.bind(username)).await?;
+            store.announce_user(id).await;
+            Ok(rows > 0)
         })
         .await
     }
@@ -159,6 +165,21 @@ impl Users for Sql {
             rows.iter().map(|row| row.try_get(0)).collect()
         })
         .await
+    }
+}
+
+impl Inner {
+    async fn id_of(&self, username: &str) -> Result<Option<i64>, sqlx::Error> {
+        let by_name = "SELECT u.id FROM {table} u WHERE u.{username} = ?";
+        let username = username.to_owned();
+        let rows = self.rows(by_name, |query| query.bind(username)).await?;
+        rows.first().map(|row| row.try_get(0)).transpose()
+    }
+
+    async fn announce_user(&self, id: Option<i64>) {
+        if let Some(id) = id {
+            self.announce(Revocation::User(id.to_string().into())).await;
+        }
     }
 }
 

@@ -1,0 +1,87 @@
+//! Commands on sessions and knox tokens, and on the store's triggers.
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+
+use super::{Username, users::find};
+use crate::{app::Built, store::KnoxTokens};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Session {
+    /// List sessions that have not expired: a name to end them by, the end, the user.
+    List,
+    /// End a session, or all of a user; the next request with it is refused.
+    End(Which),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Which {
+    /// What `list` calls it.
+    id: Option<String>,
+    /// All sessions of this user.
+    #[arg(long, value_name = "USERNAME")]
+    user: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Knox {
+    /// Delete all of a user's knox tokens.
+    Delete(Username),
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Make PostgreSQL tell every gateway at once what Django ends: users disabled, passwords
+    /// changed, tokens and sessions deleted. Without it they learn within `cache.ttl`.
+    Triggers {
+        /// Take them out again.
+        #[arg(long)]
+        remove: bool,
+    },
+}
+
+pub(super) async fn session(built: Built, command: Session) -> anyhow::Result<()> {
+    let sessions = &built.gateway.memory.sessions;
+    match command {
+        Session::List => {
+            for session in sessions.list().await? {
+                let user = session.user.as_deref().unwrap_or("(nobody)");
+                println!("{}  {}  user {user}", session.id, session.expires);
+            }
+        }
+        Session::End(Which { user: Some(user), .. }) => {
+            let user = find(&built.store, &user).await?;
+            let ended = sessions.logout_everywhere(user.id).await?;
+            println!("Ended {ended} sessions of user {}", user.identity.username);
+        }
+        Session::End(Which { id, .. }) => {
+            let id = id.unwrap_or_default();
+            if !sessions.end(&id).await? {
+                bail!("there is no session {id}");
+            }
+            println!("Ended session {id}");
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn knox(built: Built, command: Knox) -> anyhow::Result<()> {
+    let Knox::Delete(Username { username }) = command;
+    let user = find(&built.store, &username).await?;
+    let deleted = built.store.delete_knox_tokens(user.id).await?;
+    println!("Deleted {deleted} knox tokens of user {}", user.identity.username);
+    Ok(())
+}
+
+pub(super) async fn store(built: Built, command: Store) -> anyhow::Result<()> {
+    let Store::Triggers { remove } = command;
+    let done = match remove {
+        true => built.store.remove_triggers().await?,
+        false => built.store.install_triggers().await?,
+    };
+    for statement in done {
+        println!("{statement};");
+    }
+    Ok(())
+}
