@@ -1,7 +1,9 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "what a command prints is its answer")]
 
+mod doctor;
 mod explain;
+mod init;
 mod run;
 mod sessions;
 mod users;
@@ -39,6 +41,12 @@ enum Command {
     /// a bad one is reported and the old one stays. SIGTERM ends: open requests finish first,
     /// within `limits.drain`.
     Run,
+    /// Write a configuration for a Django project that keeps what it does.
+    ///
+    /// Reads the project's real settings and URLs with its own Python; opens no database and
+    /// writes nothing into the project. Says what could not be carried over, and the lines that
+    /// the project needs so that it believes the gateway.
+    Init(init::Arguments),
     /// Say everything that is wrong with the configuration; start nothing.
     ///
     /// Exits with 0 if a gateway can be built from it, else with 1 and a list of problems, each
@@ -47,6 +55,12 @@ enum Command {
     /// Say what would happen to a request: its route, what each scheme makes of it, the rule that
     /// decides, and what the upstream would see. Nothing is sent.
     Explain(explain::Arguments),
+    /// Attack the configured upstreams as a stranger could who reaches them around the gateway.
+    ///
+    /// Sends harmless requests (GET) straight to each server: without anything, with forged
+    /// identity headers in the spellings that servers fold, and with assertions that are unsigned,
+    /// foreign, expired or for somebody else. Exits with 1 if one of them gets in.
+    Doctor(doctor::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,
     /// Users of the store.
@@ -88,8 +102,10 @@ pub fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => run::run(cli.config),
+        Command::Init(arguments) => init::init(&cli.config, &arguments),
         Command::Check => check(cli.config),
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
+        Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
         Command::Schema => {
             print!("{}", crate::config::schema());
             Ok(())

@@ -51,8 +51,19 @@ impl Config {
         Self { audience: audience.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn header(&self) -> &str {
+    /// The header that carries it.
+    pub fn header(&self) -> &str {
         &self.header
+    }
+
+    /// `iss`.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `aud`.
+    pub fn audience(&self) -> &str {
+        &self.audience
     }
 }
 

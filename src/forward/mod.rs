@@ -63,6 +63,18 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The header with the user's name.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The assertion's settings.
+    pub fn assertion(&self) -> Option<&AssertionConfig> {
+        self.assertion.as_ref()
+    }
+}
+
 impl FromWord for AssertionConfig {
     const EXPECTING: &'static str = "the audience, or a map with `audience`";
     fn from_word(word: &str) -> Result<Self, String> {

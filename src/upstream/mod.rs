@@ -75,6 +75,11 @@ impl FromWord for Config {
 }
 
 impl Config {
+    /// Where the service runs.
+    pub fn servers(&self) -> &[String] {
+        &self.servers
+    }
+
     /// Builds the target; `workers` is the number of threads that send.
     ///
     /// # Errors

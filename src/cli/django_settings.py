@@ -1,0 +1,476 @@
+"""Tells `portcullis init` what a Django project does: one JSON document on the standard output.
+
+    PROJECT'S-OWN-PYTHON - path/to/manage.py < django_settings.py
+
+It imports settings, models and URLconf; it opens no database and runs no command. Of passwords and keys it says only
+whether they are set. Durations are seconds, classes dotted names, and `gateway` is what gateway.yaml calls it, or null.
+
+    format           1
+    settings_module  text
+    database         {vendor, name (SQLite's as a whole path), host, port, user, password_set, options: {name: value}}
+    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, missing: [column]}
+    secret_key       {set, fallbacks: count}
+    passwords        {preferred, accept: [name], iterations}: as in gateway.yaml; preferred, iterations may be null
+    installed        [name] of auth, sessions, admin, authtoken, token_blacklist, knox
+    settings         {name: value}: SESSION_*, CSRF_* and more in Django's names, with defaults
+    rest_framework   {authentication: [{class, gateway}], permission: {classes: [text], gateway},
+                      throttle: [{class, gateway}], rates: {scope: rate}, num_proxies}, or null
+    simple_jwt       {name: value}, with defaults, but SIGNING_KEY: {set, is_secret_key}, VERIFYING_KEY: PEM or null;
+    rest_knox        {name: value}, with defaults; null where the package is not in use
+    urls             [{pattern, path, view, kind, methods, csrf_exempt, endpoint}], several may have one path:
+                     pattern   Django's
+                     path      `=/exact/`; or `/prefix/`, up to the first part that varies; or null: no whole segment
+                     kind      drf, django, or admin (all below it)
+                     methods   [name], or null: all
+                     endpoint  the gateway's page that does the same, or null
+                     and where a DRF view differs from the defaults: authentication, permission, throttle, as above
+    not_carried      [sentence]
+"""
+
+import inspect
+import json
+import os
+import re
+import runpy
+import sys
+from datetime import timedelta
+
+try:
+    from re import _parser as regex
+except ImportError:
+    import sre_parse as regex
+
+# Each row: the gateway's name, and the attributes that a class may set and still be carried.
+SCHEMES = {
+    "rest_framework.authentication.BasicAuthentication": ("basic", {"www_authenticate_realm": "realm"}),
+    "rest_framework.authentication.TokenAuthentication": ("token", {"keyword": "keyword"}),
+    "rest_framework.authentication.SessionAuthentication": ("session", {}),
+    "rest_framework.authentication.RemoteUserAuthentication": ("remote_user", {"header": "header"}),
+    "rest_framework_simplejwt.authentication.JWTAuthentication": ("jwt", {}),
+    "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication": ({"jwt": {"stateless": True}}, {}),
+    "knox.auth.TokenAuthentication": ("knox", {}),
+}
+RULES = {
+    "rest_framework.permissions.AllowAny": ("anyone", {}),
+    "rest_framework.permissions.IsAuthenticated": ("authenticated", {}),
+    "rest_framework.permissions.IsAdminUser": ("staff", {}),
+    "rest_framework.permissions.IsAuthenticatedOrReadOnly": ("authenticated_or_read_only", {}),
+}
+THROTTLES = {
+    "rest_framework.throttling.AnonRateThrottle": ("anon", {"rate", "scope"}),
+    "rest_framework.throttling.UserRateThrottle": ("user", {"rate", "scope"}),
+    "rest_framework.throttling.ScopedRateThrottle": ("scope", {}),
+}
+ROUTE = {"authentication_classes", "permission_classes", "throttle_classes", "throttle_scope"}
+PAGES = {
+    "django.contrib.auth.views.LoginView": ({"session": {"page": "login"}}, {"template_name"}),
+    "django.contrib.auth.views.LogoutView": ({"session": {"page": "logout"}}, {"template_name"}),
+    "rest_framework.authtoken.views.ObtainAuthToken": ("token", ROUTE),
+    "rest_framework_simplejwt.views.TokenObtainPairView": ({"jwt": {"page": "obtain"}}, ROUTE),
+    "rest_framework_simplejwt.views.TokenRefreshView": ({"jwt": {"page": "refresh"}}, ROUTE),
+    "rest_framework_simplejwt.views.TokenVerifyView": ({"jwt": {"page": "verify"}}, ROUTE),
+    "rest_framework_simplejwt.views.TokenBlacklistView": ({"jwt": {"page": "blacklist"}}, ROUTE),
+    "rest_framework_simplejwt.views.TokenObtainSlidingView": ({"jwt_sliding": {"page": "obtain"}}, ROUTE),
+    "rest_framework_simplejwt.views.TokenRefreshSlidingView": ({"jwt_sliding": {"page": "refresh"}}, ROUTE),
+    "knox.views.LoginView": ({"knox": {"page": "login"}}, ROUTE),
+    "knox.views.LogoutView": ({"knox": {"page": "logout"}}, ROUTE),
+    "knox.views.LogoutAllView": ({"knox": {"page": "logoutall"}}, ROUTE),
+}
+APPS = (
+    "django.contrib.auth django.contrib.sessions django.contrib.admin rest_framework.authtoken "
+    "rest_framework_simplejwt.token_blacklist knox"
+)
+SETTINGS = re.compile(
+    "(SESSION|CSRF)_.*|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
+    "|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
+)
+# What the gateway does, whatever these say.
+FIXED = {
+    "SESSION_SERIALIZER": "sessions are JSON",
+    "CSRF_FAILURE_VIEW": "the gateway has a page of its own",
+    "EXCEPTION_HANDLER": "the gateway's refusals look as `errors` says",
+    "JSON_ENCODER": "claims are what JSON has",
+    "USER_AUTHENTICATION_RULE": "a user has to be active",
+    "TOKEN_USER_CLASS": "the project sees the user whom the gateway names",
+    "SECURE_HASH_ALGORITHM": "tokens are kept as SHA-512",
+    "TOKEN_MODEL": "the table is the package's own",
+    "EXPIRY_DATETIME_FORMAT": "`expiry` is ISO 8601",
+    "USER_SERIALIZER": "`user_fields` may name columns",
+}
+
+not_carried = []
+
+
+def note(sentence):
+    if sentence not in not_carried:
+        not_carried.append(sentence)
+
+
+def note_fixed(values, defaults):
+    for name, what in FIXED.items():
+        if name in values and plain(values[name]) != plain(defaults[name]):
+            note(f"{name} is {plain(values[name])}, which is not carried: {what}.")
+
+
+def load(manage):
+    """Runs manage.py without its command: only it knows the settings module, the import path and the .env file."""
+    sys.path.insert(0, os.path.dirname(manage))
+    os.chdir(sys.path[0])
+    try:
+        import django
+        from django.core.management import ManagementUtility
+    except ImportError:
+        sys.exit("this Python has no Django: name the project's own")
+    ManagementUtility.execute = lambda self: None
+    sys.argv = [manage, "check"]
+    try:
+        runpy.run_path(manage, run_name="__main__")
+    except SystemExit:
+        pass
+    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        sys.exit(manage + " sets no DJANGO_SETTINGS_MODULE: set it in the environment")
+    django.setup()
+
+
+def dotted(thing):
+    return f"{thing.__module__}.{thing.__qualname__}"
+
+
+def plain(value):
+    """As JSON has it; what JSON does not have is named by its type."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    return dotted(value if hasattr(value, "__qualname__") else type(value))
+
+
+def known(cls, table, also_set=()):
+    """The table's row for a class, and the class that the row is of. None if it does more than set attributes."""
+    for base in inspect.getmro(cls) if inspect.isclass(cls) else ():
+        if dotted(base) in table:
+            own = {name for c in inspect.getmro(cls) if c not in inspect.getmro(base) for name in vars(c)}
+            own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")}
+            name, attributes = table[dotted(base)]
+            return (name, attributes, base) if own.union(also_set) <= set(attributes) else None
+    return None
+
+
+# --- settings --------------------------------------------------------------------------------------
+
+
+def database():
+    from django.db import connections
+
+    vendor, told = connections["default"].vendor, connections["default"].settings_dict
+    if vendor not in ("postgresql", "mysql", "sqlite"):
+        note(f"The database is {vendor}, which the gateway cannot read.")
+    options = told.get("OPTIONS") or {}
+    carried = {"sslmode", "sslrootcert", "service", "charset", "unix_socket", "options"} & set(options)
+    for name in sorted(set(options) - carried):
+        note(f"The database option {name} is not carried.")
+    return {
+        "vendor": vendor,
+        "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else told["NAME"],
+        "host": str(told["HOST"]),
+        "port": str(told["PORT"]),
+        "user": told["USER"],
+        "password_set": bool(told["PASSWORD"]),
+        "options": {name: plain(options[name]) for name in sorted(carried)},
+    }
+
+
+def user():
+    from django.contrib.auth import get_user_model
+
+    model = get_user_model()
+    meta, pk = model._meta, model._meta.pk
+    while pk.remote_field:
+        pk = pk.target_field
+    kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text"}
+    wanted = "username password is_active is_staff is_superuser email first_name last_name last_login groups"
+    missing = sorted(set(wanted.split()) - {field.name for field in meta.get_fields()})
+    if meta.db_table != "auth_user":
+        note(f"The users are those of {meta.label} in the table {meta.db_table}; Django's own are in auth_user.")
+    if missing:
+        note(f"{meta.label} has no {', '.join(missing)}.")
+    kind = next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other")
+    return {
+        "model": meta.label,
+        "table": meta.db_table,
+        "username_field": model.USERNAME_FIELD,
+        "pk": {"column": meta.pk.column, "type": kind},
+        "missing": missing,
+    }
+
+
+def passwords():
+    from django.contrib.auth import hashers
+
+    # The gateway's names are Django's.
+    classes = [cls for cls in vars(hashers).values() if hasattr(cls, "algorithm")]
+    table = {dotted(cls): (cls.algorithm, {"iterations"}) for cls in classes}
+    rows = [(hasher, known(type(hasher), table)) for hasher in hashers.get_hashers()]
+    for hasher, row in rows:
+        if not row:
+            note(f"Password hasher {dotted(type(hasher))} is not carried: its passwords cannot log in.")
+    first, row = rows[0]
+    accept = [row[0] for _, row in rows if row]
+    return {"preferred": row and row[0], "accept": accept, "iterations": getattr(first, "iterations", None)}
+
+
+def django_settings():
+    from django.conf import global_settings, settings
+    from django.shortcuts import resolve_url
+    from django.urls import NoReverseMatch
+
+    told = {name: plain(getattr(settings, name)) for name in dir(global_settings) if SETTINGS.fullmatch(name)}
+    note_fixed(told, vars(global_settings))
+    for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
+        try:
+            told[name] = told[name] and resolve_url(getattr(settings, name))
+        except NoReverseMatch:
+            note(f"{name} is {told[name]}, which is the address of nothing.")
+    engine = told["SESSION_ENGINE"]
+    if not re.fullmatch(r"django\.contrib\.sessions\.backends\.(db|cached_db|signed_cookies)", engine):
+        note(f"Session engine {engine} is not carried: db, cached_db and signed_cookies are.")
+    for backend in told["AUTHENTICATION_BACKENDS"]:
+        if backend != "django.contrib.auth.backends.ModelBackend":
+            note(f"Authentication backend {backend} is not carried: users log in by the password in their row.")
+    for middleware in told["MIDDLEWARE"]:
+        if middleware == "django.middleware.locale.LocaleMiddleware":
+            note("LocaleMiddleware translates refusals; the gateway's are in English.")
+        elif not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
+            note(f"Middleware {middleware} acts behind the gateway only.")
+    return told
+
+
+def package_settings(package, settings_name):
+    """SIMPLE_JWT or REST_KNOX, where the package is in use."""
+    from django.conf import settings
+
+    if package not in sys.modules:
+        return None
+    defaults = __import__(package + ".settings", fromlist=["DEFAULTS"]).DEFAULTS
+    told = dict(defaults, **(getattr(settings, settings_name, None) or {}))
+    note_fixed(told, defaults)
+    if "SIGNING_KEY" in told:
+        key, verifying = told["SIGNING_KEY"], str(told["VERIFYING_KEY"] or "")
+        told["SIGNING_KEY"] = {"set": bool(key), "is_secret_key": key == settings.SECRET_KEY}
+        told["VERIFYING_KEY"] = verifying if "BEGIN PUBLIC KEY" in verifying else None
+    return plain(told)
+
+
+# --- Django REST framework's classes ---------------------------------------------------------------
+
+
+def authentication(classes):
+    told = []
+    for cls in classes:
+        row, name = known(cls, SCHEMES), None
+        if row:
+            name, attributes, base = row
+            changed = [its for its in attributes if getattr(cls, its) != getattr(base, its)]
+            changed = {attributes[its]: getattr(cls, its) for its in changed}
+            if name == "remote_user":
+                changed = {"header": re.sub("^HTTP_", "", cls.header).replace("_", "-").title()}
+                note(f"{dotted(cls)} believes everybody; list whom to believe in `from` of `remote_user`.")
+            name = {name: changed} if changed else name
+        else:
+            note(f"Authentication class {dotted(cls)} is not carried.")
+        told.append({"class": dotted(cls), "gateway": name})
+    return told
+
+
+def rule(cls):
+    """A permission class, or several joined with &, | and ~: as text, and as a rule or None."""
+    if not hasattr(cls, "operator_class"):
+        row = known(cls, RULES)
+        return dotted(cls), row and row[0]
+    sign, key = {"AND": ("&", "all"), "OR": ("|", "any"), "NOT": ("~", "not")}[cls.operator_class.__name__]
+    first, rule_of_first = rule(cls.op1_class)
+    if key == "not":
+        return sign + first, rule_of_first and {key: rule_of_first}
+    second, rule_of_second = rule(cls.op2_class)
+    both = {key: [rule_of_first, rule_of_second]} if rule_of_first and rule_of_second else None
+    return f"({first} {sign} {second})", both
+
+
+def permission(classes):
+    """All of them have to hold; the project goes on asking those that are not carried."""
+    rules = [rule(cls) for cls in classes]
+    for text, its in rules:
+        if not its:
+            note(f"Permission {text} is not carried: the project goes on asking it.")
+    carried = [its for _, its in rules if its]
+    whole = {"all": carried} if len(carried) > 1 else carried[0] if carried else None if rules else "anyone"
+    return {"classes": [text for text, _ in rules], "gateway": whole}
+
+
+def throttle(classes, scope):
+    told = []
+    for cls in classes:
+        row, entry = known(cls, THROTTLES), None
+        if row:
+            name = scope if row[0] == "scope" else cls.scope
+            rate = getattr(cls, "rate", None) or cls.THROTTLE_RATES.get(name)
+            entry = rate and {row[0]: {"name": name, "rate": rate} if row[0] == "scope" else rate}
+        else:
+            note(f"Throttle {dotted(cls)} is not carried: the project goes on counting.")
+        told.append({"class": dotted(cls), "gateway": entry})
+    return told
+
+
+def rest_framework():
+    from rest_framework.settings import DEFAULTS, api_settings
+
+    note_fixed({"EXCEPTION_HANDLER": api_settings.EXCEPTION_HANDLER}, DEFAULTS)
+    return {
+        "authentication": authentication(api_settings.DEFAULT_AUTHENTICATION_CLASSES),
+        "permission": permission(api_settings.DEFAULT_PERMISSION_CLASSES),
+        "throttle": throttle(api_settings.DEFAULT_THROTTLE_CLASSES, None),
+        "rates": plain(api_settings.DEFAULT_THROTTLE_RATES),
+        "num_proxies": api_settings.NUM_PROXIES,
+    }
+
+
+# --- the URLconf -----------------------------------------------------------------------------------
+
+
+def fixed_part(pattern):
+    """What the path has under a pattern, and whether it goes on in ways that are not told."""
+    if hasattr(pattern, "_route"):
+        return str(pattern._route).split("<")[0], "<" in str(pattern._route)
+    if not hasattr(pattern, "_regex"):
+        note("Routes of i18n_patterns begin with a language and are not told apart.")
+        return "", True
+    text, parsed = "", regex.parse(str(pattern._regex))
+    for token, value in parsed:
+        if token is regex.AT:
+            if value in (regex.AT_END, regex.AT_END_STRING):
+                return text, False
+        elif token is regex.LITERAL and not parsed.state.flags & re.IGNORECASE:
+            text += chr(value)
+        else:
+            return text, True
+    return text, pattern._is_endpoint
+
+
+def leaves(patterns, before="", path="/", varies=False):
+    """Each view with its pattern and path, and whether that path goes on; the admin as None."""
+    for entry in patterns:
+        part, goes_on = ("", True) if varies else fixed_part(entry.pattern)
+        here = before + str(entry.pattern), path + part, goes_on
+        if "format>" in str(entry.pattern):
+            note("Paths that end in a format, such as items.json, have the rules of the whole file.")
+        elif getattr(entry, "app_name", None) == "admin":
+            yield here[0], here[1], True, None
+        elif hasattr(entry, "url_patterns"):
+            yield from leaves(entry.url_patterns, *here)
+        else:
+            yield here + (entry.callback,)
+
+
+def page(cls, arguments, name):
+    """The gateway's page that does what this view does."""
+    base = next((base for base in inspect.getmro(cls) if dotted(base) in PAGES), None)
+    if base is None:
+        return None
+    row, template = known(cls, PAGES, arguments), arguments.get("template_name")
+    if not row:
+        note(f"{name} is more than {dotted(base)}: it stays a page of the project.")
+        return None
+    serializer = getattr(cls, "_serializer_class", dotted(base))
+    if not serializer.startswith(base.__module__.split(".")[0]):
+        note(f"{name} has the serializer {serializer}: it stays a page of the project.")
+        return None
+    if template not in (None, "rest_framework/login.html"):
+        note(f"The template {template} of {name} is not carried: `session.template` may name one.")
+    return row[0]
+
+
+def url(pattern, path, goes_on, view):
+    # Only whole segments tell one route from another.
+    path = "=" + path if not goes_on else path if path.endswith("/") and path != "/" else None
+    told = {"pattern": pattern, "path": path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
+    told.update({"csrf_exempt": False, "endpoint": None})
+    if view is None:
+        return told
+    cls = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    name = f"{cls.__module__}.{cls.__name__}" if cls else plain(view)
+    told.update({"view": name, "kind": "django", "csrf_exempt": getattr(view, "csrf_exempt", False)})
+    if cls:
+        arguments = getattr(view, "initkwargs", None) or getattr(view, "view_initkwargs", {})
+        methods = set(getattr(view, "actions", None) or [word for word in cls.http_method_names if hasattr(cls, word)])
+        methods |= {"options", "head"} if "get" in methods else {"options"}
+        told["methods"] = sorted(method.upper() for method in methods)
+        told["endpoint"] = page(cls, arguments, name)
+        if hasattr(cls, "authentication_classes"):
+            told.update(differences(cls, arguments, name), kind="drf")
+    if path is None and {"authentication", "permission", "throttle"} & set(told):
+        note(f"{pattern} ({name}) has rules and no path of its own: those of the whole file hold.")
+    return told
+
+
+def differences(cls, arguments, name):
+    """What a DRF view says otherwise than the defaults."""
+    from rest_framework.settings import api_settings
+    from rest_framework.views import APIView
+
+    authenticators, permissions, throttles, scope = (
+        arguments.get(key, getattr(cls, key, None)) for key in
+        ("authentication_classes", "permission_classes", "throttle_classes", "throttle_scope")
+    )
+    told = {}
+    if list(authenticators) != list(api_settings.DEFAULT_AUTHENTICATION_CLASSES):
+        told["authentication"] = authentication(authenticators)
+    if list(permissions) != list(api_settings.DEFAULT_PERMISSION_CLASSES):
+        told["permission"] = permission(permissions)
+    if list(throttles) != list(api_settings.DEFAULT_THROTTLE_CLASSES) or scope:
+        told["throttle"] = throttle(throttles, scope)
+    for method in ("get_authenticators", "get_permissions", "get_throttles"):
+        if getattr(cls, method) is not getattr(APIView, method):
+            note(f"{name} has a {method} of its own, whose answer is not carried.")
+            if method == "get_permissions":
+                told["permission"] = {"classes": [], "gateway": None}
+    return told
+
+
+def document():
+    from django.apps import apps
+    from django.conf import settings
+    from django.urls import get_resolver, get_script_prefix
+
+    fallbacks = getattr(settings, "SECRET_KEY_FALLBACKS", ())
+    told = {
+        "format": 1,
+        "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
+        "database": database(),
+        "user": user(),
+        "secret_key": {"set": bool(settings.SECRET_KEY), "fallbacks": len(fallbacks)},
+        "passwords": passwords(),
+        "installed": [app.rpartition(".")[2] for app in APPS.split() if apps.is_installed(app)],
+        "settings": django_settings(),
+    }
+    views = list(leaves(get_resolver().url_patterns, path=get_script_prefix()))
+    told["rest_framework"] = rest_framework() if "rest_framework" in sys.modules else None
+    told["urls"] = [url(*view) for view in views]
+    told["simple_jwt"] = package_settings("rest_framework_simplejwt", "SIMPLE_JWT")
+    told["rest_knox"] = package_settings("knox", "REST_KNOX")
+    told["not_carried"] = not_carried
+    return told
+
+
+if __name__ == "__main__":
+    # What the project prints while it loads is not part of the document.
+    output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    try:
+        load(os.path.abspath(sys.argv[1]))
+        json.dump(document(), output, indent=2)
+    except Exception as error:  # Whatever a project may do while it is imported.
+        sys.exit(f"{type(error).__name__}: {error}")
