@@ -127,13 +127,14 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn outcome(&mut self, scheme: &dyn Scheme, outcome: &Outcome) {
         self.vary |= scheme.reads_cookies();
-        let cookie = match outcome {
-            Outcome::NotAttempted => return,
-            Outcome::Ended(cookie) => Some(cookie),
-            Outcome::Authenticated(accepted) => accepted.cookie.as_ref(),
-            Outcome::Failed(failure) => failure.cookie.as_ref(),
-        };
-        self.cookies.extend(cookie.cloned());
+        match outcome {
+            Outcome::NotAttempted => {}
+            Outcome::Ended(cookie) => self.cookies.push(cookie.clone()),
+            Outcome::Authenticated(accepted) => {
+                self.cookies.extend(accepted.cookies.iter().cloned())
+            }
+            Outcome::Failed(failure) => self.cookies.extend(failure.cookie.clone()),
+        }
     }
 
     /// What schemes have for the client, on every answer.

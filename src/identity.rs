@@ -53,5 +53,5 @@ pub struct Accepted {
     /// The name of the scheme that accepted it.
     pub scheme: Arc<str>,
     /// `Set-Cookie` for the client, where the credential was renewed.
-    pub cookie: Option<HeaderValue>,
+    pub cookies: Vec<HeaderValue>,
 }

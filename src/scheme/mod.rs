@@ -164,9 +164,11 @@ impl Parts<'_> {
 /// The outcome that a remembered or fresh fact means for a scheme.
 fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
     match fact {
-        Fact::Identity(identity) => {
-            Outcome::Authenticated(Accepted { identity, scheme: Arc::clone(scheme), cookie: None })
-        }
+        Fact::Identity(identity) => Outcome::Authenticated(Accepted {
+            identity,
+            scheme: Arc::clone(scheme),
+            cookies: Vec::new(),
+        }),
         Fact::Refused { detail, challenge, members } => {
             Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
         }

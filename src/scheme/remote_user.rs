@@ -1,6 +1,6 @@
-//! A user name that a proven peer in front of the gateway has put into a header (Django's
-//! `RemoteUserBackend` with `create_unknown_user = False`). From anybody else the header is not
-//! even looked at.
+//! A user name that a proven peer in front of the gateway has put into a header: Django's
+//! `RemoteUserBackend` and DRF's `RemoteUserAuthentication`; with `persistent`, also
+//! `PersistentRemoteUserMiddleware`. From anybody else the header is not even looked at.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use serde::Deserialize;
 
 use super::{Answer, Outcome, Parts, Scheme, outcome, remembered};
 use crate::{
+    clock::Clock,
     crypto::digest::Fingerprint,
     request::Request,
     store::{
-        Store, Unavailable,
+        NewUser, Store, Unavailable, User,
         cache::{Fact, Facts, Verifier},
     },
+    system::session::Sessions,
     value::{Network, Path, Problem, Problems},
 };
 
@@ -30,11 +32,23 @@ pub struct Config {
     header: String,
     /// The peers that may set it. Nobody, unless listed.
     from: Vec<Network>,
+    /// `create_unknown_user`: makes a user of a name that is seen for the first time. Django does
+    /// so by default; here a typo in front makes nobody.
+    create_unknown_user: bool,
+    /// Begins a session, so that the user stays known where the header does not come along: put
+    /// `session` into the chain too.
+    persistent: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: None, header: "Remote-User".into(), from: Vec::new() }
+        Self {
+            name: None,
+            header: "Remote-User".into(),
+            from: Vec::new(),
+            create_unknown_user: false,
+            persistent: false,
+        }
     }
 }
 
@@ -69,7 +83,17 @@ impl Config {
         };
         let (store, facts) = (Arc::clone(parts.store), Arc::clone(parts.facts));
         let (verifier, from) = (facts.verifier(), self.from.clone());
-        problems.finish(Arc::new(RemoteUser { name, header, from, store, facts, verifier }))
+        problems.finish(Arc::new(RemoteUser {
+            name,
+            header,
+            from,
+            create_unknown_user: self.create_unknown_user,
+            sessions: self.persistent.then(|| Arc::clone(parts.sessions)),
+            store,
+            facts,
+            verifier,
+            clock: parts.http.clock().clone(),
+        }))
     }
 }
 
@@ -77,9 +101,13 @@ struct RemoteUser {
     name: Arc<str>,
     header: HeaderName,
     from: Vec<Network>,
+    create_unknown_user: bool,
+    /// Where users stay known.
+    sessions: Option<Arc<Sessions>>,
     store: Arc<dyn Store>,
     facts: Arc<Facts>,
     verifier: Verifier,
+    clock: Clock,
 }
 
 impl Scheme for RemoteUser {
@@ -99,8 +127,23 @@ impl Scheme for RemoteUser {
             _ => return Answer::not_attempted(),
         };
         let fingerprint = self.facts.key(self.verifier, &[value]);
-        remembered(&self.name, &self.facts, &fingerprint)
-            .unwrap_or_else(|| Answer::Later(Box::pin(self.look_up(fingerprint, value))))
+        let known = remembered(&self.name, &self.facts, &fingerprint);
+        match (&self.sessions, known) {
+            (None, Some(answer)) => answer,
+            (None, None) => Answer::Later(Box::pin(self.look_up(fingerprint, value))),
+            (Some(sessions), known) => Answer::Later(Box::pin(async move {
+                let outcome = match known {
+                    Some(Answer::Now(outcome)) => outcome?,
+                    Some(Answer::Later(outcome)) => outcome.await?,
+                    None => self.look_up(fingerprint, value).await?,
+                };
+                self.stay(sessions, request, outcome).await
+            })),
+        }
+    }
+
+    fn reads_cookies(&self) -> bool {
+        self.sessions.is_some()
     }
 
     /// As DRF's class: none, so refusals are 403 where this scheme is first.
@@ -117,7 +160,10 @@ impl RemoteUser {
                 |_| value.iter().map(|byte| char::from(*byte)).collect(),
                 str::to_owned,
             );
-            let user = self.store.user_by_name(&name).await?;
+            let mut user = self.store.user_by_name(&name).await?;
+            if user.is_none() && self.create_unknown_user && is_name(&name) {
+                user = self.create(name).await?;
+            }
             let fact = match user.filter(|user| user.active) {
                 Some(user) => Fact::Identity(user.identity),
                 // DRF's class never fails: an unknown or inactive user is just nobody.
@@ -127,4 +173,43 @@ impl RemoteUser {
         };
         Ok(outcome(&self.name, self.facts.get(key, load).await?))
     }
+
+    /// As Django makes it: without a password that could be typed.
+    async fn create(&self, username: String) -> Result<Option<User>, Unavailable> {
+        let user = NewUser {
+            username: username.clone(),
+            email: String::new(),
+            password: String::new(),
+            superuser: false,
+        };
+        // Another request may have made it in between: then it is theirs that counts.
+        self.store.create_user(&user, self.clock.now()).await?;
+        self.store.user_by_name(&username).await
+    }
+
+    /// Begins a session for who has none of their own.
+    async fn stay(
+        &self,
+        sessions: &Sessions,
+        request: &Request,
+        outcome: Outcome,
+    ) -> Result<Outcome, Unavailable> {
+        let Outcome::Authenticated(mut accepted) = outcome else { return Ok(outcome) };
+        let key = sessions.key(&request.headers);
+        if let Some(key) = &key
+            && let Fact::Session(session) = sessions.fact(key).await?
+            && session.identity.id == accepted.identity.id
+        {
+            return Ok(Outcome::Authenticated(accepted));
+        }
+        if let Some(user) = self.store.user_by_name(&accepted.identity.username).await? {
+            accepted.cookies = sessions.login(key.as_deref(), &user).await?.cookies;
+        }
+        Ok(Outcome::Authenticated(accepted))
+    }
+}
+
+/// What Django's column takes.
+fn is_name(name: &str) -> bool {
+    !name.contains('\0') && name.chars().count() <= 150
 }

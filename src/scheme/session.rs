@@ -88,7 +88,7 @@ impl Session {
             Ok(()) => Outcome::Authenticated(Accepted {
                 identity: Arc::clone(&session.identity),
                 scheme: Arc::clone(&self.name),
-                cookie,
+                cookies: cookie.into_iter().collect(),
             }),
             Err(reason) => Outcome::Failed(Failure {
                 cookie,
