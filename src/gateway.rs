@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 use crate::{
     chain::Chain,
     clock::Clock,
+    cors::Cors,
     endpoint::Endpoint,
     forward::Forward,
     observe::{
@@ -27,9 +28,9 @@ use crate::{
     route::{Found, Router},
     scheme::{Outcome, Scheme},
     store::{Sql, cache::Facts, revocation::Revocation},
-    system::session::Sessions,
+    system::{csrf, session::Sessions},
     throttle::Throttle,
-    upstream::{Reply, Target},
+    upstream::{Reply, ReplyBody, Target},
 };
 
 /// One configuration, ready to serve. A reload makes another and swaps them.
@@ -38,6 +39,10 @@ pub struct Gateway {
     pub router: Router<Route>,
     /// Renders refusals.
     pub renderer: Renderer,
+    /// Which other origins may read.
+    pub cors: Option<Cors>,
+    /// Where browsers without a session are sent.
+    pub login_url: Option<String>,
     /// Whose forwarding headers count.
     pub proxies: TrustedProxies,
     /// How large a head may be.
@@ -174,17 +179,30 @@ impl Gateway {
         let started = self.clock.now();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let host = parts.headers.get(header::HOST).cloned();
+        let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
+        let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&method, &parts.headers));
+        let page = self.login_url.is_some() && csrf::is_safe(&method) && wants_page(&parts.headers);
         let mut seen = Seen::default();
         let (client, outcome) = match self.read(parts, body.into(), peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
-            Ok(request) => (request.client.address, self.serve(request, &mut seen).await),
+            Ok(request) => match preflight {
+                Some(answer) => (request.client.address, Ok(answer)),
+                None => (request.client.address, self.serve(request, &mut seen).await),
+            },
         };
         let allow = seen.route.and_then(|route| route.allow.as_ref());
         let mut reply = outcome.unwrap_or_else(|rejection| {
             log(&rejection, uri.path());
-            self.renderer.render(&rejection, allow)
+            let login = self.login_url.as_ref().filter(|_| page && seen.vary);
+            match (&rejection, login) {
+                (Rejection::NotAuthenticated(_), Some(login)) => to_login(login, &uri),
+                _ => self.renderer.render(&rejection, allow),
+            }
         });
         seen.write(reply.headers_mut());
+        if let Some(cors) = &self.cors {
+            cors.allow(origin.as_ref(), reply.headers_mut());
+        }
         let time = self.clock.now().since(started);
         seen.route.map_or(&self.unrouted, |route| &route.metrics).answered(reply.status(), time);
         self.access.write(&Line {
@@ -305,6 +323,28 @@ impl Route {
             _ => {}
         }
     }
+}
+
+/// Whether a client would rather have a page for people than an error for programs.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    accept.starts_with(b"text/html") || accept.starts_with(b"application/xhtml+xml")
+}
+
+/// Django's `redirect_to_login`.
+fn to_login(login: &str, uri: &hyper::Uri) -> Reply {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let next: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+    let mut reply = Reply::new(ReplyBody::full(""));
+    *reply.status_mut() = hyper::StatusCode::FOUND;
+    let headers = reply.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(format!("{login}?next={next}")) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    crate::endpoint::protect(headers);
+    reply
 }
 
 /// The cause, which the client does not learn.

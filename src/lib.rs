@@ -56,6 +56,7 @@ pub mod upstream;
 pub mod endpoint;
 pub mod route;
 pub mod reply;
+pub mod cors;
 pub mod gateway;
 pub mod listen;
 pub mod admin;

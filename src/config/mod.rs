@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, de};
 
 use crate::{
+    cors,
     crypto::password,
     endpoint, forward, listen, lockout,
     observe::log,
@@ -52,6 +53,8 @@ pub struct Document {
     pub permission: policy::Config,
     /// Which challenges a 401 lists: the first scheme's, as DRF, or all.
     pub challenges: Challenges,
+    /// Pages of other origins that may read answers.
+    pub cors: Option<cors::Config>,
     /// How errors look.
     pub errors: reply::Config,
     /// DRF's `DEFAULT_THROTTLE_RATES`.
@@ -97,6 +100,7 @@ impl Default for Document {
             authentication: ["token", "basic"].map(|name| scheme::Entry::Name(name.into())).into(),
             permission: policy::Config::Word(policy::Word::Authenticated),
             challenges: Challenges::First,
+            cors: None,
             errors: reply::Config::Drf,
             throttle: Vec::new(),
             auth_rate: Rate { limit: 20, period: std::time::Duration::from_secs(60) },

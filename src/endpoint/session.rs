@@ -81,6 +81,7 @@ impl Pages {
         }
         let redirects = [
             ("login_redirect", Some(&config.login_redirect)),
+            ("login_url", config.login_url.as_ref()),
             ("logout_redirect", config.logout_redirect.as_ref()),
         ];
         for (key, to) in redirects {

@@ -57,6 +57,9 @@ pub struct Config {
     pub login_redirect: String,
     /// `LOGOUT_REDIRECT_URL`, a path; without it a page says that you are logged out.
     pub logout_redirect: Option<String>,
+    /// Where a browser without a session is sent, on routes with the `session` scheme: the login
+    /// page's path (Django's `LOGIN_URL`). Without it such a browser gets the refusal.
+    pub login_url: Option<String>,
     /// A file with a login page of your own (Jinja).
     pub template: Option<std::path::PathBuf>,
     /// The name that the gateway's own login page shows.
@@ -91,6 +94,7 @@ impl Default for Config {
             backends: vec!["django.contrib.auth.backends.ModelBackend".into()],
             login_redirect: "/accounts/profile/".into(),
             logout_redirect: None,
+            login_url: None,
             template: None,
             brand: "Portcullis".into(),
         }

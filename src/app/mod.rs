@@ -1,0 +1,258 @@
+//! The composition root: a [`Document`] becomes a [`Gateway`]. Building is validating: `check`
+//! runs the very same build and throws the result away.
+
+mod routes;
+
+use std::{cell::OnceCell, sync::Arc};
+
+use tokio::runtime::Handle;
+
+use self::routes::{Builder, Top, matcher};
+use crate::{
+    client::HttpClient,
+    clock::Clock,
+    config::Document,
+    cors::Cors,
+    crypto::{random_text, signing::Secrets},
+    endpoint::{self, SessionPages},
+    forward::{Forward, OwnedNames, Signer},
+    gateway::{Gateway, Memory},
+    lockout::Lockout,
+    login::Login,
+    observe::{log::AccessLog, metrics::Metrics},
+    reply::Renderer,
+    request::{HeadLimits, TrustedProxies},
+    route::{self, Matcher, Router},
+    scheme::Entry,
+    store::{Sql, Store, cache::Facts},
+    system::{knox::Knox, session::Sessions},
+    throttle::{AuthLimit, Windows},
+    value::{Path, Problem, Problems, Secret},
+};
+
+/// What outlives a reload: the time, the runtime, and everything that counts.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// The runtime for everything slow.
+    pub control: Handle,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Access lines.
+    pub access: AccessLog,
+    /// Throttle counters.
+    pub windows: Windows,
+    /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
+    pub seed: Secret,
+    /// The settings of the start that a reload does not change; see [`fixed`].
+    pub fixed: String,
+    /// Failures so far: a reload must not forgive them.
+    pub lockout: Arc<Lockout>,
+}
+
+impl World {
+    /// With nothing counted yet.
+    pub fn new(document: &Document, clock: Clock, control: Handle, access: AccessLog) -> Self {
+        Self {
+            control,
+            metrics: Metrics::default(),
+            access,
+            seed: Secret::new(random_text(43).unwrap_or_default()),
+            fixed: fixed(document),
+            windows: Windows::new(clock.clone()),
+            lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
+            clock,
+        }
+    }
+}
+
+/// `listen`, `admin`, `limits`, `log` and `lockout` hold from start to end. None of them has a
+/// secret in it.
+pub fn fixed(document: &Document) -> String {
+    let Document { listen, admin, limits, log, lockout, .. } = document;
+    format!("{listen:?} {admin:?} {limits:?} {log:?} {lockout:?}")
+}
+
+/// A gateway with the parts of it that others need too.
+pub struct Built {
+    /// Serves.
+    pub gateway: Gateway,
+    /// Its store.
+    pub store: Sql,
+    /// Verifies and hashes passwords.
+    pub login: Arc<Login>,
+    /// Its credential cache.
+    pub facts: Arc<Facts>,
+    /// Pruned now and then.
+    pub auth_limit: Arc<AuthLimit>,
+}
+
+/// Builds a gateway.
+///
+/// # Errors
+/// Every problem that decoding could not see.
+pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
+    let root = Path::root();
+    let mut problems = Problems::default();
+    check_top(document, &mut problems);
+    let no_randomness = |error| Problems::from(Problem::new(&root, format!("{error}")));
+    let store = problems.keep(Sql::new(&document.store, &root.key("store"), &world.control));
+    // Everything below is built on a store; the other problems are found all the same.
+    let store = match store {
+        Some(store) => store,
+        None => Sql::new(&Default::default(), &root, &world.control)?,
+    };
+    let dyn_store: Arc<dyn Store> = Arc::new(store.clone());
+    let facts = Facts::new(&document.cache, world.clock.clone()).map_err(no_randomness)?;
+    let facts = Arc::new(facts);
+    let secret = document.secret_key.as_ref().unwrap_or(&world.seed);
+    let signer = Arc::new(Signer::new(secret, world.clock.clone()).map_err(no_randomness)?);
+    let secrets = Secrets::new(secret.clone(), document.secret_key_fallbacks.clone());
+    let secrets = Arc::new(secrets);
+    let sessions = Sessions::new(
+        &document.session,
+        &document.csrf,
+        &secrets,
+        &dyn_store,
+        &facts,
+        &world.clock,
+    );
+    let knox = Knox::new(&document.knox, &dyn_store, &facts, &world.clock);
+    let session_pages = SessionPages::new(&document.session);
+    let (sessions, knox) = (problems.keep(sessions), problems.keep(knox));
+    let (Some(sessions), Some(knox), Some(session_pages)) =
+        (sessions, knox, problems.keep(session_pages))
+    else {
+        return Err(problems);
+    };
+    let (sessions, knox) = (Arc::new(sessions), Arc::new(knox));
+    let lockout = Arc::clone(&world.lockout);
+    let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
+    let login = Arc::new(login);
+    let auth_limit = Arc::new(AuthLimit::new(document.auth_rate, world.clock.clone()));
+    let builder = Builder {
+        document,
+        world,
+        http: HttpClient::new(&world.control, world.clock.clone()),
+        pages: endpoint::Parts {
+            store: Arc::clone(&dyn_store),
+            login: Arc::clone(&login),
+            auth_limit: Arc::clone(&auth_limit),
+            signer: Arc::clone(&signer),
+            sessions: Arc::clone(&sessions),
+            session_pages: Arc::new(session_pages),
+            knox: Arc::clone(&knox),
+            username_field: document.store.username_field.as_str().into(),
+            clock: world.clock.clone(),
+        },
+        secret,
+        simplejwt: OnceCell::new(),
+        facts: &facts,
+        owned: owned_names(document),
+    };
+    let (top, top_problems) = builder.top_chain();
+    problems.0.extend(top_problems.0);
+    let identity_path = root.key("identity");
+    let forward = Forward::new(&document.identity, &identity_path, &signer, &builder.owned);
+    let forward = problems.keep(forward);
+    let top = Top { chain: top, forward: forward.map(Arc::new) };
+    let renderer = problems.keep(Renderer::new(&document.errors, &root.key("errors")));
+    let rule = problems.keep(document.permission.build(&root.key("permission")));
+    drop(rule);
+    let mut routes = Vec::new();
+    for (index, route) in document.routes.iter().enumerate() {
+        let at = root.key("routes").index(index);
+        match builder.routes(route, &at, &top) {
+            Ok(built) => routes.extend(built),
+            Err(found) => problems.0.extend(found.0),
+        }
+    }
+    if document.routes.is_empty() {
+        let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
+        problems.push(problem.help("add `routes: [{ path: /, upstream: http://… }]`"));
+    }
+    let matchers: Vec<Matcher> = document.routes.iter().map(matcher).collect();
+    problems.0.extend(route::overlaps(&matchers, &root.key("routes")).0);
+    let router = Router::new(routes);
+    let cors = document.cors.as_ref().map(|cors| Cors::new(cors, &root.key("cors")));
+    let cors = cors.and_then(|cors| problems.keep(cors));
+    match renderer {
+        Some(renderer) => problems.finish(Built {
+            gateway: Gateway {
+                router,
+                renderer,
+                cors,
+                login_url: document.session.login_url.clone(),
+                proxies: TrustedProxies {
+                    networks: document.trusted_proxies.clone(),
+                    field: document.forwarded_header,
+                },
+                head_limits: HeadLimits {
+                    bytes: document.limits.head.bytes(),
+                    fields: document.limits.headers.get(),
+                },
+                clock: world.clock.clone(),
+                access: world.access.clone(),
+                store: store.clone(),
+                unrouted: world.metrics.route(""),
+                memory: Arc::new(Memory {
+                    facts: Arc::clone(&facts),
+                    sessions: Arc::clone(&builder.pages.sessions),
+                }),
+            },
+            store,
+            login,
+            facts,
+            auth_limit,
+        }),
+        None => Err(problems),
+    }
+}
+
+/// The problems that a build would have, for a document of which parts could not be read.
+pub fn problems(document: &Document) -> Problems {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return Problems::default() };
+    let control = runtime.handle().clone();
+    let world = World::new(document, Clock::system(), control, AccessLog::off());
+    build(document, &world).err().unwrap_or_default()
+}
+
+fn check_top(document: &Document, problems: &mut Problems) {
+    let everyone = document.trusted_proxies.iter().enumerate().filter(|(_, n)| n.is_everyone());
+    for (index, network) in everyone {
+        let at = Path::root().key("trusted_proxies").index(index);
+        let message = format!("{network} is everybody: any client could say where it comes from");
+        problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
+    }
+    if document.secret_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {
+        let at = Path::root().key("secret_key");
+        let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
+        problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
+    }
+    if document.listen.is_empty() {
+        let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
+        problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
+    }
+    if document.admin.is_some_and(|admin| document.listen.contains(&admin)) {
+        let at = Path::root().key("admin");
+        let problem = Problem::new(&at, "the admin pages would stand where clients connect");
+        problems.push(problem.help("give them a port of their own"));
+    }
+}
+
+/// Every name that the file gives to an identity, at the top or in any route.
+fn owned_names(document: &Document) -> OwnedNames {
+    let mut owned = OwnedNames::default();
+    owned.add_all(&document.identity);
+    document
+        .routes
+        .iter()
+        .filter_map(|route| route.identity.as_ref())
+        .for_each(|identity| owned.add_all(identity));
+    let chains = document.routes.iter().filter_map(|route| route.authentication.as_ref());
+    let entries = chains.flatten().chain(&document.authentication);
+    entries.filter_map(Entry::believed_header).for_each(|name| owned.add(name));
+    owned
+}
