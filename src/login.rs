@@ -135,12 +135,20 @@ impl Login {
             }
         });
         match (verification.await?, user) {
-            (Verification::Match { outdated }, Some(user)) => {
+            (Verification::Match { outdated }, Some(mut user)) => {
                 // Django upgrades before it asks whether the user is active.
                 if outdated && self.upgrade {
                     // A database that cannot be written to now does not make a password wrong.
-                    if let Err(error) = self.rehash(&user, password).await {
-                        tracing::warn!(%error, "a password hash could not be renewed");
+                    match self.rehash(&user, password).await {
+                        // Sessions and tokens are bound to the hash that is stored.
+                        Ok(Some(encoded)) => user.password = encoded,
+                        Ok(None) => {
+                            let fresh = self.store.user_by_name(username).await?;
+                            user = fresh.unwrap_or(user);
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "a password hash could not be renewed");
+                        }
                     }
                 }
                 Ok(user.active.then_some(user))
@@ -149,9 +157,12 @@ impl Login {
         }
     }
 
-    async fn rehash(&self, user: &User, password: Secret) -> Result<(), Unavailable> {
+    /// The new hash; nothing, if another request has changed the old one in between.
+    async fn rehash(&self, user: &User, password: Secret) -> Result<Option<Secret>, Unavailable> {
         let encoded = self.encode(password).await?;
-        self.store.replace_password(user.id, user.password.reveal(), encoded.reveal()).await
+        let old = user.password.reveal();
+        let done = self.store.replace_password(user.id, old, encoded.reveal()).await?;
+        Ok(done.then_some(encoded))
     }
 
     /// Django's `make_password`.

@@ -78,6 +78,8 @@ impl Builder<'_> {
                 Settings::of_kind(name).ok_or_else(|| {
                     let mut known: Vec<&str> = top.iter().map(|(name, _)| name.as_str()).collect();
                     known.extend(KINDS);
+                    known.sort_unstable();
+                    known.dedup();
                     let problem = Problem::new(at, format!("unknown scheme `{name}`"));
                     problem.help(suggest(name, &known))
                 })?

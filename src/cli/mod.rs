@@ -152,6 +152,9 @@ fn check(path: PathBuf) -> anyhow::Result<()> {
     let clock = Clock::system();
     let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
+    if let Some(warning) = built.gateway.memory.sessions.warning() {
+        println!("warning: {warning}");
+    }
     println!("{name} is good: {} routes", built.gateway.router.routes().count());
     Ok(())
 }

@@ -51,6 +51,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
+    built.gateway.memory.sessions.warning().into_iter().for_each(|warning| warn!("{warning}"));
     let memory = Arc::downgrade(&built.gateway.memory);
     let current = Arc::new(ArcSwap::from_pointee(built.gateway));
     let shared = Shared {

@@ -49,6 +49,9 @@ impl View {
             let detail = "Could not satisfy the request Accept header.";
             return Some(refusal(StatusCode::NOT_ACCEPTABLE, detail, self.allow));
         }
+        if !self.has_format(request) {
+            return Some(refusal(StatusCode::NOT_FOUND, "Not found.", self.allow));
+        }
         if request.method == Method::OPTIONS {
             let metadata: Value = serde_json::from_str(self.metadata).unwrap_or_default();
             return Some(page(StatusCode::OK, &metadata, self.allow));
@@ -57,6 +60,18 @@ impl View {
             return Some(method_not_allowed(&request.method, self.allow));
         }
         None
+    }
+
+    /// Whether the renderer that `?format=` asks for is one of the view's.
+    fn has_format(&self, request: &Request) -> bool {
+        let query = request.target.query().unwrap_or_default();
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let format = pairs.find(|(name, _)| name == "format").map(|(_, format)| format);
+        match format.as_deref() {
+            None | Some("" | "json") => true,
+            Some("api") => self.browsable,
+            Some(_) => false,
+        }
     }
 
     /// `request.data`.

@@ -16,6 +16,7 @@ use hyper::{
 };
 use minijinja::{Environment, context};
 use serde_json::json;
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     Page, Parts,
@@ -194,7 +195,7 @@ async fn show(
     let mut reply = match wants {
         Wants::Json => page(StatusCode::OK, &json!({ "csrf_token": token }), Page::Login.allow()),
         Wants::Html => {
-            let in_query = query_next(request);
+            let in_query = allowed(query_next(request), request);
             let next = if form.next.is_empty() { &in_query } else { form.next };
             let form = Form { next, ..*form };
             let text = parts.session_pages.login(request.target.path(), &token, &form);
@@ -225,7 +226,7 @@ async fn secret(
 
 async fn post(parts: &Parts, mut request: Request, wants: Wants) -> Result<Reply, Rejection> {
     request.body.peek(BODY_LIMIT, BODY_TIME).await?;
-    if let Some(refused) = forged(parts, &request, wants).await? {
+    if let Some(refused) = forged(parts, &request, wants, Page::Login).await? {
         return Ok(refused);
     }
     let client = request.client.address;
@@ -241,13 +242,15 @@ async fn post(parts: &Parts, mut request: Request, wants: Wants) -> Result<Reply
     };
     let next = next(&request, &data);
     let fields = drf::fields(&data, [Field("username", true), Field("password", false)]);
-    let (username, password) = match (fields, wants) {
-        (Ok([username, password]), _) => (username, Secret::new(password)),
+    let (username, password): (String, Secret) = match (fields, wants) {
+        // Django's form takes names as Django makes them (NFKC); its other pages do not.
+        (Ok([username, password]), _) => (username.nfkc().collect(), Secret::new(password)),
         (Err(errors), Wants::Json) => {
             return Ok(page(StatusCode::BAD_REQUEST, &errors, Page::Login.allow()));
         }
-        (Err(_), Wants::Html) => {
-            let form = Form { next: &next, error: Some(WRONG), ..Form::default() };
+        (Err(errors), Wants::Html) => {
+            let (typed, error) = (typed(&data, "username"), form_error(&errors));
+            let form = Form { next: &next, username: &typed, error: Some(&error), wait: None };
             return show(parts, &request, wants, &form).await;
         }
     };
@@ -291,7 +294,7 @@ pub(super) async fn logout(parts: &Parts, mut request: Request) -> Result<Reply,
         ref method => return Ok(method_not_allowed(method, Page::Logout.allow())),
     }
     request.body.peek(BODY_LIMIT, BODY_TIME).await?;
-    if let Some(refused) = forged(parts, &request, wants).await? {
+    if let Some(refused) = forged(parts, &request, wants, Page::Logout).await? {
         return Ok(refused);
     }
     let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
@@ -303,7 +306,10 @@ pub(super) async fn logout(parts: &Parts, mut request: Request) -> Result<Reply,
         audit::record(Event::LoggedOut, None, request.client.address, "logout page");
     }
     let pages: &Arc<Pages> = &parts.session_pages;
-    let to = if next.is_empty() { pages.logout_redirect.as_deref() } else { Some(&*next) };
+    // The page cannot be fetched, so nobody is sent back to it.
+    let itself = next.split(['?', '#']).next() == Some(request.target.path());
+    let next = Some(&*next).filter(|next| !next.is_empty() && !itself);
+    let to = next.or(pages.logout_redirect.as_deref());
     let mut reply = match (wants, to) {
         (Wants::Json, _) => {
             let body = json!({ "detail": "Successfully logged out." });
@@ -324,6 +330,7 @@ async fn forged(
     parts: &Parts,
     request: &Request,
     wants: Wants,
+    which: Page,
 ) -> Result<Option<Reply>, Unavailable> {
     let sessions = &parts.sessions;
     let secret = match sessions.csrf.use_sessions {
@@ -334,7 +341,7 @@ async fn forged(
         false => None,
     };
     let Err(reason) = sessions.csrf.check(request, secret.as_deref()) else { return Ok(None) };
-    let allow = Page::Login.allow();
+    let allow = which.allow();
     Ok(Some(match wants {
         Wants::Json => {
             let body = json!({ "detail": format!("CSRF Failed: {reason}") });
@@ -373,15 +380,35 @@ fn login_url(path: &str) -> String {
 
 /// Where to go: the form's `next`, else the query's; nothing, if that is not a place on this host.
 fn next(request: &Request, data: &Json) -> String {
-    let in_form = match data {
-        Json::Object(fields) => fields.iter().rev().find_map(|(name, value)| match value {
-            Json::Text { text, .. } if name == "next" => Some(text.clone()),
-            _ => None,
-        }),
-        _ => None,
-    };
-    let next = in_form.unwrap_or_else(|| query_next(request));
+    let in_form = typed(data, "next");
+    let next = if in_form.is_empty() { query_next(request) } else { in_form };
+    allowed(next, request)
+}
+
+fn allowed(next: String, request: &Request) -> String {
     if is_local(&next) || is_own(&next, request) { next } else { String::new() }
+}
+
+/// A field as it was typed.
+fn typed(data: &Json, field: &str) -> String {
+    let Json::Object(fields) = data else { return String::new() };
+    let text = fields.iter().rev().find_map(|(name, value)| match value {
+        Json::Text { text, .. } if name == field => Some(text.clone()),
+        _ => None,
+    });
+    text.unwrap_or_default()
+}
+
+/// What a form says of fields, in the words of Django's forms.
+fn form_error(errors: &serde_json::Value) -> String {
+    let messages = errors.as_object().into_iter().flatten().filter_map(|(_, list)| {
+        list.as_array()?.first()?.as_str().map(|message| match message {
+            null if null.starts_with("Null") => null,
+            _ => "This field is required.",
+        })
+    });
+    let distinct: std::collections::BTreeSet<&str> = messages.collect();
+    distinct.into_iter().collect::<Vec<_>>().join(" ")
 }
 
 fn query_next(request: &Request) -> String {

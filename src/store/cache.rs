@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -127,6 +127,8 @@ struct Entry {
     fresh_until: Timestamp,
     /// While the store is down.
     keep_until: Timestamp,
+    /// How many revocations there had been when the store was asked.
+    revocations: u64,
 }
 
 /// A store that is down is asked again after this long, by one request, not by all.
@@ -190,16 +192,30 @@ impl Facts {
     where
         F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
     {
-        let old = self.entries.get(&key).await;
-        let stale = |entry: &Entry| entry.fresh_until <= self.clock.now();
-        let before = self.revocations.load(Ordering::SeqCst);
-        let entry = async { self.entry(load.await, old) };
-        let entry = self.entries.entry(key).or_insert_with_if(entry, stale).await;
-        if self.revocations.load(Ordering::SeqCst) != before {
-            // The store may have answered before something was revoked in it.
-            self.entries.invalidate(&key).await;
+        let arrived = self.revocations.load(Ordering::SeqCst);
+        let load = Mutex::new(Some(load));
+        loop {
+            let old = self.entries.get(&key).await;
+            let stale = |entry: &Entry| {
+                entry.fresh_until <= self.clock.now() || entry.revocations < arrived
+            };
+            let ask = async {
+                let before = self.revocations.load(Ordering::SeqCst);
+                let mine = load.lock().map_or(None, |mut load| load.take());
+                let answer = match mine {
+                    Some(load) => load.await,
+                    None => Err(Unavailable::new("the store", "it was asked already")),
+                };
+                self.entry(answer, old, before)
+            };
+            let entry = self.entries.entry(key).or_insert_with_if(ask, stale).await.into_value();
+            // Somebody else's question may be older than a revocation that this request is not:
+            // then its answer is not for this one, which asks itself.
+            let unused = load.lock().is_ok_and(|load| load.is_some());
+            if entry.revocations >= arrived || !unused {
+                return entry.fact;
+            }
         }
-        entry.into_value().fact
     }
 
     /// Forgets a credential.
@@ -212,8 +228,24 @@ impl Facts {
         &self,
         answer: Result<(Fact, Option<Timestamp>), Unavailable>,
         old: Option<Entry>,
+        revocations: u64,
     ) -> Entry {
         let now = self.clock.now();
+        let entry = self.judge(answer, old, revocations, now);
+        if self.revocations.load(Ordering::SeqCst) == revocations {
+            return entry;
+        }
+        // The store may have answered before something was revoked in it: nobody else hears it.
+        Entry { fresh_until: now, keep_until: now, ..entry }
+    }
+
+    fn judge(
+        &self,
+        answer: Result<(Fact, Option<Timestamp>), Unavailable>,
+        old: Option<Entry>,
+        revocations: u64,
+        now: Timestamp,
+    ) -> Entry {
         match answer {
             Ok((fact, expiry)) => {
                 let ttl = match fact {
@@ -230,7 +262,7 @@ impl Facts {
                     }
                     Fact::Refused { .. } | Fact::NotMine | Fact::Ended => fresh_until,
                 };
-                Entry { fact: Ok(fact), fresh_until, keep_until }
+                Entry { fact: Ok(fact), fresh_until, keep_until, revocations }
             }
             Err(unavailable) => match old {
                 Some(old) if old.fact.is_ok() && old.keep_until > now => {
@@ -240,6 +272,7 @@ impl Facts {
                     fact: Err(unavailable),
                     fresh_until: now + OUTAGE_PAUSE,
                     keep_until: now,
+                    revocations,
                 },
             },
         }

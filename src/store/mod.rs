@@ -85,8 +85,8 @@ pub trait Users: Send + Sync {
     /// Adds a user; `None` if the name is taken.
     async fn create_user(&self, user: &NewUser, now: Timestamp)
     -> Result<Option<i64>, Unavailable>;
-    /// Replaces the encoded password if it is still `old`.
-    async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<(), Unavailable>;
+    /// Replaces the encoded password if it is still `old`; false if it is not.
+    async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<bool, Unavailable>;
     /// Sets `is_active`; false if there is no such user.
     async fn set_active(&self, username: &str, active: bool) -> Result<bool, Unavailable>;
     /// Deletes a user with what belongs to it; false if there is none.

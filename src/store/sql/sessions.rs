@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::Sql;
+use super::{Dialect, Inner, Sql};
 use crate::{
     clock::Timestamp,
     crypto::digest::sha256,
@@ -55,6 +55,9 @@ impl Sessions for Sql {
     async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
         let (key, session) = (key.to_owned(), session.clone());
         self.ask(|store| async move {
+            if !store.has_session(&key).await? {
+                return Ok(false);
+            }
             let update = "UPDATE django_session SET session_data = ?, expire_date = {time} \
                           WHERE session_key = ?";
             let expires = store.moment(session.expires);
@@ -71,6 +74,9 @@ impl Sessions for Sql {
     async fn delete_session(&self, key: &str) -> Result<bool, Unavailable> {
         let key = key.to_owned();
         self.ask(|store| async move {
+            if !store.has_session(&key).await? {
+                return Ok(false);
+            }
             let delete = "DELETE FROM django_session WHERE session_key = ?";
             let digest = sha256(key.as_bytes());
             let rows = store.execute(delete, |query| query.bind(key)).await?;
@@ -95,5 +101,22 @@ impl Sessions for Sql {
             rows.iter().map(session).collect()
         })
         .await
+    }
+}
+
+impl Inner {
+    /// Whether there is a session of exactly this key, where the database would also take the
+    /// other case for it.
+    async fn has_session(&self, key: &str) -> Result<bool, sqlx::Error> {
+        if self.dialect != Dialect::Mysql {
+            return Ok(true);
+        }
+        let query = "SELECT s.session_key FROM django_session s WHERE s.session_key = ?";
+        let owned = key.to_owned();
+        let rows = self.rows(query, |query| query.bind(owned)).await?;
+        match rows.first() {
+            Some(row) => Ok(row.try_get::<String, _>(0)? == key),
+            None => Ok(false),
+        }
     }
 }

@@ -105,13 +105,13 @@ impl Users for Sql {
         .await
     }
 
-    async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<(), Unavailable> {
+    async fn replace_password(&self, id: i64, old: &str, new: &str) -> Result<bool, Unavailable> {
         let (old, new) = (old.to_owned(), new.to_owned());
         self.ask(|store| async move {
             let update = "UPDATE {table} SET password = ? WHERE id = ? AND password = ?";
-            store.execute(update, |query| query.bind(new).bind(id).bind(old)).await?;
+            let rows = store.execute(update, |query| query.bind(new).bind(id).bind(old)).await?;
             store.announce(Revocation::User(id.to_string().into())).await;
-            Ok(())
+            Ok(rows > 0)
         })
         .await
     }
