@@ -188,12 +188,13 @@ impl Builder<'_> {
         };
         let asks = page.map_or(Asks::TopChain, Page::asks);
         let chain = problems.keep(self.chain(route, asks, at, &top.chain));
-        let anyone = policy::Config::Word(policy::Word::Anyone);
         let rule = match &route.permission {
             Some(rule) => problems.keep(rule.build(&at.key("permission"))),
-            None if page.is_some_and(Page::is_public) => anyone.build(at).ok(),
-            // What is wrong in it is told once, at the top.
-            None => self.document.permission.build(at).ok(),
+            None => match page.and_then(Page::rule) {
+                Some(word) => policy::Config::Word(word).build(at).ok(),
+                // What is wrong in it is told once, at the top.
+                None => self.document.permission.build(at).ok(),
+            },
         };
         let own = route.identity.as_ref().map(|identity| {
             let at = at.key("identity");
@@ -203,7 +204,11 @@ impl Builder<'_> {
             Some(own) => problems.keep(own),
             None => top.forward.clone(),
         };
-        let throttle = route.throttle.as_ref().unwrap_or(&self.document.throttle);
+        let throttle = match &route.throttle {
+            Some(own) => own.as_slice(),
+            None if page.is_none_or(Page::is_throttled) => self.document.throttle.as_slice(),
+            None => &[],
+        };
         let (Some(chain), Some(rule), Some(forward)) = (chain, rule, forward) else {
             return problems.finish(None);
         };

@@ -132,7 +132,8 @@ fn load(path: PathBuf) -> anyhow::Result<Loaded> {
         bail!(
             "there is no {}; name another with --config, or begin with:\n\n{}",
             path.display(),
-            "listen: 127.0.0.1:8080\nroutes:\n  - path: /\n    upstream: http://127.0.0.1:8000"
+            "listen: 127.0.0.1:8080\nroutes:\n  - path: /\n    upstream: http://127.0.0.1:8000\n\n\
+             or, for a Django project: portcullis init --django path/to/manage.py"
         );
     }
     let environment = |name: &str| std::env::var(name).ok();

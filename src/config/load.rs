@@ -52,7 +52,8 @@ pub struct Loader<'a> {
 }
 
 /// Keys whose value may come from a file: `secret_key_file: /run/secrets/key`.
-const SECRETS: [&str; 6] = ["secret_key", "url", "signing_key", "verifying_key", "key", "secret"];
+const SECRETS: [&str; 7] =
+    ["secret_key", "url", "password", "signing_key", "verifying_key", "key", "secret"];
 
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
@@ -202,7 +203,12 @@ impl Found {
     /// Notes a problem and takes its cause out of the tree; false if it cannot be.
     fn cut_out(&mut self, problem: Problem, tree: &mut Value) -> bool {
         let path = problem.path.clone();
-        self.located.push((self.source.places.line_of(&path), problem));
+        // What is missing because it was cut out has been told already.
+        let missing = problem.message.strip_prefix("missing field `");
+        let missing = missing.and_then(|rest| rest.split('`').next());
+        if !missing.is_some_and(|name| self.cut.contains(&path.key(name))) {
+            self.located.push((self.source.places.line_of(&path), problem));
+        }
         let gone = cut_out(tree, &path);
         self.source.places.cut_out(&path);
         self.cut.push(path);
@@ -244,7 +250,7 @@ impl Source {
 /// The file as a report may show it: reports end in logs and tickets.
 fn without_secrets(text: &str) -> String {
     let shown = |line: &str| {
-        let keys = ["secret_key:", "store:", "url:", "signing_key:", "secret:"];
+        let keys = ["secret_key:", "store:", "url:", "password:", "signing_key:", "secret:"];
         let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
         match value.and_then(|at| line.split_at_checked(at)) {
             // A variable's name is not its value.

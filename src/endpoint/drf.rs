@@ -130,7 +130,8 @@ pub(super) async fn parse(content_type: &str, body: Bytes) -> Result<Json, Refus
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let bad = |detail: String| (StatusCode::BAD_REQUEST, detail);
     match kind.as_str() {
-        "application/json" if body.is_empty() => Ok(Json::Object(Vec::new())),
+        // Nothing is an empty form, whatever it is called.
+        _ if body.is_empty() => Ok(Json::Object(Vec::new())),
         "application/json" => {
             json::parse(&body).map_err(|error| bad(format!("JSON parse error - {error}")))
         }

@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     forward::Signer,
     login::Login,
-    policy::Admitted,
+    policy::{self, Admitted},
     rejection::Rejection,
     request::Request,
     store::{Store, Unavailable},
@@ -124,9 +124,22 @@ impl Page {
         }
     }
 
-    /// Whether everybody may come to the page, unless its route says otherwise.
-    pub fn is_public(self) -> bool {
-        !matches!(self, Page::Whoami | Page::KnoxLogin | Page::KnoxLogout | Page::KnoxLogoutAll)
+    /// Who may come to the page, unless its route says otherwise; nothing for the rule at the top
+    /// of the file.
+    pub fn rule(self) -> Option<policy::Word> {
+        match self {
+            Page::Whoami => None,
+            Page::KnoxLogin | Page::KnoxLogout | Page::KnoxLogoutAll => {
+                Some(policy::Word::Authenticated)
+            }
+            _ => Some(policy::Word::Anyone),
+        }
+    }
+
+    /// Whether the rates at the top of the file count: as for the views that it stands in for. The
+    /// pages that take passwords have limits of their own, and keys are for everybody.
+    pub fn is_throttled(self) -> bool {
+        !matches!(self, Page::Token | Page::Login | Page::Logout | Page::Jwks)
     }
 
     /// Whether the view has a second renderer, which DRF says in `Vary`.

@@ -43,6 +43,8 @@ use crate::{
 pub struct Config {
     /// `sqlite://file`, `postgres://…` or `mysql://…`; Django's own database, used as it is.
     pub url: Secret,
+    /// The database user's password, where it does not stand in the URL; as it is, not encoded.
+    password: Option<Secret>,
     /// On an empty embedded store: creates this superuser and prints its password and token once.
     pub bootstrap: Option<String>,
     /// Lets the gateway create tables of its own (`portcullis_…`) in a database it does not own.
@@ -61,6 +63,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             url: Secret::new("sqlite://gateway.db".into()),
+            password: None,
             bootstrap: None,
             own_tables: false,
             user_model: "auth.User".into(),
@@ -141,6 +144,13 @@ impl Sql {
             Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
             Dialect::Mysql => url.replacen("mariadb:", "mysql:", 1),
             _ => url.to_owned(),
+        };
+        let url = match &config.password {
+            Some(password) => with_password(&url, password).ok_or_else(|| {
+                let problem = Problem::new(&path.key("password"), "the URL names no user for it");
+                problem.help("write postgres://user@host/database, and leave the password out")
+            })?,
+            None => url,
         };
         sqlx::any::install_default_drivers();
         let connections = u32::try_from(config.connections.0).unwrap_or(u32::MAX).max(1);
@@ -392,6 +402,18 @@ async fn prepare(
         sqlx::query(*statement).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// A URL with the password in it, encoded as URLs want it.
+fn with_password(url: &str, password: &Secret) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (user, rest) = rest.split_once('@').filter(|(user, _)| !user.contains([':', '/']))?;
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let password: String = password.reveal().bytes().map(byte).collect();
+    Some(format!("{scheme}://{user}:{password}@{rest}"))
 }
 
 /// The file of an SQLite URL; none for one in memory.

@@ -1,0 +1,118 @@
+//! `portcullis init --django`: asks a Django project what it does, in its own Python, and writes a
+//! configuration that keeps it; what cannot be kept is said, not guessed.
+#![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
+
+mod settings;
+mod upstream;
+mod writer;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::Value;
+
+use self::{upstream::upstream_lines, writer::Writer};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The project's manage.py.
+    #[arg(long, value_name = "MANAGE.PY")]
+    django: PathBuf,
+    /// The project's own Python; a virtual environment beside manage.py is found.
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Where the project serves.
+    #[arg(long, default_value = "http://127.0.0.1:8000")]
+    upstream: String,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs in the project's Python, which alone can read its settings.
+const SCRIPT: &str = include_str!("django_settings.py");
+
+pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    if config.exists() && !arguments.force {
+        bail!("there is a {}; name another with --config, or use --force", config.display());
+    }
+    let project = ask(arguments)?;
+    let classes = list(&project["rest_framework"]["authentication"]).iter();
+    if classes
+        .map(|class| text_of(&class["class"]))
+        .any(|name| name.starts_with("portcullis_django."))
+    {
+        bail!(
+            "the project believes a gateway already: take those lines out first, or edit the file"
+        );
+    }
+    let written = Writer::new(&project, &arguments.upstream).document();
+    let file = config.display();
+    std::fs::write(config, written.text).with_context(|| format!("{file} cannot be written"))?;
+    println!("Wrote {file} from {}.", text_of(&project["settings_module"]));
+    if !written.notes.is_empty() {
+        println!("\nWhat could not be carried over:");
+        written.notes.iter().for_each(|note| println!("  - {note}"));
+    }
+    println!("\n{}", upstream_lines(&project));
+    println!("The file names these variables of the environment:\n");
+    for (name, holds) in written.variables {
+        println!("  {name}  {holds}");
+    }
+    println!(
+        "\nThen:\n\n  portcullis check --config {file}\n  portcullis run --config {file}\n  \
+         portcullis doctor --config {file}"
+    );
+    Ok(())
+}
+
+fn ask(arguments: &Arguments) -> anyhow::Result<Value> {
+    let manage = arguments.django.display();
+    if arguments.django.is_dir() {
+        bail!("{manage} is a folder: name its manage.py");
+    }
+    if !arguments.django.is_file() {
+        bail!("there is no {manage}");
+    }
+    let python = arguments.python.clone().unwrap_or_else(|| python_of(&arguments.django));
+    let mut child = Command::new(&python)
+        .arg("-")
+        .arg(&arguments.django)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| {
+            format!("{} cannot be run; name another with --python", python.display())
+        })?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(SCRIPT.as_bytes())?;
+    }
+    let done = child.wait_with_output()?;
+    if !done.status.success() {
+        bail!("the project could not be read by {} (see above)", python.display());
+    }
+    serde_json::from_slice(&done.stdout)
+        .with_context(|| format!("{} did not print the project's settings", python.display()))
+}
+
+/// The interpreter of the active environment, of one beside manage.py, or the system's.
+fn python_of(manage: &Path) -> PathBuf {
+    let folder = manage.parent().unwrap_or(Path::new("."));
+    let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
+    let beside = [".venv", "venv", "env"].map(|name| folder.join(name));
+    let mut environments = active.into_iter().chain(beside).map(|folder| folder.join("bin/python"));
+    environments.find(|python| python.exists()).unwrap_or_else(|| "python3".into())
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}

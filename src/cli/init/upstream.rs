@@ -1,0 +1,45 @@
+//! What the project has to add.
+
+use serde_json::Value;
+
+use super::{list, text_of};
+
+/// What the project has to add, so that it believes the gateway and nobody else.
+pub(super) fn upstream_lines(project: &Value) -> String {
+    let pages = list(&project["urls"]).iter();
+    let pages = pages.filter(|url| ["django", "admin"].contains(&text_of(&url["kind"]))).count();
+    let keeps = match pages {
+        0 => "    # No page of Django's own needs its session any more.\n",
+        _ => "    \"SET_USER\": False,  # the project's own pages keep Django's sessions\n",
+    };
+    let own: Vec<&str> = list(&project["urls"])
+        .iter()
+        .filter(|url| !list(&url["authentication"]).is_empty() && url["endpoint"].is_null())
+        .map(|url| text_of(&url["view"]))
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let views = match own.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nand take `authentication_classes` out of these views, whose routes say it now:\n  {}\n",
+            own.join("\n  ")
+        ),
+    };
+    let settings = &project["settings"];
+    // A settings file need not have what Django has a default for.
+    let middleware = if list(&settings["MIDDLEWARE"]).is_empty() { "" } else { ", *MIDDLEWARE" };
+    let backends = list(&settings["AUTHENTICATION_BACKENDS"]).iter();
+    let backends: String = backends.map(|backend| format!(", {backend}")).collect();
+    format!(
+        "What the project needs: `pip install` deploy/django of the gateway's repository, which has\n\
+         the reasons too, and at the end of the settings:\n\n  \
+         MIDDLEWARE = [\"portcullis_django.middleware.PortcullisMiddleware\"{middleware}]\n  \
+         AUTHENTICATION_BACKENDS = [\"portcullis_django.backend.PortcullisBackend\"{backends}]\n  \
+         REST_FRAMEWORK = {{\n    **globals().get(\"REST_FRAMEWORK\", {{}}),\n    \
+         \"DEFAULT_AUTHENTICATION_CLASSES\": [\n      \
+         \"portcullis_django.authentication.PortcullisAuthentication\"],\n  }}\n  \
+         PORTCULLIS = {{\n    \"JWKS_URL\": \"http://127.0.0.1:8080/.well-known/jwks.json\",\n    \
+         \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{keeps}  }}\n{views}"
+    )
+}
