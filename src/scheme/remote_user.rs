@@ -8,7 +8,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Outcome, Parts, Scheme, outcome, remembered};
+use super::{Answer, Failure, Outcome, Parts, Scheme, outcome, remembered};
 use crate::{
     clock::Clock,
     crypto::digest::Fingerprint,
@@ -194,8 +194,13 @@ impl RemoteUser {
         request: &Request,
         outcome: Outcome,
     ) -> Result<Outcome, Unavailable> {
-        let Outcome::Authenticated(mut accepted) = outcome else { return Ok(outcome) };
         let key = sessions.key(&request.headers);
+        let Outcome::Authenticated(mut accepted) = outcome else {
+            return match key {
+                Some(key) => self.leave(sessions, &key, outcome).await,
+                None => Ok(outcome),
+            };
+        };
         if let Some(key) = &key
             && let Fact::Session(session) = sessions.fact(key).await?
             && session.identity.id == accepted.identity.id
@@ -206,6 +211,22 @@ impl RemoteUser {
             accepted.cookies = sessions.login(key.as_deref(), &user).await?.cookies;
         }
         Ok(Outcome::Authenticated(accepted))
+    }
+
+    /// Somebody is named who is nobody here: then it is not the session's user who is asking.
+    async fn leave(
+        &self,
+        sessions: &Sessions,
+        key: &str,
+        outcome: Outcome,
+    ) -> Result<Outcome, Unavailable> {
+        if !matches!(sessions.fact(key).await?, Fact::Session(_)) {
+            return Ok(outcome);
+        }
+        sessions.logout(key).await?;
+        let detail = "Authentication credentials were not provided.";
+        let cookie = Some(sessions.forget());
+        Ok(Outcome::Failed(Failure { cookie, ..Failure::new(detail) }))
     }
 }
 

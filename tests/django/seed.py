@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher, make_password  # n
 from django.contrib.auth.models import Group, Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.core.management.color import no_style  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connections  # noqa: E402
 from rest_framework.authtoken.models import Token  # noqa: E402
 
 # Few, so that tests are quick. Django's own log-in raises them to its 1 000 000 at first use.
@@ -63,10 +63,12 @@ def seed():
     token(bob, "b" * 40)
 
     # Rows with chosen ids leave the sequences behind.
+    connection = connections[User.objects.db]
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), [User, Group]):
             cursor.execute(statement)
 
 
-call_command("migrate", verbosity=0)
-seed()
+if __name__ == "__main__":
+    call_command("migrate", verbosity=0)
+    seed()

@@ -2,8 +2,10 @@
 MODE=gateway believes the gateway. Differential tests compare the two."""
 
 import os
+from pathlib import Path
 
 from .database import database
+from .given import given
 
 MODE = os.environ.get("MODE", "native")
 GATEWAY = MODE == "gateway"
@@ -16,8 +18,17 @@ DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
+        # The log-in page's.
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
 
+# The same in both modes: the tables are.
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -25,6 +36,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "rest_framework",
     "rest_framework.authtoken",
+    "rest_framework_simplejwt.token_blacklist",
+    "knox",
 ]
 
 # Django's defaults, written out: the gateway must read all five.
@@ -70,3 +83,8 @@ else:
     ]
 
 REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": AUTHENTICATION_CLASSES}
+
+EXTRA = given(os.environ.get("EXTRA_SETTINGS", "{}"))
+WITHOUT_APPS = EXTRA.pop("WITHOUT_APPS", [])
+INSTALLED_APPS = [name for name in INSTALLED_APPS if name not in WITHOUT_APPS]
+globals().update(EXTRA)

@@ -1,33 +1,42 @@
 """The same addresses in both modes, so that a test can send one request to either.
 
-Only what the gateway answers itself (`/api-token-auth/`) is missing behind it.
+Only what the gateway answers itself (pages that take passwords or make tokens) is missing behind it.
 """
 
 from django.conf import settings
 from django.urls import path
-from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
-from rest_framework.authtoken.views import obtain_auth_token
 from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.settings import api_settings
 
 from . import views
 
-# The first class decides between 401 and 403, so order is what differs here.
-CLASS_LISTS = {
-    "basic": [BasicAuthentication],
-    "token": [TokenAuthentication],
-    "session": [SessionAuthentication],
-    "session-token": [SessionAuthentication, TokenAuthentication],
-    "token-session": [TokenAuthentication, SessionAuthentication],
-    "basic-token": [BasicAuthentication, TokenAuthentication],
-    "token-basic": [TokenAuthentication, BasicAuthentication],
-    "no-class": [],
-}
+# The first class decides between 401 and 403, so order is what differs here. A name is its classes.
+CLASS_LISTS = [
+    "basic",
+    "token",
+    "session",
+    "jwt",
+    "knox",
+    "stateless",
+    "remote",
+    "session-token",
+    "token-session",
+    "basic-token",
+    "token-basic",
+    "session-basic",
+    "basic-session",
+    "remote-basic",
+    "remote-session",
+    "session-jwt",
+    "jwt-session",
+    "jwt-token",
+    "token-jwt",
+    "knox-basic",
+    "no-class",
+]
 
 
 def class_list_paths(name, classes):
-    if settings.GATEWAY and classes:
-        classes = api_settings.DEFAULT_AUTHENTICATION_CLASSES
     return [
         path(f"{name}/", views.Me.as_view(authentication_classes=classes)),
         path(f"{name}/public/", views.Me.as_view(authentication_classes=classes, permission_classes=[AllowAny])),
@@ -40,9 +49,16 @@ urlpatterns = [
     path("api/staff/", views.Me.as_view(permission_classes=[IsAdminUser])),
     path("api/echo/", views.Echo.as_view()),
     path("plain/me/", views.plain_me),
+    path("plain/form/", views.plain_form),
     path("plain/async/", views.plain_async),
 ]
-for name, classes in CLASS_LISTS.items():
-    urlpatterns += class_list_paths(name, classes)
-if not settings.GATEWAY:
-    urlpatterns.append(path("api-token-auth/", obtain_auth_token))
+if settings.GATEWAY:
+    for name in CLASS_LISTS:
+        classes = [] if name == "no-class" else api_settings.DEFAULT_AUTHENTICATION_CLASSES
+        urlpatterns += class_list_paths(name, classes)
+else:
+    from . import native
+
+    for name in CLASS_LISTS:
+        urlpatterns += class_list_paths(name, native.classes(name))
+    urlpatterns += native.urlpatterns

@@ -1,5 +1,6 @@
 """Views that tell what reached them."""
 
+from django.contrib.auth import update_session_auth_hash
 from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.permissions import AllowAny, IsAuthenticated
@@ -7,11 +8,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 
-def describe(user, auth=None):
+def describe(user):
     return {
         "user": user.get_username() or None,
         "id": user.pk,
-        "auth": getattr(auth, "key", None),
         "authenticated": user.is_authenticated,
     }
 
@@ -22,10 +22,22 @@ class Me(APIView):
     permission_classes = [IsAuthenticated]
 
     def get(self, request):
-        return Response(describe(request.user, request.auth))
+        return Response(describe(request.user))
 
     def post(self, request):
-        return Response(describe(request.user, request.auth))
+        return Response(describe(request.user))
+
+
+class ChangePassword(APIView):
+    """What Django's own view does: this session goes on, the user's others end."""
+
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request):
+        request.user.set_password(request.data["password"])
+        request.user.save()
+        update_session_auth_hash(request, request.user)
+        return Response(describe(request.user))
 
 
 class Echo(APIView):
@@ -54,6 +66,11 @@ class Echo(APIView):
 @csrf_exempt
 def plain_me(request):
     """A view without Django REST framework."""
+    return JsonResponse(describe(request.user))
+
+
+def plain_form(request):
+    """The same under Django's CSRF middleware, where there is one."""
     return JsonResponse(describe(request.user))
 
 
