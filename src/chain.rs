@@ -84,6 +84,7 @@ impl Chain {
                 Outcome::Failed(failure) => return Ok(Verdict::Refused(failure)),
             }
         }
-        Ok(Verdict::Anonymous)
+        let leftover = self.schemes.iter().find_map(|scheme| scheme.leftover(request));
+        Ok(leftover.map_or(Verdict::Anonymous, Verdict::Refused))
     }
 }

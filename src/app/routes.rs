@@ -19,7 +19,7 @@ use crate::{
     store::cache::Facts,
     system::{jwt_cookies::JwtCookies, simplejwt::SimpleJwt},
     throttle::Throttle,
-    upstream::Redirect,
+    upstream::{Echo, Redirect},
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -165,7 +165,11 @@ impl Builder<'_> {
     ) -> Result<Vec<(Matcher, Route)>, Problems> {
         let mut problems = Problems::default();
         let mut routes = Vec::new();
-        for (path, target) in problems.keep(self.targets(route, at)).unwrap_or_default() {
+        let targets = problems.keep(self.targets(route, at)).unwrap_or_else(|| {
+            // What else is wrong with the route is told at once all the same.
+            vec![(route.path.clone(), RouteTarget::Upstream(Box::new(Echo)))]
+        });
+        for (path, target) in targets {
             let built = problems.keep(self.route(route, target, &path, at, top));
             let matcher = Matcher { path, ..matcher(route) };
             routes.extend(built.flatten().map(|built| (matcher, built)));
@@ -268,7 +272,7 @@ impl Builder<'_> {
             Kind::Jwt | Kind::JwtSliding => Some(self.jwt_tokens()?),
             _ => None,
         };
-        if config.kind == Kind::Session {
+        if matches!(config.kind, Kind::Session) {
             self.needs_secret_key(at, "sessions")?;
         }
         let target = |page| {

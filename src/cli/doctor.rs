@@ -5,10 +5,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
 use hyper::{
     HeaderMap, Method, Uri,
     header::{HOST, HeaderName, HeaderValue},
+    http::uri::PathAndQuery,
 };
 use serde_json::{Value, json};
 
@@ -21,69 +23,92 @@ use crate::{
     crypto::keys::SigningKeys,
     forward,
     observe::log::AccessLog,
-    store::Users,
+    store::{Sql, Users},
     value::Secret,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// A path that needs somebody to be known; the most telling is one that says who is asking.
-    #[arg(long, default_value = "/")]
-    path: String,
-    /// The user to pretend to be; the store's first, if left out.
+    #[arg(long, default_value = "/", value_parser = path_of)]
+    path: PathAndQuery,
+    /// The user to pretend to be, who has to exist in the service; the store's first, if left out.
     #[arg(long)]
     user: Option<String>,
+    /// The `Host` to send, where the service insists on one; its own address, if left out.
+    #[arg(long)]
+    host: Option<String>,
+}
+
+fn path_of(text: &str) -> Result<PathAndQuery, String> {
+    match text.parse() {
+        Ok(path) if text.starts_with('/') => Ok(path),
+        _ => Err("write a path that starts with a slash, percent-encoded".into()),
+    }
+}
+
+/// What the examination of all servers comes to.
+#[derive(Default)]
+struct Findings {
+    ways_in: usize,
+    unsure: usize,
+    examined: usize,
 }
 
 pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow::Result<()> {
     let loaded = load(path)?;
     let control = control()?;
     let clock = Clock::system();
-    let world =
-        World::new(&loaded.document, clock.clone(), control.handle().clone(), AccessLog::off());
+    let access = AccessLog::off();
+    let world = World::new(&loaded.document, clock.clone(), control.handle().clone(), access);
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    let user = match &arguments.user {
-        Some(user) => user.clone(),
-        None => {
-            let names = control.block_on(built.store.usernames());
-            let names = names.context("the store does not answer; name a user with --user")?;
-            names.into_iter().next().context("the store has no user; name one with --user")?
-        }
-    };
+    let (user, id) = control.block_on(victim(&built.store, arguments.user.as_deref()))?;
     let http = HttpClient::new(control.handle(), clock.clone());
-    let mut findings = 0;
-    let mut unreachable = false;
+    let mut findings = Findings::default();
     for (server, identity) in upstreams(&loaded.document) {
         println!("{server}");
         let Some(uri) = address(&server, &arguments.path) else {
-            println!("  skipped   only http:// servers can be called around the gateway");
+            println!("  skipped   its file mode decides who reaches it; only http:// is examined");
             continue;
         };
         let patient = Patient {
             http: &http,
             uri,
+            host: arguments.host.as_deref(),
             user: &user,
+            id: &id,
             identity,
             keys: loaded.document.secret_key.as_ref().and_then(|key| SigningKeys::new(key).ok()),
             now: clock.now(),
         };
-        match control.block_on(patient.examine()) {
-            Ok(found) => findings += found,
-            Err(error) => {
-                println!("  no answer {error:#}");
-                unreachable = true;
-            }
+        findings.examined += 1;
+        if let Err(error) = control.block_on(patient.examine(&mut findings)) {
+            println!("  no answer {error:#}; is it running?");
+            findings.unsure += 1;
         }
     }
-    match (findings, unreachable) {
-        (0, false) => {
-            println!("\nNobody gets in around the gateway.");
-            Ok(())
-        }
-        (0, true) => bail!("not every upstream could be examined"),
-        (1, _) => bail!("1 way in around the gateway"),
-        (more, _) => bail!("{more} ways in around the gateway"),
+    match findings {
+        Findings { examined: 0, .. } => println!("\nThere is no upstream to examine."),
+        Findings { ways_in: 0, unsure: 0, .. } => println!("\nNobody gets in around the gateway."),
+        Findings { ways_in: 0, .. } => bail!("could not tell whether somebody gets in: see above"),
+        Findings { ways_in: 1, .. } => bail!("1 way in around the gateway"),
+        Findings { ways_in, .. } => bail!("{ways_in} ways in around the gateway"),
     }
+    Ok(())
+}
+
+/// The user to pretend to be, with the primary key if the store knows it.
+async fn victim(store: &Sql, named: Option<&str>) -> anyhow::Result<(String, String)> {
+    let name = match named {
+        Some(name) => name.to_owned(),
+        None => {
+            let names = store.usernames().await;
+            let names = names.context("the store does not answer; name a user with --user")?;
+            names.into_iter().next().context("the store has no user; name one with --user")?
+        }
+    };
+    let row = store.user_by_name(&name).await.ok().flatten();
+    Ok((name, row.map_or("1".into(), |user| user.id.to_string())))
 }
 
 /// Each server once, with the identity that a route sends to it.
@@ -100,7 +125,7 @@ fn upstreams(document: &Document) -> BTreeMap<String, &forward::Config> {
     servers
 }
 
-fn address(server: &str, path: &str) -> Option<Uri> {
+fn address(server: &str, path: &PathAndQuery) -> Option<Uri> {
     server
         .starts_with("http://")
         .then(|| format!("{}{path}", server.trim_end_matches('/')))?
@@ -112,7 +137,10 @@ fn address(server: &str, path: &str) -> Option<Uri> {
 struct Patient<'a> {
     http: &'a HttpClient,
     uri: Uri,
+    host: Option<&'a str>,
     user: &'a str,
+    /// The user's primary key, as the gateway would say it.
+    id: &'a str,
     identity: &'a forward::Config,
     keys: Option<SigningKeys>,
     now: Timestamp,
@@ -123,6 +151,17 @@ struct Patient<'a> {
 struct Answer {
     status: u16,
     names_user: bool,
+}
+
+impl Answer {
+    /// Only these say that somebody was turned away; 404 or 500 say nothing of who may come in.
+    fn refuses(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
+    fn lets_in(&self) -> bool {
+        self.status < 400
+    }
 }
 
 /// An attempt: what it is, its header fields, and what to do if it works.
@@ -140,98 +179,121 @@ const FOLD: &str = "have the server drop names with underscores (gunicorn: --hea
                     underscores_in_headers off), and verify the assertion";
 
 impl Patient<'_> {
-    /// Prints what each attempt comes to; how many work.
-    async fn examine(&self) -> anyhow::Result<usize> {
+    /// Prints what each attempt comes to.
+    async fn examine(&self, findings: &mut Findings) -> anyhow::Result<()> {
         let nothing = self.call(&[]).await?;
-        let mut found = 0;
-        match nothing.status {
-            200..400 => {
-                found += 1;
-                tell(false, "a direct call, without anything, is answered", &nothing, REACH);
-            }
-            _ => tell(true, "a direct call, without anything, is refused", &nothing, ""),
+        let what = "a direct call, without anything";
+        if nothing.lets_in() {
+            findings.ways_in += 1;
+            way_in(what, &nothing, REACH);
+        } else if nothing.refuses() {
+            println!("  well      {what}: {}", nothing.status);
+        } else {
+            findings.unsure += 1;
+            println!("  unsure    {what}: {}", nothing.status);
+            println!("            choose a --path where {} is let in, and the --host", self.user);
+            println!("            that the service knows");
         }
-        for probe in self.probes() {
+        let worked =
+            |answer: &Answer| *answer != nothing && (answer.names_user || answer.lets_in());
+        let mut names_are_believed = false;
+        for probe in self.forged_names() {
             let answer = self.call(&probe.fields).await?;
-            let worked = answer != nothing && (answer.names_user || answer.status < 400);
-            found += usize::from(worked);
-            tell(!worked, &probe.what, &answer, probe.remedy);
+            names_are_believed |= worked(&answer);
+            Self::judge(&probe, &answer, worked(&answer), findings);
         }
-        if let Some(proper) = self.assertion(Some(self.user), |_| {}) {
-            let fields = [self.named(self.identity.user()), self.proof(proper)];
-            let answer = self.call(&fields).await?;
-            let (status, path) = (answer.status, self.uri.path());
-            if answer == nothing || status >= 400 {
-                println!(
-                    "  unsure    what the gateway itself sends is answered {status} on {path}:"
-                );
-                println!("            choose a --path where {} is let in", self.user);
-            } else {
-                println!("  well      what the gateway itself sends is answered {status}");
+        if names_are_believed {
+            println!("            so the assertion is not looked at");
+            return Ok(());
+        }
+        for probe in self.forged_assertions() {
+            let answer = self.call(&probe.fields).await?;
+            Self::judge(&probe, &answer, worked(&answer), findings);
+        }
+        if let Some(proper) = self.assertion(Some((self.user, self.id)), |_| {}) {
+            let answer = self.call(&[self.named(self.identity.user()), self.proof(proper)]).await?;
+            match answer != nothing && answer.lets_in() {
+                true => println!("  well      what the gateway itself sends: {}", answer.status),
+                false => {
+                    findings.unsure += 1;
+                    println!("  unsure    what the gateway itself sends: {}", answer.status);
+                    println!("            choose a --path where {} is let in", self.user);
+                }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
-    fn probes(&self) -> Vec<Probe> {
+    fn judge(probe: &Probe, answer: &Answer, worked: bool, findings: &mut Findings) {
+        if worked {
+            findings.ways_in += 1;
+            way_in(&probe.what, answer, probe.remedy);
+        } else {
+            println!("  well      {}: {}", probe.what, answer.status);
+        }
+    }
+
+    fn forged_names(&self) -> Vec<Probe> {
         let user = self.identity.user();
-        let mut probes = Vec::new();
-        let upper = user.to_uppercase();
+        // One name has several spellings for servers that fold them; case is not one of them.
         let names = [
             (user.to_owned(), VERIFY),
-            (upper.replace('-', "_"), FOLD),
             (user.replace('-', "_"), FOLD),
             (user.replace('-', "."), FOLD),
             (format!("HTTP-{user}"), VERIFY),
             ("X-Remote-User".into(), VERIFY),
             ("X-Forwarded-User".into(), VERIFY),
         ];
-        for (name, remedy) in names {
+        let probe = |(name, remedy): (String, &'static str)| {
             let what = format!("a forged `{name}: {}`", self.user);
-            probes.push(Probe { what, fields: vec![self.named(&name)], remedy });
-        }
-        let forged = |what: &str, token: Option<String>| {
-            token.map(|token| Probe {
-                what: what.to_owned(),
-                fields: vec![self.named(user), self.proof(token)],
-                remedy: VERIFY,
-            })
+            Probe { what, fields: vec![self.named(&name)], remedy }
         };
-        let name = Some(self.user);
-        let unsigned = {
-            use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-            let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-            let header = part(json!({ "alg": "none", "typ": "JWT" }));
-            Some(format!("{header}.{}.", part(self.claims(name))))
-        };
+        names.into_iter().map(probe).collect()
+    }
+
+    fn forged_assertions(&self) -> Vec<Probe> {
+        let victim = Some((self.user, self.id));
+        let claims = self.claims(victim);
         let stranger = SigningKeys::new(&Secret::new("a stranger's key".into())).ok();
-        probes.extend(forged(
-            "a forged name beside an assertion that is garbage",
-            Some("x.y.z".into()),
-        ));
-        probes.extend(forged("an assertion that nobody signed (`alg: none`)", unsigned));
-        let of_stranger = stranger.and_then(|keys| sign(&keys, self.now, &self.claims(name)));
-        probes.extend(forged("an assertion signed with a stranger's key", of_stranger));
-        probes.extend(forged(
-            "an assertion made for another service",
-            self.assertion(name, |claims| claims["aud"] = json!("another-service")),
-        ));
-        probes.extend(forged(
-            "an assertion that has expired",
-            self.assertion(name, |claims| {
-                claims["iat"] = json!(self.now.seconds() - 7200);
-                claims["exp"] = json!(self.now.seconds() - 3600);
-            }),
-        ));
-        probes.extend(forged(
-            "a forged name beside an assertion for nobody",
-            self.assertion(None, |_| {}),
-        ));
-        probes
+        let past = self.now.seconds().saturating_sub(7200);
+        let tokens = [
+            ("an assertion that is garbage", Some("x.y.z".into())),
+            ("an assertion that nobody signed (`alg: none`)", Some(unsigned(&claims))),
+            (
+                "an assertion signed with a stranger's key",
+                stranger.and_then(|keys| sign(&keys, self.now, &claims)),
+            ),
+            (
+                "an assertion made for another service",
+                self.assertion(victim, |claims| claims["aud"] = json!("another-service")),
+            ),
+            (
+                "an assertion of another issuer",
+                self.assertion(victim, |claims| claims["iss"] = json!("another-gateway")),
+            ),
+            (
+                "an assertion that has expired",
+                self.assertion(victim, |claims| {
+                    claims["iat"] = json!(past);
+                    claims["exp"] = json!(past + 60);
+                }),
+            ),
+            ("a forged name beside an assertion for nobody", self.assertion(None, |_| {})),
+            (
+                "a forged name beside an assertion for somebody else",
+                self.assertion(Some(("somebody-else", "0")), |_| {}),
+            ),
+        ];
+        let probes = tokens.into_iter().filter_map(|(what, token)| {
+            let fields = vec![self.named(self.identity.user()), self.proof(token?)];
+            Some(Probe { what: what.into(), fields, remedy: VERIFY })
+        });
+        probes.collect()
     }
 
     fn named(&self, header: &str) -> (String, String) {
-        (header.to_owned(), self.user.to_owned())
+        let value = forward::encode(self.user);
+        (header.to_owned(), value)
     }
 
     fn proof(&self, token: String) -> (String, String) {
@@ -239,22 +301,26 @@ impl Patient<'_> {
         (header.to_owned(), token)
     }
 
-    fn claims(&self, user: Option<&str>) -> Value {
+    fn claims(&self, user: Option<(&str, &str)>) -> Value {
         let (issuer, audience) = match self.identity.assertion() {
             Some(assertion) => (assertion.issuer(), assertion.audience()),
             None => ("portcullis", "django"),
         };
         let now = self.now.seconds();
         let mut claims = json!({ "iss": issuer, "aud": audience, "iat": now, "exp": now + 60 });
-        if let Some(user) = user {
-            claims["sub"] = json!("1");
-            claims["preferred_username"] = json!(user);
+        if let Some((name, id)) = user {
+            claims["sub"] = json!(id);
+            claims["preferred_username"] = json!(name);
         }
         claims
     }
 
     /// Signed with the gateway's own key; nothing where that is not known.
-    fn assertion(&self, user: Option<&str>, change: impl FnOnce(&mut Value)) -> Option<String> {
+    fn assertion(
+        &self,
+        user: Option<(&str, &str)>,
+        change: impl FnOnce(&mut Value),
+    ) -> Option<String> {
         self.identity.assertion()?;
         let mut claims = self.claims(user);
         change(&mut claims);
@@ -267,8 +333,8 @@ impl Patient<'_> {
             let name = HeaderName::try_from(name).context("this header cannot be sent")?;
             headers.append(name, HeaderValue::try_from(value)?);
         }
-        let host = self.uri.authority().map_or("localhost", |authority| authority.as_str());
-        headers.insert(HOST, HeaderValue::try_from(host)?);
+        let own = self.uri.authority().map_or("localhost", |authority| authority.as_str());
+        headers.insert(HOST, HeaderValue::try_from(self.host.unwrap_or(own))?);
         let time = Duration::from_secs(10);
         let sent = self.http.send(Method::GET, &self.uri, headers, 1 << 20, time).await;
         let (status, _, body) = sent?;
@@ -277,12 +343,13 @@ impl Patient<'_> {
     }
 }
 
-fn tell(well: bool, what: &str, answer: &Answer, remedy: &str) {
-    let status = answer.status;
-    match well {
-        true => println!("  well      {what}: {status}"),
-        false => println!("  WAY IN    {what}: {status}\n            remedy: {remedy}"),
-    }
+fn way_in(what: &str, answer: &Answer, remedy: &str) {
+    println!("  WAY IN    {what}: {}\n            remedy: {remedy}", answer.status);
+}
+
+fn unsigned(claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.", part(&json!({ "alg": "none", "typ": "JWT" })), part(claims))
 }
 
 fn sign(keys: &SigningKeys, now: Timestamp, claims: &Value) -> Option<String> {

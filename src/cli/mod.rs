@@ -57,9 +57,10 @@ enum Command {
     Explain(explain::Arguments),
     /// Attack the configured upstreams as a stranger could who reaches them around the gateway.
     ///
-    /// Sends harmless requests (GET) straight to each server: without anything, with forged
-    /// identity headers in the spellings that servers fold, and with assertions that are unsigned,
-    /// foreign, expired or for somebody else. Exits with 1 if one of them gets in.
+    /// Sends GET requests straight to each server: without anything, with forged identity headers
+    /// in the spellings that servers fold, and with assertions that are unsigned, foreign, expired
+    /// or for somebody else. Exits with 1 if one of them gets in, and if that cannot be told: a
+    /// server does not answer, or answers alike to everybody (`unsure`).
     Doctor(doctor::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema,

@@ -126,13 +126,15 @@ pub(super) async fn serve(
     if matches!(which, Page::TokenObtainPair | Page::TokenObtainSliding) {
         parts.auth_limit.admit(client).map_err(Rejection::Throttled)?;
     }
-    let in_cookie = tokens.cookies.as_ref().and_then(|cookies| {
-        cookie(&request.headers, &cookies.refresh.name).map(|token| token.into_owned())
-    });
-    let csrf = match in_cookie {
-        // A browser sends cookies with requests that other sites have made.
-        Some(_) => parts.sessions.csrf.check(&request, None),
-        None => Ok(()),
+    let in_cookie = match &tokens.cookies {
+        // Another site may post a form here: with a cookie that the browser adds, or with the
+        // attacker's own name and password, so that the victim works in the attacker's account.
+        Some(cookies) => {
+            let csrf = parts.sessions.csrf.check(&request, None);
+            csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
+            cookie(&request.headers, &cookies.refresh.name).map(|token| token.into_owned())
+        }
+        None => None,
     };
     let mut data = match view.data(request).await? {
         Taken::Data(data) => data,
@@ -142,7 +144,6 @@ pub(super) async fn serve(
         && let (Some(token), Json::Object(fields)) = (in_cookie, &mut data)
         && !fields.iter().any(|(name, _)| name == "refresh")
     {
-        csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
         fields.push(("refresh".into(), Json::text(&token)));
     }
     let jwt = &*tokens.tokens;

@@ -47,6 +47,8 @@ pub enum Kind {
     JwtSliding,
     /// django-rest-knox: `login/`, `logout/` and `logoutall/` below the route.
     Knox,
+    /// A CSRF token and its cookie, for single-page applications.
+    Csrf,
     /// Who the gateway takes the caller for.
     Whoami,
     /// The public keys of the identity assertion (RFC 7517).
@@ -69,6 +71,7 @@ pub enum Page {
     KnoxLogin,
     KnoxLogout,
     KnoxLogoutAll,
+    Csrf,
     Whoami,
     Jwks,
 }
@@ -108,6 +111,7 @@ impl Kind {
                 ("logout", "logout/", Page::KnoxLogout),
                 ("logoutall", "logoutall/", Page::KnoxLogoutAll),
             ],
+            Kind::Csrf => &[("csrf", "", Page::Csrf)],
             Kind::Whoami => &[("whoami", "", Page::Whoami)],
             Kind::Jwks => &[("jwks", "", Page::Jwks)],
         }
@@ -139,19 +143,22 @@ impl Page {
     /// Whether the rates at the top of the file count: as for the views that it stands in for. The
     /// pages that take passwords have limits of their own, and keys are for everybody.
     pub fn is_throttled(self) -> bool {
-        !matches!(self, Page::Token | Page::Login | Page::Logout | Page::Jwks)
+        !matches!(self, Page::Token | Page::Login | Page::Logout | Page::Csrf | Page::Jwks)
     }
 
     /// Whether the view has a second renderer, which DRF says in `Vary`.
     fn negotiates(self) -> bool {
-        !matches!(self, Page::Token | Page::Login | Page::Logout | Page::Whoami | Page::Jwks)
+        !matches!(
+            self,
+            Page::Token | Page::Login | Page::Logout | Page::Csrf | Page::Whoami | Page::Jwks
+        )
     }
 
     /// The methods of the page, for `Allow`.
     pub fn allow(self) -> &'static str {
         match self {
             Page::Login => "GET, HEAD, POST, OPTIONS",
-            Page::Whoami | Page::Jwks => "GET, HEAD, OPTIONS",
+            Page::Csrf | Page::Whoami | Page::Jwks => "GET, HEAD, OPTIONS",
             _ => "POST, OPTIONS",
         }
     }
@@ -261,7 +268,7 @@ impl Endpoint {
     /// # Errors
     /// Limits, outages, and bodies that cannot be read.
     pub async fn serve(&self, request: Request, admitted: &Admitted) -> Result<Reply, Rejection> {
-        let single = matches!(self.page, Page::Whoami | Page::Jwks);
+        let single = matches!(self.page, Page::Csrf | Page::Whoami | Page::Jwks);
         if !self.exact && !single && !request.target.path().ends_with('/') {
             return Ok(with_slash(&request));
         }
@@ -275,14 +282,15 @@ impl Endpoint {
             (Page::KnoxLogout | Page::KnoxLogoutAll, _) => {
                 knox::logout(parts, request, admitted, self.page == Page::KnoxLogoutAll).await
             }
-            (Page::Whoami | Page::Jwks, &Method::OPTIONS) => {
+            (Page::Csrf | Page::Whoami | Page::Jwks, &Method::OPTIONS) => {
                 Ok(page(StatusCode::OK, &json!({}), allow))
             }
-            (Page::Whoami | Page::Jwks, method)
+            (Page::Csrf | Page::Whoami | Page::Jwks, method)
                 if method != Method::GET && method != Method::HEAD =>
             {
                 Ok(method_not_allowed(method, allow))
             }
+            (Page::Csrf, _) => session::csrf_token(parts, &request).await,
             (Page::Whoami, _) => Ok(page(StatusCode::OK, &whoami(admitted), allow)),
             (Page::Jwks, _) => self.jwks(),
             (_, _) => match &self.jwt {

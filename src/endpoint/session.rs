@@ -183,6 +183,11 @@ pub(super) async fn login(parts: &Parts, request: Request) -> Result<Reply, Reje
     }
 }
 
+/// A CSRF token, for a page that is not the gateway's.
+pub(super) async fn csrf_token(parts: &Parts, request: &Request) -> Result<Reply, Rejection> {
+    show(parts, request, Wants::Json, &Form::default()).await
+}
+
 /// The form, or its token alone; with the cookie that belongs to the token.
 async fn show(
     parts: &Parts,

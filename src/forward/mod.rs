@@ -19,8 +19,11 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use self::assertion::{Config as AssertionConfig, Signer};
 use self::{assertion::Assertion, template::Template};
+pub use self::{
+    assertion::{Config as AssertionConfig, Signer},
+    value::encode,
+};
 use crate::{
     identity::Identity,
     policy::Admitted,

@@ -7,6 +7,13 @@ use std::fmt::Write;
 /// Longer values are refused: servers cut or refuse them, each at another length.
 pub(super) const LONGEST: usize = 2048;
 
+/// A text as a header's value.
+pub fn encode(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    write(text, &mut value);
+    value
+}
+
 /// Appends `text` to `value`.
 pub(super) fn write(text: &str, value: &mut String) {
     let inner = text.trim_matches(' ');

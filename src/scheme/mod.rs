@@ -121,6 +121,12 @@ pub trait Scheme: Send + Sync {
     /// `WWW-Authenticate` when this scheme is first; without one, refusals are 403 (DRF's
     /// `authenticate_header`).
     fn challenge(&self) -> Option<HeaderValue>;
+    /// Asked when nobody has taken the request for its own: a credential that is in this scheme's
+    /// place and that no scheme could read is a bad one, not none.
+    fn leftover(&self, request: &Request) -> Option<Failure> {
+        let _ = request;
+        None
+    }
     /// Whether its answer depends on cookies, which caches have to know (`Vary`).
     fn reads_cookies(&self) -> bool {
         false

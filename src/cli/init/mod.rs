@@ -23,7 +23,8 @@ pub(super) struct Arguments {
     /// The project's manage.py.
     #[arg(long, value_name = "MANAGE.PY")]
     django: PathBuf,
-    /// The project's own Python; a virtual environment beside manage.py is found.
+    /// The project's own Python; else that of the active virtual environment, or of one beside
+    /// manage.py (.venv, venv, env).
     #[arg(long)]
     python: Option<PathBuf>,
     /// Where the project serves.
@@ -59,16 +60,33 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         println!("\nWhat could not be carried over:");
         written.notes.iter().for_each(|note| println!("  - {note}"));
     }
-    println!("\n{}", upstream_lines(&project));
-    println!("The file names these variables of the environment:\n");
+    println!("\n1. {}", upstream_lines(&project));
+    println!("2. Set these variables for the gateway:\n");
     for (name, holds) in written.variables {
-        println!("  {name}  {holds}");
+        println!("     {name}  {holds}");
     }
+    let path = telling_path(&project).unwrap_or("/");
     println!(
-        "\nThen:\n\n  portcullis check --config {file}\n  portcullis run --config {file}\n  \
-         portcullis doctor --config {file}"
+        "\n3. portcullis check --config {file}\n4. portcullis run --config {file}\n\
+         5. Restart the project, and let it listen on 127.0.0.1 alone.\n\
+         6. Send clients to the gateway.\n\
+         7. portcullis doctor --config {file} --path {path}"
     );
     Ok(())
+}
+
+/// A path that needs somebody to be known, for the doctor.
+fn telling_path(project: &Value) -> Option<&str> {
+    let rule = |url: &Value| match url.get("permission") {
+        Some(own) => own["gateway"].clone(),
+        None => project["rest_framework"]["permission"]["gateway"].clone(),
+    };
+    let urls = list(&project["urls"]).iter().filter(|url| url["kind"] == "drf");
+    let mut urls = urls.filter(|url| {
+        let gets = list(&url["methods"]).iter().any(|method| method == "GET");
+        url["endpoint"].is_null() && gets && rule(url) != "anyone"
+    });
+    urls.find_map(|url| url["path"].as_str()?.strip_prefix('='))
 }
 
 fn ask(arguments: &Arguments) -> anyhow::Result<Value> {

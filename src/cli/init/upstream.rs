@@ -33,7 +33,7 @@ pub(super) fn upstream_lines(project: &Value) -> String {
     let backends: String = backends.map(|backend| format!(", {backend}")).collect();
     format!(
         "What the project needs: `pip install` deploy/django of the gateway's repository, which has\n\
-         the reasons too, and at the end of the settings:\n\n  \
+         the reasons too, and these lines at the end of its settings:\n\n  \
          MIDDLEWARE = [\"portcullis_django.middleware.PortcullisMiddleware\"{middleware}]\n  \
          AUTHENTICATION_BACKENDS = [\"portcullis_django.backend.PortcullisBackend\"{backends}]\n  \
          REST_FRAMEWORK = {{\n    **globals().get(\"REST_FRAMEWORK\", {{}}),\n    \

@@ -7,6 +7,7 @@ use super::{
     list,
     settings::{CSRF, JWT, KNOX, SESSION, changed},
     text_of,
+    upstream::upstream_lines,
 };
 use crate::route::PathPattern;
 
@@ -52,9 +53,9 @@ impl<'a> Writer<'a> {
         let project = self.project;
         let module = text_of(&project["settings_module"]);
         self.line(format!(
-            "# Made by `portcullis init` from {module}; what could not be carried over"
+            "# Made by `portcullis init` from {module}. What the project needs, and what"
         ));
-        self.line("# stands at the end.");
+        self.line("# could not be carried over, stands at the end.");
         self.line("listen: 127.0.0.1:8080");
         self.store();
         let key = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
@@ -77,10 +78,13 @@ impl<'a> Writer<'a> {
         self.passwords();
         self.systems();
         self.line(
-            "identity: { assertion: django }  # signed; the lines below let the project verify it",
+            "identity: { assertion: django }  # signed; the project verifies it, see the end",
         );
+        self.line("# Not in Django, and on by default: `lockout` after failed logins, `auth_rate` on login pages.");
         self.line("");
         self.routes();
+        self.line("");
+        upstream_lines(project).lines().for_each(|line| self.line(format!("# {line}").trim_end()));
         let notes = std::mem::take(&mut self.notes);
         if !notes.is_empty() {
             self.line("\n# Not carried over:");
@@ -259,16 +263,22 @@ impl<'a> Writer<'a> {
         self.line("routes:");
         self.line("  - { path: /.well-known/jwks.json, endpoint: jwks }");
         let mut seen: Vec<String> = Vec::new();
+        let open = self.project["rest_framework"]["permission"]["gateway"] == "anyone";
         for url in list(&self.project["urls"]) {
-            let (Some(path), kind) = (url["path"].as_str(), text_of(&url["kind"])) else {
+            let kind = text_of(&url["kind"]);
+            let Some(path) = url["path"].as_str() else {
+                if kind == "django" && !open {
+                    let (pattern, view) = (text_of(&url["pattern"]), text_of(&url["view"]));
+                    self.notes.push(format!(
+                        "{pattern} ({view}) has no path of its own: `permission` above holds for it."
+                    ));
+                }
                 continue;
             };
-            let rules = ["authentication", "permission", "throttle"];
-            let differs = rules.iter().any(|key| url.get(*key).is_some());
-            let endpoint = &url["endpoint"];
-            if endpoint.is_null() && kind == "drf" && !differs || path == "/" {
+            if path == "/" || !self.needs_route(url, path) {
                 continue;
             }
+            let endpoint = &url["endpoint"];
             // Django's patterns are decoded, routes are as a browser sends them.
             let path = &*encoded(path, "/=");
             if path.parse::<PathPattern>().is_err() {
@@ -313,10 +323,29 @@ impl<'a> Writer<'a> {
         self.line(format!("  - {{ path: /, upstream: {upstream} }}"));
     }
 
+    /// Whether a view is more than the last route says: it has a page here, is Django's own, has
+    /// rules of its own, or stands below a view that has.
+    fn needs_route(&self, url: &Value, path: &str) -> bool {
+        let differs = |url: &Value| {
+            let rules = ["authentication", "permission", "throttle"];
+            !url["endpoint"].is_null()
+                || url["kind"] != "drf"
+                || rules.iter().any(|key| url.get(*key).is_some())
+        };
+        let covers = |other: &Value| {
+            let prefix = other["path"].as_str().filter(|other| !other.starts_with('='));
+            prefix.is_some_and(|prefix| {
+                prefix != "/" && path.trim_start_matches('=').starts_with(prefix)
+            })
+        };
+        let mut others = list(&self.project["urls"]).iter();
+        differs(url) || others.any(|other| differs(other) && covers(other))
+    }
+
     /// A route that Django guards itself: its own pages know by its session who is there, and DRF's
     /// throttles do not count them.
     fn open(&mut self, path: &str, upstream: &str) {
-        self.line(format!("  - path: {}", Value::from(path)));
+        self.line(format!("  - path: {}  # Django's own: it decides itself", Value::from(path)));
         self.line("    authentication: []");
         self.line("    permission: anyone");
         self.line("    throttle: []");

@@ -59,6 +59,11 @@ pub(super) fn build(
             }
         }
     }
+    if config.secret.as_ref().is_some_and(|secret| secret.reveal().len() < 32) {
+        let problem =
+            Problem::new(&path.key("secret"), "the secret is so short that it can be guessed");
+        problems.push(problem.help("use 32 random characters and more, at the issuer too"));
+    }
     let text = config.key.as_ref().or(config.secret.as_ref());
     let keys = match (&config.jwks, text) {
         (Some(url), None) => {
@@ -155,6 +160,14 @@ impl Scheme for Issuer {
 
     fn challenge(&self) -> Option<HeaderValue> {
         Some(HeaderValue::from_static("Bearer realm=\"api\""))
+    }
+
+    /// A token of no issuer that is known here, or none that anybody could read.
+    fn leftover(&self, request: &Request) -> Option<Failure> {
+        let field = Authorization::read(&request.headers).filter(|field| field.is("Bearer"))?;
+        let credential = matches!(field.credential, Credential::One(_));
+        let members = Members::from_iter([("code".to_owned(), json!("token_not_valid"))]);
+        credential.then(|| Failure { members: Some(Arc::new(members)), ..Failure::new(INVALID) })
     }
 }
 
