@@ -171,7 +171,7 @@ fn vary_by_cookie(headers: &mut HeaderMap) {
 
 /// How much of a body a scheme may look into, and how long it may take to come.
 const PEEK: usize = 64 << 10;
-const PEEK_TIME: Duration = Duration::from_secs(10);
+const PEEK_TIME: Duration = Duration::from_secs(30);
 
 impl Gateway {
     /// Answers a request.

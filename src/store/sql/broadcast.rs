@@ -173,17 +173,14 @@ async fn hear_commands(listener: UnixListener, sender: UnboundedSender<Heard>) {
     }
 }
 
+/// While the database is away nothing is forgotten: who is known stays known for the grace.
 async fn listen_to_postgres(url: &str, sender: UnboundedSender<Heard>) {
-    let forget_all = || Heard { revocation: Revocation::Everything, _done: None };
     let mut missed = false;
     while !sender.is_closed() {
-        let heard = hear_postgres(url, &sender, missed).await;
-        if let Err(error) = heard {
+        if let Err(error) = hear_postgres(url, &sender, missed).await {
             debug!(%error, "the database's messages are not heard");
         }
-        // Nobody knows what was said in between.
         missed = true;
-        let _ = sender.send(forget_all());
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -196,6 +193,7 @@ async fn hear_postgres(
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
     if missed {
+        // Nobody knows what was said in between.
         let _ = sender.send(Heard { revocation: Revocation::Everything, _done: None });
     }
     // Nothing means that the connection was lost.
