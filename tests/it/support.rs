@@ -1,12 +1,17 @@
 //! A gateway, an upstream and raw HTTP between them.
 
+pub(crate) mod browser;
 pub(crate) mod gateway;
 pub(crate) mod http;
+pub(crate) mod keys;
+pub(crate) mod postgres;
 pub(crate) mod server;
 
 pub(crate) use self::{
+    browser::Browser,
     gateway::{Gateway, Setup, portcullis},
     http::{Answer, Connection, basic},
+    postgres::Postgres,
     server::Server,
 };
 

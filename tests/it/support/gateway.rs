@@ -27,6 +27,7 @@ pub(crate) struct Setup {
     pub(crate) port: u16,
     pub(crate) admin: u16,
     store: Option<String>,
+    environment: Vec<(String, String)>,
     sql: Vec<String>,
 }
 
@@ -37,12 +38,25 @@ impl Setup {
     /// An embedded store.
     pub(crate) fn new() -> Self {
         let (port, admin) = (free_port(), free_port());
-        Self { dir: Folder::new(), port, admin, store: None, sql: Vec::new() }
+        Self {
+            dir: Folder::new(),
+            port,
+            admin,
+            store: None,
+            environment: Vec::new(),
+            sql: Vec::new(),
+        }
     }
 
     /// Another store.
     pub(crate) fn store(mut self, url: &str) -> Self {
         self.store = Some(url.to_owned());
+        self
+    }
+
+    /// An environment variable of the gateway and of its commands.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -151,6 +165,7 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(setup.config())
             .current_dir(&setup.dir.0)
+            .envs(setup.environment.clone())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -235,9 +250,25 @@ impl Gateway {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// A command of the binary with its configuration, which has to succeed; what it prints.
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.arg("--config").arg(self.setup.config()).args(arguments);
+        command.envs(self.setup.environment.clone()).current_dir(&self.setup.dir.0);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?} {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Another SQL statement in its embedded store.
     pub(crate) fn execute(&self, statement: &str) {
         execute(&self.setup.database(), &[statement.to_owned()]);
+    }
+
+    /// The first column of every row in its embedded store, as text.
+    pub(crate) fn texts(&self, query: &str) -> Vec<String> {
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(query.to_owned()));
+        on_database(&self.setup.database(), async |connection| query.fetch_all(connection).await)
     }
 }
 
@@ -279,21 +310,32 @@ pub(crate) fn portcullis(config: &Path, arguments: &[&str], input: &str) -> Outp
 }
 
 fn execute(database: &Path, statements: &[String]) {
+    on_database(database, async |connection| {
+        for statement in statements {
+            let statement = sqlx::AssertSqlSafe(statement.clone());
+            sqlx::raw_sql(statement).execute(&mut *connection).await?;
+        }
+        Ok(())
+    });
+}
+
+fn on_database<T>(
+    database: &Path,
+    work: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<T, sqlx::Error>,
+) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let options =
             sqlx::sqlite::SqliteConnectOptions::new().filename(database).busy_timeout(PATIENCE);
         let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        for statement in statements {
-            let statement = sqlx::AssertSqlSafe(statement.clone());
-            sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
-        }
+        let done = work(&mut connection).await.unwrap();
         connection.close().await.unwrap();
-    });
+        done
+    })
 }
 
 /// Django's format, with few rounds.
-fn hash(password: &str) -> String {
+pub(crate) fn hash(password: &str) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let rounds = std::num::NonZeroU32::new(1000).unwrap();
     let mut digest = [0; 32];

@@ -1,0 +1,84 @@
+"""Runs the cases named in the arguments, or all, and says in a few lines how they went.
+
+    python tests/differential [--differences] [-v] [test_jwt | test_jwt.Claims.test_exp_now | …]
+
+All of them run in two processes: the cases of PostgreSQL, and those of the other databases."""
+
+import io
+import multiprocessing
+import sys
+import unittest
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from support import Differential  # noqa: E402
+from support.servers import end_all  # noqa: E402
+
+PARTS = [("postgres",), ("mariadb", "sqlite")]
+
+
+def main(arguments):
+    names = [word for word in arguments if not word.startswith("-")]
+    if names:
+        results = [run(load(names), sys.stderr, 1 + arguments.count("-v"))]
+    else:
+        with ProcessPoolExecutor(len(PARTS), multiprocessing.get_context("fork")) as pool:
+            results = list(pool.map(run_part, PARTS))
+        print("".join(text for text, *_ in results), file=sys.stderr)
+    differences = [each for _, _, _, found in results for each in found]
+    if "--differences" in arguments:
+        print_differences(differences)
+    cases, failed = (sum(result[place] for result in results) for place in (1, 2))
+    whys = len({why for _, why in differences})
+    print(
+        f"{cases} cases, {failed} failed; {whys} differences on purpose in {len({case for case, _ in differences})} cases"
+    )
+    return 1 if failed else 0
+
+
+def load(names):
+    if names:
+        return unittest.defaultTestLoader.loadTestsFromNames(names)
+    return unittest.defaultTestLoader.discover(str(HERE), top_level_dir=str(HERE))
+
+
+def run_part(databases):
+    """In a process of its own, where nothing ends servers by itself."""
+    suite = unittest.TestSuite(case for case in flat(load([])) if case.database in databases)
+    stream = io.StringIO()
+    try:
+        return run(suite, stream, 0)
+    finally:
+        end_all()
+
+
+def run(suite, stream, verbosity):
+    result = unittest.TextTestRunner(stream, verbosity=verbosity).run(suite)
+    # What was printed about failures; nothing, if all went well.
+    text = stream.getvalue() if isinstance(stream, io.StringIO) and not result.wasSuccessful() else ""
+    return text, result.testsRun, len(result.failures) + len(result.errors), Differential.differences
+
+
+def flat(suite):
+    for each in suite:
+        if isinstance(each, unittest.TestSuite):
+            yield from flat(each)
+        else:
+            yield each
+
+
+def print_differences(differences):
+    cases = {}
+    for case, why in differences:
+        cases.setdefault(why, []).append(case)
+    for why in sorted(cases):
+        print(f"- {why}")
+        for case in sorted(set(cases[why])):
+            print(f"    {case}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""gateway.yaml: what every gateway here has, over it the lines of one case, and a route for each view."""
+
+import re
+
+from . import tokens
+
+# Where a word of `project.urls` is not the gateway's. That tokens are `stateless` is a setting of the whole file.
+SCHEMES = {"stateless": "jwt", "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }"}
+CHAINS = [
+    *("basic", "token", "session", "jwt", "knox", "stateless", "remote", "session-token", "token-session"),
+    *(
+        "basic-token",
+        "token-basic",
+        "session-basic",
+        "basic-session",
+        "remote-basic",
+        "remote-session",
+        "session-jwt",
+        "jwt-session",
+    ),
+    *("jwt-token", "token-jwt", "knox-basic", "no-class"),
+]
+PAGES = {
+    "/api-token-auth/": "token",
+    "/api-auth/": "session",
+    "/api/token/": "jwt",
+    "/api/sliding/": "jwt_sliding",
+    "/api/auth/": "knox",
+    "/.well-known/jwks.json": "jwks",
+}
+BASE = f"""\
+secret_key: {tokens.SECRET}
+authentication: [session, token, basic]
+permission: authenticated
+identity: {{ assertion: {{ audience: django }} }}
+# Rows change under the gateway's hands: it looks at them each time.
+cache: {{ ttl: 0s, negative_ttl: 0s, grace: 0s }}
+passwords: {{ iterations: 1000 }}
+lockout: false
+auth_rate: 1000000/min
+trusted_proxies: [127.0.0.1/32]
+jwt: {{ blacklist: true }}
+"""
+
+
+def document(port, store, upstream, lines, remote_user):
+    given = set(re.findall(r"^(\w+):", lines, re.MULTILINE))
+    base = "".join(line for line in BASE.splitlines(keepends=True) if line.partition(":")[0] not in given)
+    head = f'listen: 127.0.0.1:{port}\nstore: {{ url: "{store}", connections: 2 }}\n'
+    return head + base + lines + "".join(["routes:\n", *routes(f"http://127.0.0.1:{upstream}", remote_user)])
+
+
+def routes(upstream, remote_user):
+    for path, endpoint in PAGES.items():
+        yield f"- {{ path: {path}, endpoint: {endpoint} }}\n"
+    for path, permission in [
+        ("/api/me/", "authenticated"),
+        ("/api/public/", "anyone"),
+        ("/api/staff/", "staff"),
+        ("/api/echo/", "anyone"),
+        ("/plain/", "anyone"),
+    ]:
+        yield view(path, permission, upstream)
+    for name in CHAINS:
+        chain = ", ".join(scheme(word, remote_user) for word in words(name))
+        yield view(f"/{name}/", "authenticated", upstream, f"authentication: [{chain}], ")
+        yield view(f"/{name}/public/", "anyone", upstream, f"authentication: [{chain}], ")
+
+
+def scheme(word, remote_user):
+    return SCHEMES.get(word, word).replace("%s", remote_user and f", {remote_user}")
+
+
+def words(name):
+    return [] if name == "no-class" else name.split("-")
+
+
+def view(path, permission, upstream, more=""):
+    allow = "allow: [GET, POST, HEAD, OPTIONS]"
+    return f'- {{ path: {path}, {more}permission: {permission}, {allow}, upstream: "{upstream}" }}\n'

@@ -1,0 +1,204 @@
+"""Django on its own and the gateway before Django, in every combination of settings that cases ask for."""
+
+import atexit
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import gateway
+from .environment import BIN, BINARY, DATABASES, PACKAGE, PROJECT
+
+QUICK = [
+    "project.hashers.QuickPBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2SHA1PasswordHasher",
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.BCryptSHA256PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+
+# Pairs of servers at a time.
+MOST = 8
+# For both, tests are a proxy that they believe: `X-Forwarded-Proto: https` is HTTPS.
+HTTPS = ["HTTP_X_FORWARDED_PROTO", "https"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The same settings in both languages: Django's, and lines of gateway.yaml."""
+
+    django: dict = field(default_factory=dict)
+    gateway: str = ""
+    # More settings of the scheme remote_user, which has none of them at the top of the file.
+    remote_user: str = ""
+
+    def on(self, database):
+        """Its two servers, started when first asked for."""
+        key = (json.dumps(self.django), self.gateway, self.remote_user, database)
+        if key not in _pairs:
+            # Not again for each of its cases, if they do not start.
+            _pairs[key] = None
+            _pairs[key] = Pair(self, database)
+        pair = _pairs[key] = _pairs.pop(key)
+        if pair is None:
+            raise RuntimeError("its servers have not started, see above")
+        while len(_pairs) > MOST:
+            # The one that has not been asked for the longest; a database has only so many connections.
+            if oldest := _pairs.pop(next(iter(_pairs))):
+                oldest.native.tell()
+                oldest.gateway.tell()
+        return pair
+
+
+CLASSES = {
+    "session": "rest_framework.authentication.SessionAuthentication",
+    "token": "rest_framework.authentication.TokenAuthentication",
+    "basic": "rest_framework.authentication.BasicAuthentication",
+    "jwt": "rest_framework_simplejwt.authentication.JWTAuthentication",
+    "knox": "knox.auth.TokenAuthentication",
+}
+
+
+def default_classes(*names, django=None, gateway=""):
+    """DEFAULT_AUTHENTICATION_CLASSES, under which pages of the packages are served, and more settings."""
+    framework = {"DEFAULT_AUTHENTICATION_CLASSES": [CLASSES[name] for name in names]}
+    lines = f"authentication: [{', '.join(names)}]\n"
+    return Variant({"REST_FRAMEWORK": framework, **(django or {})}, lines + gateway)
+
+
+class Pair:
+    def __init__(self, variant, database):
+        self.native = Process("native", django_command("native"), {"MODE": "native", **django(variant, database)})
+        upstream = upstream_of(database)
+        config = folder() / f"gateway-{len(_processes)}.yaml"
+        port = jwks_port() if not _gateways else free_port()
+        _gateways.append(port)
+        config.write_text(
+            gateway.document(port, DATABASES[database], upstream.port, variant.gateway, variant.remote_user)
+        )
+        self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
+        for process in (self.native, upstream, self.gateway):
+            process.ready()
+
+
+class Process:
+    """A server; it ends with the suite at the latest."""
+
+    def __init__(self, name, command, environment, port=None):
+        self.port = port or free_port()
+        self._name = name
+        self.log = folder() / f"{name}-{len(_processes)}.log"
+        with open(self.log, "wb") as log:
+            self._child = subprocess.Popen(
+                [str(word).replace("PORT", str(self.port)) for word in command],
+                env=os.environ | environment,
+                cwd=folder(),
+                stdout=log,
+                stderr=log,
+            )
+        _processes.append(self)
+
+    def ready(self):
+        for _ in range(2000):
+            if self._child.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+        raise RuntimeError(f"{self.log.name}:\n{self.log.read_text()}")
+
+    def tell(self):
+        """To end: gunicorn at once and with its workers, the gateway without more ado."""
+        self._child.send_signal(signal.SIGKILL if self._name == "gateway" else signal.SIGQUIT)
+
+    def end(self):
+        try:
+            self._child.wait(5)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+
+_pairs: dict[tuple, Pair | None] = {}
+_upstreams: dict[str, Process] = {}
+_processes: list[Process] = []
+_gateways: list[int] = []
+_folders: list[tempfile.TemporaryDirectory] = []
+
+
+def folder():
+    if not _folders:
+        _folders.append(tempfile.TemporaryDirectory(prefix="portcullis-differential."))
+    return Path(_folders[0].name)
+
+
+def upstream_of(database):
+    """Django behind gateways: one a database, since it has no settings of theirs."""
+    if database not in _upstreams:
+        keys = f"http://127.0.0.1:{jwks_port()}/.well-known/jwks.json"
+        environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": keys, **django(Variant(), database)}
+        _upstreams[database] = Process("upstream", django_command("gateway"), environment)
+    return _upstreams[database]
+
+
+def django(variant, database):
+    settings = {"PASSWORD_HASHERS": QUICK, "SECURE_PROXY_SSL_HEADER": HTTPS, **variant.django}
+    return {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "DATABASE_URL": DATABASES[database],
+        "EXTRA_SETTINGS": json.dumps(settings),
+        "PYTHONPATH": str(PACKAGE),
+    }
+
+
+def django_command(mode):
+    return [
+        *(BIN / "gunicorn", "--chdir", PROJECT, "--bind", "127.0.0.1:PORT", "--threads", "2"),
+        *("--worker-tmp-dir", folder(), "--no-control-socket", "--log-level", "warning", "project.wsgi"),
+    ]
+
+
+_jwks: list[int] = []
+
+
+def jwks_port():
+    """The first gateway's: all sign with the same key, and upstreams ask this one for it."""
+    if not _jwks:
+        _jwks.append(free_port())
+    return _jwks[0]
+
+
+_taken: set[int] = set()
+
+
+def free_port():
+    """Below the range that outgoing connections take theirs from."""
+    for port in random.sample(range(10000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _taken:
+            _taken.add(port)
+            return port
+    raise RuntimeError("no free port")
+
+
+@atexit.register
+def end_all():
+    for process in _processes:
+        process.tell()
+    for process in _processes:
+        process.end()
+    _processes.clear()
+    while _folders:
+        _folders.pop().cleanup()

@@ -1,0 +1,105 @@
+"""What comes before and beside authentication: address, Accept, method. Where the gateway refuses, it has not
+asked the view yet; where it lets pass, the answer is the view's."""
+
+from support import Case, Differential, Differs, basic, delete, get, head, options, patch, post, raw, refusal
+from support.differences import NOT_FOUND
+from support.rows import ALICE
+
+TOKEN = f"Authorization: Token {ALICE}"
+BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+NOT_AUTHENTICATED = "Authentication credentials were not provided."
+
+
+def first(status=401, detail=NOT_AUTHENTICATED, challenge="Token", **parts):
+    """Django finds the address and a renderer before it looks at who is asking; the gateway looks first."""
+    why = "A stranger learns nothing about addresses and formats: the gateway authenticates before it asks the view"
+    return refusal(why, status, detail, challenge, vary=["accept"], allow="GET, POST, HEAD, OPTIONS", **parts)
+
+
+class Address(Differential):
+    cases = [
+        Case("unknown address", 404, get("/nowhere/"), NOT_FOUND),
+        Case("unknown address below a view", 404, get("/token/nowhere/"), first()),
+        Case("unknown address below a view, with a token", 404, get("/token/nowhere/", TOKEN)),
+        Case("without the slash", 301, get("/token"), first(location=None)),
+        Case("without the slash, with a token", 301, get("/token", TOKEN)),
+        Case(
+            "bad Host",
+            400,
+            get("/token/", "Host: a b", TOKEN),
+            refusal(
+                "The gateway's refusal, not Django's page", 400, "Exactly one valid Host is needed.", vary=["accept"]
+            ),
+        ),
+    ]
+
+
+class Accept(Differential):
+    cases = [
+        Case("none", 200, get("/token/", TOKEN)),
+        Case("anything", 200, get("/token/", TOKEN, "Accept: */*")),
+        Case("empty", 406, get("/token/", TOKEN, "Accept:")),
+        Case("XML", 406, get("/token/", TOKEN, "Accept: application/xml")),
+        Case("XML or anything", 200, get("/token/", TOKEN, "Accept: application/xml, */*;q=0.1")),
+        Case("indented", 200, get("/token/", TOKEN, "Accept: application/json; indent=4")),
+        Case("format", 200, get("/token/?format=json", TOKEN)),
+        Case("unknown format", 404, get("/token/?format=zzz", TOKEN)),
+        Case("XML, no token", 406, get("/token/", "Accept: application/xml"), first()),
+        Case(
+            "XML, bad token",
+            406,
+            get("/token/", "Accept: application/xml", "Authorization: Token bad"),
+            first(detail="Invalid token."),
+        ),
+        Case("unknown format, no token", 404, get("/token/?format=zzz"), first()),
+        Case("JSON, no token", 401, get("/token/", "Accept: application/json")),
+        Case("XML or anything, no token", 401, get("/token/", "Accept: application/xml, */*;q=0.1")),
+        Case(
+            "browser, no token",
+            401,
+            get("/token/", BROWSER),
+            Differs(
+                "DRF shows a browser its browsable page; the gateway has JSON only",
+                content_type="application/json",
+                body='{"detail":"Authentication credentials were not provided."}',
+                vary=["accept"],
+                set_cookie=[],
+            ),
+        ),
+        Case(
+            "indented, no token",
+            401,
+            get("/token/", "Accept: application/json; indent=4"),
+            Differs("The gateway's JSON is compact", body='{"detail":"Authentication credentials were not provided."}'),
+        ),
+    ]
+
+
+class Methods(Differential):
+    cases = [
+        Case("missing", 405, patch("/token/", TOKEN)),
+        Case("unknown", 405, raw("BREW", "/token/", TOKEN)),
+        Case("missing, no token", 401, patch("/token/")),
+        Case("unknown, no token", 401, raw("BREW", "/token/")),
+        Case("DELETE with a body", 405, delete("/token/", TOKEN, data=b"{}")),
+        Case("POST", 200, post("/token/", TOKEN, data={})),
+        Case("malformed JSON that nobody reads", 200, post("/token/", TOKEN, data=b"{")),
+        Case("malformed JSON, no token", 401, post("/token/", data=b"{")),
+        Case("HEAD, wrong password", 401, head("/basic/", basic("alice", "wrong"))),
+        Case(
+            "OPTIONS of a browser that asks first (CORS)",
+            401,
+            options("/token/", "Origin: http://other.example", "Access-Control-Request-Method: GET"),
+        ),
+        Case(
+            "TRACE",
+            405,
+            raw("TRACE", "/token/", TOKEN),
+            refusal(
+                "TRACE would send credentials back; it ends here, and nobody is told what the view has",
+                405,
+                "This method is not served here.",
+                allow="GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS",
+            ),
+        ),
+    ]

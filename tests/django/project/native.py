@@ -1,0 +1,47 @@
+"""What Django does where no gateway does it: authentication classes and the pages that give credentials."""
+
+from django.urls import include, path
+from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.authtoken.views import obtain_auth_token
+from rest_framework_simplejwt.authentication import JWTAuthentication, JWTStatelessUserAuthentication
+from rest_framework_simplejwt.views import (
+    TokenBlacklistView,
+    TokenObtainPairView,
+    TokenObtainSlidingView,
+    TokenRefreshSlidingView,
+    TokenRefreshView,
+    TokenVerifyView,
+)
+
+from . import views
+from .remote import RemoteUserHeaderAuthentication
+
+CLASSES = {
+    "basic": BasicAuthentication,
+    "token": TokenAuthentication,
+    "session": SessionAuthentication,
+    "jwt": JWTAuthentication,
+    "stateless": JWTStatelessUserAuthentication,
+    "knox": KnoxTokenAuthentication,
+    "remote": RemoteUserHeaderAuthentication,
+}
+
+
+def classes(name):
+    """`session-token` is [SessionAuthentication, TokenAuthentication]."""
+    return [] if name == "no-class" else [CLASSES[word] for word in name.split("-")]
+
+
+urlpatterns = [
+    path("api-token-auth/", obtain_auth_token),
+    path("api-auth/", include("rest_framework.urls")),
+    path("api/token/", TokenObtainPairView.as_view()),
+    path("api/token/refresh/", TokenRefreshView.as_view()),
+    path("api/token/verify/", TokenVerifyView.as_view()),
+    path("api/token/blacklist/", TokenBlacklistView.as_view()),
+    path("api/sliding/", TokenObtainSlidingView.as_view()),
+    path("api/sliding/refresh/", TokenRefreshSlidingView.as_view()),
+    path("api/auth/", include("knox.urls")),
+    path("accounts/password/", views.ChangePassword.as_view()),
+]

@@ -1,0 +1,17 @@
+"""Users named by a proxy in front: Django's classes, reading a header since no server here sets the variable."""
+
+from django.contrib.auth.backends import RemoteUserBackend
+from django.contrib.auth.middleware import PersistentRemoteUserMiddleware
+from rest_framework.authentication import RemoteUserAuthentication
+
+
+class RemoteUserHeaderAuthentication(RemoteUserAuthentication):
+    header = "HTTP_REMOTE_USER"
+
+
+class PersistentRemoteUserHeaderMiddleware(PersistentRemoteUserMiddleware):
+    header = "HTTP_REMOTE_USER"
+
+
+class KnownUserBackend(RemoteUserBackend):
+    create_unknown_user = False
