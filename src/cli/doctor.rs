@@ -210,6 +210,12 @@ impl Patient<'_> {
             let answer = self.call(&probe.fields).await?;
             Self::judge(&probe, &answer, worked(&answer), findings);
         }
+        if let Some(probe) = self.another_s_assertion() {
+            // To be let in as who the assertion names is right.
+            let answer = self.call(&probe.fields).await?;
+            let worked = answer.names_user && !nothing.names_user;
+            Self::judge(&probe, &answer, worked, findings);
+        }
         if let Some(proper) = self.assertion(Some((self.user, self.id)), |_| {}) {
             let answer = self.call(&[self.named(self.identity.user()), self.proof(proper)]).await?;
             match answer != nothing && answer.lets_in() {
@@ -279,16 +285,19 @@ impl Patient<'_> {
                 }),
             ),
             ("a forged name beside an assertion for nobody", self.assertion(None, |_| {})),
-            (
-                "a forged name beside an assertion for somebody else",
-                self.assertion(Some(("somebody-else", "0")), |_| {}),
-            ),
         ];
         let probes = tokens.into_iter().filter_map(|(what, token)| {
             let fields = vec![self.named(self.identity.user()), self.proof(token?)];
             Some(Probe { what: what.into(), fields, remedy: VERIFY })
         });
         probes.collect()
+    }
+
+    fn another_s_assertion(&self) -> Option<Probe> {
+        let token = self.assertion(Some(("somebody-else", "0")), |_| {})?;
+        let fields = vec![self.named(self.identity.user()), self.proof(token)];
+        let what = "a forged name beside an assertion for somebody else".into();
+        Some(Probe { what, fields, remedy: VERIFY })
     }
 
     fn named(&self, header: &str) -> (String, String) {

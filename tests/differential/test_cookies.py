@@ -1,4 +1,4 @@
-"""`SESSION_COOKIE_*` and `CSRF_COOKIE_*`: each option, in the cookies of a log-in, in what is read, in what is deleted."""
+"""`SESSION_COOKIE_*` and `CSRF_COOKIE_*`: each option, in what a log-in sets, what is read, what is deleted."""
 
 from support import Browser, Case, Differential, Variant, cookies, form, get, rows
 

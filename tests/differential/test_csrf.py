@@ -118,15 +118,14 @@ class Field(Differential):
         Case("among others", 200, logged_in(form, PATH, a="1", csrfmiddlewaretoken=SECRET, b="2")),
     ]
 
-    def test_last_of_two(self):
-        for data, status in [
-            (f"{OTHER}&csrfmiddlewaretoken={SECRET}", 200),
-            (f"{SECRET}&csrfmiddlewaretoken={OTHER}", 403),
-        ]:
-            with self.subTest(status):
-                kind = "Content-Type: application/x-www-form-urlencoded"
-                request = posted(kind, data=f"csrfmiddlewaretoken={data}".encode())
-                self.compare(lambda side: side.send(request()))
+    def last_of(first, second):  # noqa: N805
+        data = f"csrfmiddlewaretoken={first}&csrfmiddlewaretoken={second}".encode()
+        return posted("Content-Type: application/x-www-form-urlencoded", data=data)
+
+    cases += [
+        Case("twice, the last is right", 200, last_of(OTHER, SECRET)),
+        Case("twice, the last is wrong", 403, last_of(SECRET, OTHER)),
+    ]
 
 
 class Unreadable(Differential):
@@ -191,6 +190,32 @@ class WhoIsChecked(Differential):
             200,
             post("/session-token/", f"Authorization: Token {ALICE}", "Origin: http://evil.example"),
         ),
+    ]
+
+
+class PlainViews(Differential):
+    """Django's middleware checks views without Django REST framework before it asks who it is, and answers in HTML."""
+
+    forbidden = refusal(
+        "The gateway has one rule for all views, and one shape of refusals",
+        403,
+        "CSRF Failed: CSRF token missing.",
+        allow="GET, POST, HEAD, OPTIONS",
+        vary=["accept", "cookie"],
+    )
+    anonymous = Differs(
+        "The gateway checks who has come by a session, as DRF does; nobody's request needs no token",
+        status=200,
+        content_type="application/json",
+        body='{"user":null,"id":null,"authenticated":false}',
+    )
+    cases = [
+        Case("GET", 200, logged_in(get, "/plain/form/")),
+        Case("with the token", 200, logged_in(post, "/plain/form/", TOKEN)),
+        Case("field of a form", 200, logged_in(form, "/plain/form/", csrfmiddlewaretoken=SECRET)),
+        Case("without", 403, logged_in(post, "/plain/form/"), forbidden),
+        Case("anonymous", 403, post("/plain/form/"), anonymous),
+        Case("view that is exempt", 403, logged_in(post, "/plain/me/")),
     ]
 
 

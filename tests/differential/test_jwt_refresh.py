@@ -204,7 +204,8 @@ class Rotation(Differential):
 class BlacklistAfterRotation(Differential):
     variant = Variant(
         {"SIMPLE_JWT": {**ROTATING, "BLACKLIST_AFTER_ROTATION": True, "UPDATE_LAST_LOGIN": True}},
-        "jwt: { blacklist: true, rotate_refresh_tokens: true, blacklist_after_rotation: true, update_last_login: true }\n",
+        "jwt: { blacklist: true, rotate_refresh_tokens: true, blacklist_after_rotation: true,"
+        " update_last_login: true }\n",
     )
     cases = [
         Case("right", 200, renew()),

@@ -5,14 +5,17 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::support::{Gateway, gateway::ALICE_KEY};
+use crate::support::{Browser, Gateway, PASSWORD, gateway::ALICE_KEY};
 
 const ROUTES: &str = "routes:\n  - { path: /, upstream: echo }\n  - { path: /public/, permission: anyone, upstream: echo }\n";
 
 type Client = SendRequest<Empty<Bytes>>;
 
 fn with_client<F: Future<Output = ()>>(test: impl FnOnce(Client) -> F) {
-    let gateway = Gateway::start(ROUTES);
+    with_client_of(&Gateway::start(ROUTES), test);
+}
+
+fn with_client_of<F: Future<Output = ()>>(gateway: &Gateway, test: impl FnOnce(Client) -> F) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let address = ("127.0.0.1", gateway.setup.port);
@@ -25,7 +28,16 @@ fn with_client<F: Future<Output = ()>>(test: impl FnOnce(Client) -> F) {
 }
 
 async fn send(client: &mut Client, uri: &str, headers: &[(&str, &str)]) -> (StatusCode, String) {
-    let mut request = Request::builder().uri(uri);
+    send_as(client, "GET", uri, headers).await
+}
+
+async fn send_as(
+    client: &mut Client,
+    method: &str,
+    uri: &str,
+    headers: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -88,5 +100,34 @@ fn fields_are_counted() {
         let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
         let (status, _) = send(&mut client, "http://h/public/", &headers).await;
         assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    });
+}
+
+/// The rule (RFC 9113 section 8.2.3): a client may send each cookie in a field of its own. A session
+/// is one all the same, with the same CSRF check; of two with one name the last counts.
+#[test]
+fn a_session_in_crumbs_is_one() {
+    let gateway = Gateway::start(
+        "secret_key: throwaway-secret-key-for-tests-0123456789\nauthentication: [session]\nroutes:\n\
+         - { path: /, upstream: echo }\n- { path: /accounts/, endpoint: session }\n",
+    );
+    let mut browser = Browser::new(&gateway);
+    browser.log_in("alice", PASSWORD);
+    let token = browser.cookies["csrftoken"].clone();
+    let (good, dead) =
+        (format!("sessionid={}", browser.session()), format!("sessionid={}", "z".repeat(32)));
+    let csrf = format!("csrftoken={token}");
+    with_client_of(&gateway, async |mut client: Client| {
+        for (method, headers, status) in [
+            ("GET", vec![("cookie", "a=b"), ("cookie", &*good), ("cookie", "c=d")], 200),
+            ("GET", vec![("cookie", &dead), ("cookie", &good)], 200),
+            ("GET", vec![("cookie", &good), ("cookie", &dead)], 403),
+            ("POST", vec![("cookie", &good), ("cookie", &csrf)], 403),
+            ("POST", vec![("cookie", &csrf), ("cookie", &good), ("x-csrftoken", &token)], 200),
+        ] {
+            let (found, body) = send_as(&mut client, method, "http://h/", &headers).await;
+            assert_eq!(found, status, "{method} {headers:?} {body}");
+            assert_eq!(status == 200, body.contains("\"remote-user\": \"alice\""), "{body}");
+        }
     });
 }

@@ -1,10 +1,19 @@
 //! The store is down: who is known stays in for a stated time, who is not is
 //! told 503. Nobody is told 401 for a credential that nobody could check.
 
+use std::{
+    io,
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
 use crate::support::{
-    Answer, Connection, Gateway, NOT_AUTHENTICATED, PASSWORD, Setup, basic,
+    Answer, Connection, Gateway, NOT_AUTHENTICATED, PASSWORD, Postgres, Setup, basic,
     gateway::{ALICE_KEY, free_port},
     http::request,
+    until,
 };
 
 const ROUTES: &str = "authentication: [token, basic, api_key]\npermission: authenticated\nroutes:\n\
@@ -84,6 +93,80 @@ fn who_is_known_stays_in_for_the_grace() {
     }
 
     gateway.execute("ALTER TABLE gone RENAME TO auth_user");
-    crate::support::until("it recovers", || ask(&"c".repeat(40)).status == 200);
-    crate::support::until("it refuses again", || ask("unknown").status == 401);
+    until("it recovers", || ask(&"c".repeat(40)).status == 200);
+    until("it refuses again", || ask("unknown").status == 401);
+}
+
+/// A way to a server that can be cut and mended.
+struct Relay {
+    port: u16,
+    /// Nothing while it is cut.
+    open: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Relay {
+    fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let relay = Self {
+            port: listener.local_addr().unwrap().port(),
+            open: Arc::new(Mutex::new(Some(Vec::new()))),
+        };
+        let open = Arc::clone(&relay.open);
+        thread::spawn(move || {
+            while let Ok((near, _)) = listener.accept() {
+                let mut open = open.lock().unwrap();
+                let Some(streams) = open.as_mut() else { continue };
+                let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                for (from, to) in [(&near, &far), (&far, &near)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    streams.push(from.try_clone().unwrap());
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Both);
+                    });
+                }
+            }
+        });
+        relay
+    }
+
+    fn cut(&self) {
+        let streams = self.open.lock().unwrap().take();
+        streams.into_iter().flatten().for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+    }
+
+    fn mend(&self) {
+        *self.open.lock().unwrap() = Some(Vec::new());
+    }
+}
+
+/// Attack: the way to PostgreSQL is cut, and with it the one over which revocations are heard.
+/// Nobody who is known is logged out; and what was revoked in the meantime is, once it is there
+/// again.
+#[test]
+fn a_lost_postgresql_logs_nobody_out_and_hides_no_revocation() {
+    let Some(database) = Postgres::start("lost") else { return };
+    let port = database.url.split(['@', '/']).find_map(|part| part.strip_prefix("127.0.0.1:"));
+    let port = port.expect("an address of tests/run");
+    let relay = Relay::to(port.parse().unwrap());
+    let url = database.elsewhere().replace(port, &relay.port.to_string());
+    let gateway = Setup::new()
+        .store(&url)
+        .start(&format!("cache: {{ ttl: 1h, negative_ttl: 0s }}\nlockout: false\n{ROUTES}"));
+    let ask = |key: &str| gateway.get("/", &[("Authorization", &format!("Token {key}"))]).status;
+    let listening = format!(
+        "SELECT query FROM pg_stat_activity WHERE application_name = '{}' AND query ILIKE 'LISTEN%'",
+        database.schema
+    );
+    until("it listens", || database.texts(&listening).len() == 1);
+    assert_eq!(ask(ALICE_KEY), 200);
+    relay.cut();
+    for _ in 0..30 {
+        assert_eq!(ask(ALICE_KEY), 200, "who is known");
+        assert_eq!(ask("unknown"), 503);
+        thread::sleep(Duration::from_millis(50));
+    }
+    database.execute("DELETE FROM authtoken_token");
+    relay.mend();
+    until("it has forgotten", || ask(ALICE_KEY) == 401);
 }

@@ -78,13 +78,13 @@ class Differential(unittest.TestCase):
         django, gateway = told
         self.assertEqual(len(django), len(gateway), "the conversations are not equally long")
         sent = [*side.sent, b"what is left in the database"]
-        for request, answer in zip(sent, django):
+        for request, answer in zip(sent, django, strict=True):
             self.apply_rules(request, answer)
         if isinstance(differs, Differs):
             differs = {len(django) - 2: differs}
         for number, difference in (differs or {}).items():
             self.apply(difference, number, django)
-        if found := [line for each in zip(sent, django, gateway) for line in unlike(*each)]:
+        if found := [line for each in zip(sent, django, gateway, strict=True) for line in unlike(*each)]:
             self.fail("\n".join(found))
 
     def apply_rules(self, request, answer):

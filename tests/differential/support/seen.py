@@ -40,9 +40,16 @@ def seen(answer, sent):
 
 
 def header(name, value):
+    if name == "retry-after":
+        return seconds(value)
     if name == "expires":
         return f"now + {round((parsedate_to_datetime(value).timestamp() - time.time()) / 60)} min"
     return value
+
+
+def seconds(value):
+    """A wait is over a little sooner for the later question."""
+    return f"<{round(int(value) / 30) * 30} s>"
 
 
 def only(values):
@@ -114,6 +121,7 @@ def body(answer, sent):
     text = re.sub(r'("id":)([6-9]|\d\d+),', r"\1<new>,", text)
     text = JWT.sub(lambda match: json.dumps(tokens.claims(match[0])), text)
     text = re.sub(r"(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{40})(?![0-9a-f])", hexadecimal, text)
+    text = re.sub(r"(?<=Expected available in )\d+(?= second)", lambda match: seconds(match[0]), text)
     return MOMENT.sub(moment, text)
 
 
