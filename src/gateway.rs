@@ -169,8 +169,7 @@ fn vary_by_cookie(headers: &mut HeaderMap) {
     }
 }
 
-/// How much of a body a scheme may look into, and how long it may take to come.
-const PEEK: usize = 64 << 10;
+/// How long the beginning of a form may take to come.
 const PEEK_TIME: Duration = Duration::from_secs(30);
 
 impl Gateway {
@@ -238,7 +237,7 @@ impl Gateway {
         let route = self.route(&request)?;
         seen.route = Some(route);
         if route.chain.reads_body(&request) {
-            request.body.peek(PEEK, PEEK_TIME).await?;
+            request.body.peek(csrf::LOOKED_AT, PEEK_TIME).await?;
         }
         let admitted = route.decide(&request, |scheme, outcome| {
             route.count(scheme, outcome);

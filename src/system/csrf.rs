@@ -247,8 +247,14 @@ pub fn may_be_in_body(request: &Request) -> bool {
 
 fn form_token(request: &Request) -> Option<String> {
     let kind = request.headers.get(CONTENT_TYPE).filter(|_| may_be_in_body(request))?;
-    form::field(kind.to_str().ok()?, request.body.ahead(), FIELD).filter(|token| !token.is_empty())
+    // As much as is always there: where it ends must not depend on packets.
+    let ahead = request.body.ahead();
+    let ahead = ahead.slice(..ahead.len().min(LOOKED_AT));
+    form::field(kind.to_str().ok()?, &ahead, FIELD).filter(|token| !token.is_empty())
 }
+
+/// How much of a form is looked through for the token, which Django's templates put first.
+pub const LOOKED_AT: usize = 64 << 10;
 
 const SECRET: usize = 32;
 const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

@@ -97,6 +97,11 @@ class Header(Differential):
     ]
 
 
+def last_of(first, second):
+    data = f"csrfmiddlewaretoken={first}&csrfmiddlewaretoken={second}".encode()
+    return posted("Content-Type: application/x-www-form-urlencoded", data=data)
+
+
 class Field(Differential):
     """`csrfmiddlewaretoken` of a form, which wins over the header."""
 
@@ -117,10 +122,6 @@ class Field(Differential):
         Case("form with DELETE", 403, logged_in(form, PATH, csrfmiddlewaretoken=SECRET, method="DELETE")),
         Case("among others", 200, logged_in(form, PATH, a="1", csrfmiddlewaretoken=SECRET, b="2")),
     ]
-
-    def last_of(first, second):  # noqa: N805
-        data = f"csrfmiddlewaretoken={first}&csrfmiddlewaretoken={second}".encode()
-        return posted("Content-Type: application/x-www-form-urlencoded", data=data)
 
     cases += [
         Case("twice, the last is right", 200, last_of(OTHER, SECRET)),
@@ -207,7 +208,8 @@ class PlainViews(Differential):
         "The gateway checks who has come by a session, as DRF does; nobody's request needs no token",
         status=200,
         content_type="application/json",
-        body='{"user":null,"id":null,"authenticated":false}',
+        vary=["cookie"],
+        body='{"user": null, "id": null, "authenticated": false}',
     )
     cases = [
         Case("GET", 200, logged_in(get, "/plain/form/")),
@@ -215,7 +217,7 @@ class PlainViews(Differential):
         Case("field of a form", 200, logged_in(form, "/plain/form/", csrfmiddlewaretoken=SECRET)),
         Case("without", 403, logged_in(post, "/plain/form/"), forbidden),
         Case("anonymous", 403, post("/plain/form/"), anonymous),
-        Case("view that is exempt", 403, logged_in(post, "/plain/me/")),
+        Case("view that is exempt", 200, logged_in(post, "/plain/me/"), forbidden),
     ]
 
 
@@ -302,6 +304,10 @@ class TrustedOrigins(Differential):
     ]
 
 
+def with_other_names(*headers):
+    return lambda: post(PATH, f"Cookie: sessionid={rows.session()}; XSRF-TOKEN={SECRET}", *headers)
+
+
 class OtherNames(Differential):
     """`CSRF_COOKIE_NAME`, `CSRF_HEADER_NAME`; the message names the header."""
 
@@ -310,17 +316,19 @@ class OtherNames(Differential):
         "csrf: { cookie: XSRF-TOKEN, header: X-XSRF-TOKEN }\n",
     )
 
-    def named(*headers):  # noqa: N805
-        return lambda: post(PATH, f"Cookie: sessionid={rows.session()}; XSRF-TOKEN={SECRET}", *headers)
-
     cases = [
-        Case("right", 200, named(f"X-XSRF-TOKEN: {SECRET}")),
-        Case("usual header", 403, named(TOKEN)),
+        Case("right", 200, with_other_names(f"X-XSRF-TOKEN: {SECRET}")),
+        Case("usual header", 403, with_other_names(TOKEN)),
         Case("usual cookie", 403, posted(f"X-XSRF-TOKEN: {SECRET}")),
-        Case("wrong", 403, named(f"X-XSRF-TOKEN: {OTHER}")),
-        Case("wrong length", 403, named("X-XSRF-TOKEN: abc")),
-        Case("bad characters", 403, named(f"X-XSRF-TOKEN: {'-' * 32}")),
+        Case("wrong", 403, with_other_names(f"X-XSRF-TOKEN: {OTHER}")),
+        Case("wrong length", 403, with_other_names("X-XSRF-TOKEN: abc")),
+        Case("bad characters", 403, with_other_names(f"X-XSRF-TOKEN: {'-' * 32}")),
     ]
+
+
+def seen_at(host, port, *headers):
+    # Django's port is that of its own socket, unless it is told; the gateway's is Host's.
+    return https(f"Host: {host}", f"X-Forwarded-Port: {port}", *headers)
 
 
 class CookieDomain(Differential):
@@ -329,10 +337,6 @@ class CookieDomain(Differential):
     variant = Variant(
         {"CSRF_COOKIE_DOMAIN": ".example.com", "USE_X_FORWARDED_PORT": True}, "csrf: { domain: .example.com }\n"
     )
-
-    def seen_at(host, port, *headers):  # noqa: N805
-        # Django's port is that of its own socket, unless it is told; the gateway's is Host's.
-        return https(f"Host: {host}", f"X-Forwarded-Port: {port}", *headers)
 
     cases = [
         Case("name below the domain", 200, seen_at("www.example.com", 443, "Referer: https://other.example.com/")),
@@ -345,18 +349,19 @@ class CookieDomain(Differential):
     ]
 
 
+def with_kept_secret(*headers, secret=SECRET):
+    return lambda: post(PATH, cookies(sessionid=rows.session(_csrftoken=secret)), *headers)
+
+
 class SecretInSession(Differential):
     """`CSRF_USE_SESSIONS`: the secret is in the session and no cookie counts."""
 
     variant = Variant({"CSRF_USE_SESSIONS": True}, "csrf: { use_sessions: true }\n")
 
-    def kept(*headers, secret=SECRET):  # noqa: N805
-        return lambda: post(PATH, cookies(sessionid=rows.session(_csrftoken=secret)), *headers)
-
     cases = [
-        Case("right", 200, kept(TOKEN)),
-        Case("right, masked", 200, kept(f"X-CSRFToken: {MASKED}")),
-        Case("wrong", 403, kept(f"X-CSRFToken: {OTHER}")),
+        Case("right", 200, with_kept_secret(TOKEN)),
+        Case("right, masked", 200, with_kept_secret(f"X-CSRFToken: {MASKED}")),
+        Case("wrong", 403, with_kept_secret(f"X-CSRFToken: {OTHER}")),
         Case("none in the session", 403, posted(TOKEN, cookie=None)),
         Case("none in the session, but a cookie", 403, posted(TOKEN)),
     ]

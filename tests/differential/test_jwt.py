@@ -90,14 +90,16 @@ class TwoHeaders(Differential):
     ]
 
 
+def made(**changes):
+    return lambda: get(PATH, bearer(tokens.token("access", **changes)))
+
+
+def edited(edit):
+    return lambda: get(PATH, bearer(edit(*access().split("."))))
+
+
 class Signature(Differential):
     """Attack: a token that nobody who has the key has signed."""
-
-    def made(**changes):  # noqa: N805
-        return lambda: get(PATH, bearer(tokens.token("access", **changes)))
-
-    def edited(edit):  # noqa: N805
-        return lambda: get(PATH, bearer(edit(*access().split("."))))
 
     cases = [
         Case("garbage", 401, get(PATH, bearer("garbage"))),

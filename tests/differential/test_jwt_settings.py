@@ -5,6 +5,8 @@ from support.tokens import ABSENT, access, after, refresh, sliding
 
 PATH = "/jwt/"
 RIGHT = {"username": "alice", "password": "correct horse"}
+OTHER_KEY = "another-key-for-tokens-alone-0123456789-0123456789-0123456789-01"
+tokens.KEYS.append((OTHER_KEY, ["HS512"]))
 
 
 def using(make=access, scheme="Bearer", **changes):
@@ -89,6 +91,14 @@ class HeaderTypes(Differential):
     ]
 
 
+def sent(make=access, name="X-Access-Token", path=PATH, user="alice", **changes):
+    def request():
+        given = {"sub": user, "hash_password": rows.revoke_claim("alice"), "user_id": ABSENT, **changes}
+        return get(path, f"{name}: Bearer {make(**given)}")
+
+    return request
+
+
 class HeaderName(Differential):
     """`AUTH_HEADER_NAME`, and a user found by another field through another claim."""
 
@@ -109,13 +119,6 @@ class HeaderName(Differential):
         "jwt: { blacklist: true, header: X-Access-Token, user_id_field: username, user_id_claim: sub,"
         " check_user_is_active: false, check_revoke_token: true, token_types: [access, sliding] }\n",
     )
-
-    def sent(make=access, name="X-Access-Token", path=PATH, user="alice", **changes):  # noqa: N805
-        def request():
-            given = {"sub": user, "hash_password": rows.revoke_claim("alice"), "user_id": ABSENT, **changes}
-            return get(path, f"{name}: Bearer {make(**given)}")
-
-        return request
 
     no_inactive = Differs(
         "The gateway lets the token pass; portcullis_django takes no user who is inactive",
@@ -161,11 +164,23 @@ def renew(**changes):
     return post("/api/token/refresh/", data={"refresh": refresh(user_id=ABSENT, **changes)})
 
 
+def renamed(key=OTHER_KEY, algorithm="HS512", kind="access", **changes):
+    def request():
+        given = {
+            "token_type": ABSENT,
+            "jti": ABSENT,
+            "kind": kind,
+            "tid": "a" * 32,
+            "pw": rows.revoke_claim("alice"),
+        }
+        return get(PATH, bearer(tokens.token("access", {**given, **changes}, key=key, algorithm=algorithm)))
+
+    return request
+
+
 class ClaimNames(Differential):
     """Other names for type, id and revoke claim; another key and algorithm."""
 
-    key = "another-key-for-tokens-alone-0123456789-0123456789-0123456789-01"
-    tokens.KEYS.append((key, ["HS512"]))
     variant = Variant(
         {
             "SIMPLE_JWT": {
@@ -174,34 +189,21 @@ class ClaimNames(Differential):
                 "REVOKE_TOKEN_CLAIM": "pw",
                 "CHECK_REVOKE_TOKEN": True,
                 "ALGORITHM": "HS512",
-                "SIGNING_KEY": key,
+                "SIGNING_KEY": OTHER_KEY,
             }
         },
         "jwt: { blacklist: true, token_type_claim: kind, jti_claim: tid, revoke_token_claim: pw,"
-        f" check_revoke_token: true, algorithm: HS512, signing_key: {key} }}\n",
+        f" check_revoke_token: true, algorithm: HS512, signing_key: {OTHER_KEY} }}\n",
     )
 
-    def made(key=key, algorithm="HS512", kind="access", **changes):  # noqa: N805
-        def request():
-            given = {
-                "token_type": ABSENT,
-                "jti": ABSENT,
-                "kind": kind,
-                "tid": "a" * 32,
-                "pw": rows.revoke_claim("alice"),
-            }
-            return get(PATH, bearer(tokens.token("access", {**given, **changes}, key=key, algorithm=algorithm)))
-
-        return request
-
     cases = [
-        Case("right", 200, made()),
-        Case("usual names", 401, made(kind=ABSENT, tid=ABSENT, token_type="access", jti="a" * 32)),
-        Case("usual name of the id", 401, made(tid=ABSENT, jti="a" * 32)),
-        Case("usual name of the type", 401, made(kind=ABSENT, token_type="access")),
-        Case("usual name of the revoke claim", 401, made(pw=ABSENT, hash_password="0")),
-        Case("other algorithm of the same key", 401, made(algorithm="HS256")),
-        Case("the project's SECRET_KEY", 401, made(key=tokens.SECRET)),
+        Case("right", 200, renamed()),
+        Case("usual names", 401, renamed(kind=ABSENT, tid=ABSENT, token_type="access", jti="a" * 32)),
+        Case("usual name of the id", 401, renamed(tid=ABSENT, jti="a" * 32)),
+        Case("usual name of the type", 401, renamed(kind=ABSENT, token_type="access")),
+        Case("usual name of the revoke claim", 401, renamed(pw=ABSENT, hash_password="0")),
+        Case("other algorithm of the same key", 401, renamed(algorithm="HS256")),
+        Case("the project's SECRET_KEY", 401, renamed(key=tokens.SECRET)),
         Case("obtain", 200, obtain()),
         Case("sliding", 200, post("/api/sliding/", data=RIGHT)),
     ]
@@ -216,27 +218,28 @@ class ClaimNames(Differential):
         self.compare(conversation)
 
 
+def stateless(path="/stateless/public/", **changes):
+    return lambda: get(path, bearer(access(**changes)))
+
+
 class Stateless(Differential):
     """`JWTStatelessUserAuthentication`: the claims are the user, and nobody asks the database."""
 
     variant = Variant(gateway="jwt: { blacklist: true, stateless: true }\n")
-
-    def sent(path="/stateless/public/", **changes):  # noqa: N805
-        return lambda: get(path, bearer(access(**changes)))
 
     why = "Such a token names nobody whom portcullis_django could look up: it takes users who have a row"
     no_row = Differs(why, status=403, body='{"detail":"Authentication credentials were not provided."}')
     nobody = Differs(why, body='{"user":null,"id":null,"authenticated":false}')
     cases = [
         Case("none", 401, get("/stateless/")),
-        Case("known user", 200, sent("/stateless/"), no_row),
-        Case("no user id", 401, sent(user_id=ABSENT)),
-        Case("expired", 401, sent(exp=after(-1))),
+        Case("known user", 200, stateless("/stateless/"), no_row),
+        Case("no user id", 401, stateless(user_id=ABSENT)),
+        Case("expired", 401, stateless(exp=after(-1))),
         Case("refresh token", 401, lambda: get("/stateless/", bearer(refresh()))),
         Case("bad signature", 401, lambda: get("/stateless/", bearer(tokens.token("access", key="x" * 48)))),
-        Case("user id not a number", 200, sent(user_id="abc"), nobody),
-        Case("unknown user", 200, sent(user_id="99"), nobody),
-        Case("inactive user", 200, sent(user_id="2"), nobody),
+        Case("user id not a number", 200, stateless(user_id="abc"), nobody),
+        Case("unknown user", 200, stateless(user_id="99"), nobody),
+        Case("inactive user", 200, stateless(user_id="2"), nobody),
     ]
 
 

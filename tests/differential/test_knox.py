@@ -109,13 +109,14 @@ class Header(Differential):
     ]
 
 
+def two_tokens():
+    return get(PATH, *(f"Authorization: Token {rows.knox(name)}" for name in ("alice", "staff")))
+
+
 class TwoHeaders(Differential):
     """Attack: a second header, in the hope that the gateway judges one and the application reads the other."""
 
-    def twice():  # noqa: N805
-        return get(PATH, *(f"Authorization: Token {rows.knox(name)}" for name in ("alice", "staff")))
-
-    cases = [Case("two users", 401, twice, TWO_AUTHORIZATIONS)]
+    cases = [Case("two users", 401, two_tokens, TWO_AUTHORIZATIONS)]
 
 
 class Prefix(Differential):
@@ -130,6 +131,12 @@ class Prefix(Differential):
     ]
 
 
+def with_minutes_left(expires, created=0, username="alice"):
+    """A token that has so many minutes left, made so many minutes ago."""
+    times = {"expires": timedelta(minutes=expires), "created": -timedelta(minutes=created)}
+    return using(username=username, **times)
+
+
 class AutoRefresh(Differential):
     """`AUTO_REFRESH`: use moves the expiry, but not for every request, and not for ever."""
 
@@ -138,20 +145,15 @@ class AutoRefresh(Differential):
         "knox: { auto_refresh: true, ttl: 1h, auto_refresh_max_ttl: 2h }\n",
     )
 
-    def minutes(expires, created=0, username="alice"):  # noqa: N805
-        """A token that has so many minutes left, made so many minutes ago."""
-        times = {"expires": timedelta(minutes=expires), "created": -timedelta(minutes=created)}
-        return using(username=username, **times)
-
     cases = [
-        Case("just made", 200, minutes(60)),
-        Case("half a minute behind", 200, minutes(59.5)),
-        Case("ten minutes behind", 200, minutes(50)),
-        Case("limited by its making", 200, minutes(10, created=90)),
-        Case("at its limit", 200, minutes(10, created=110)),
-        Case("beyond its limit", 200, minutes(10, created=130)),
-        Case("expired", 401, minutes(-10)),
-        Case("inactive user's is extended before the verdict", 401, minutes(10, username="bob")),
+        Case("just made", 200, with_minutes_left(60)),
+        Case("half a minute behind", 200, with_minutes_left(59.5)),
+        Case("ten minutes behind", 200, with_minutes_left(50)),
+        Case("limited by its making", 200, with_minutes_left(10, created=90)),
+        Case("at its limit", 200, with_minutes_left(10, created=110)),
+        Case("beyond its limit", 200, with_minutes_left(10, created=130)),
+        Case("expired", 401, with_minutes_left(-10)),
+        Case("inactive user's is extended before the verdict", 401, with_minutes_left(10, username="bob")),
         Case("never expires", 200, using(expires=None)),
         Case(
             "right first 15 characters",
@@ -162,7 +164,7 @@ class AutoRefresh(Differential):
 
     def test_it_moves(self):
         def conversation(side):
-            side.send(AutoRefresh.minutes(10)())
+            side.send(with_minutes_left(10)())
             self.assertEqual(database.footprint()["knox"][0]["expires"], 60)
 
         self.compare(conversation)
@@ -174,7 +176,7 @@ class RefreshInterval(Differential):
         "knox: { auto_refresh: true, ttl: 1h, min_refresh_interval: 15m }\n",
     )
     cases = [
-        Case("ten minutes behind", 200, AutoRefresh.minutes(50)),
-        Case("twenty minutes behind", 200, AutoRefresh.minutes(40)),
-        Case("no limit without one", 200, AutoRefresh.minutes(10, created=1000)),
+        Case("ten minutes behind", 200, with_minutes_left(50)),
+        Case("twenty minutes behind", 200, with_minutes_left(40)),
+        Case("no limit without one", 200, with_minutes_left(10, created=1000)),
     ]

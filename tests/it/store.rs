@@ -242,8 +242,7 @@ async fn keeps_sessions(store: &Sql, url: &str) {
 
     // MariaDB's collation would find the first of these, and SQL the last.
     let upper = key.to_uppercase();
-    assert_eq!(read("contractsession\0").await, None);
-    for wrong in [&*upper, &key[..30], "", &"a".repeat(41), "%"] {
+    for wrong in [&*upper, &key[..30], "", "contractsession\0", &"a".repeat(41), "%"] {
         assert_eq!(read(wrong).await, None, "{wrong:?}");
         assert!(!store.delete_session(wrong).await.unwrap(), "{wrong:?}");
         assert!(!store.replace_session(wrong, &session("x", MOMENT)).await.unwrap(), "{wrong:?}");

@@ -122,6 +122,7 @@ impl Sql {
         let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
             .recursive(true)
             .create(&folder);
+        remove_abandoned(&folder);
         let _runtime = self.control.enter();
         let random = hex::encode(crate::crypto::random_bytes::<8>().ok()?);
         let path = folder.join(format!("{}{random}", self.inner.socket_prefix()));
@@ -137,6 +138,17 @@ impl Sql {
                 debug!(%error, folder = %folder.display(), "no socket for commands");
                 None
             }
+        }
+    }
+}
+
+/// Gateways that were killed leave their sockets; nobody else would ever take them away.
+fn remove_abandoned(folder: &PathBuf) {
+    for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = socket.path();
+        let answer = std::os::unix::net::UnixStream::connect(&path);
+        if answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -13,10 +13,15 @@ use crate::{
 /// The column holds 40 characters: a longer key is nobody's.
 const LONGEST_KEY: usize = 40;
 
+/// PostgreSQL answers NUL with an error.
+fn is_key(key: &str) -> bool {
+    !key.contains('\0') && key.chars().count() <= LONGEST_KEY
+}
+
 #[async_trait]
 impl Sessions for Sql {
     async fn session(&self, key: &str) -> Result<Option<Session>, Unavailable> {
-        if key.contains('\0') || key.chars().count() > LONGEST_KEY {
+        if !is_key(key) {
             return Ok(None);
         }
         let key = key.to_owned();
@@ -105,9 +110,12 @@ impl Sessions for Sql {
 }
 
 impl Inner {
-    /// Whether there is a session of exactly this key, where the database would also take the
-    /// other case for it.
+    /// Whether there may be a session of exactly this key; asked where the database would also take
+    /// the other case for it.
     async fn has_session(&self, key: &str) -> Result<bool, sqlx::Error> {
+        if !is_key(key) {
+            return Ok(false);
+        }
         if self.dialect != Dialect::Mysql {
             return Ok(true);
         }

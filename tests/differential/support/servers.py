@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import gateway
+from . import gateway, http
 from .environment import BIN, BINARY, DATABASES, PACKAGE, PROJECT
 
 QUICK = [
@@ -25,6 +25,10 @@ QUICK = [
 
 # Pairs of servers at a time.
 MOST = 8
+GUNICORN = [
+    *(BIN / "gunicorn", "--chdir", PROJECT, "--bind", "127.0.0.1:PORT", "--threads", "2", "--no-control-socket"),
+    *("--log-level", "warning", "project.wsgi"),
+]
 # For both, tests are a proxy that they believe: `X-Forwarded-Proto: https` is HTTPS.
 HTTPS = ["HTTP_X_FORWARDED_PROTO", "https"]
 
@@ -74,17 +78,14 @@ def default_classes(*names, django=None, gateway=""):
 
 class Pair:
     def __init__(self, variant, database):
-        self.native = Process("native", django_command("native"), {"MODE": "native", **django(variant, database)})
-        upstream = upstream_of(database)
+        self.native = Process("native", GUNICORN, {"MODE": "native", **django(variant.django, database)})
         config = folder() / f"gateway-{len(_processes)}.yaml"
-        port = jwks_port() if not _gateways else free_port()
-        _gateways.append(port)
-        config.write_text(
-            gateway.document(port, DATABASES[database], upstream.port, variant.gateway, variant.remote_user)
-        )
+        port, behind = free_port(), _ports.setdefault(database, free_port())
+        config.write_text(gateway.document(port, DATABASES[database], behind, variant.gateway, variant.remote_user))
         self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
-        for process in (self.native, upstream, self.gateway):
-            process.ready()
+        self.gateway.ready()
+        upstream(database, self.gateway).ready()
+        self.native.ready()
 
 
 class Process:
@@ -129,8 +130,9 @@ class Process:
 
 _pairs: dict[tuple, Pair | None] = {}
 _upstreams: dict[str, Process] = {}
+# Of the upstream of each database, which starts after the first gateway.
+_ports: dict[str, int] = {}
 _processes: list[Process] = []
-_gateways: list[int] = []
 _folders: list[tempfile.TemporaryDirectory] = []
 
 
@@ -140,40 +142,24 @@ def folder():
     return Path(_folders[0].name)
 
 
-def upstream_of(database):
-    """Django behind gateways: one a database, since it has no settings of theirs."""
+def upstream(database, first):
+    """Django behind gateways: one a database, since it has no settings of theirs. All sign with the same key."""
     if database not in _upstreams:
-        keys = f"http://127.0.0.1:{jwks_port()}/.well-known/jwks.json"
-        environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": keys, **django(Variant(), database)}
-        _upstreams[database] = Process("upstream", django_command("gateway"), environment)
+        jwks = http.exchange(first.port, http.get("/.well-known/jwks.json")).json
+        settings = {"PORTCULLIS": {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django"}}
+        environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **django(settings, database)}
+        _upstreams[database] = Process("upstream", GUNICORN, environment, _ports[database])
     return _upstreams[database]
 
 
-def django(variant, database):
-    settings = {"PASSWORD_HASHERS": QUICK, "SECURE_PROXY_SSL_HEADER": HTTPS, **variant.django}
+def django(settings, database):
+    settings = {"PASSWORD_HASHERS": QUICK, "SECURE_PROXY_SSL_HEADER": HTTPS, **settings}
     return {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "DATABASE_URL": DATABASES[database],
         "EXTRA_SETTINGS": json.dumps(settings),
         "PYTHONPATH": str(PACKAGE),
     }
-
-
-def django_command(mode):
-    return [
-        *(BIN / "gunicorn", "--chdir", PROJECT, "--bind", "127.0.0.1:PORT", "--threads", "2"),
-        *("--worker-tmp-dir", folder(), "--no-control-socket", "--log-level", "warning", "project.wsgi"),
-    ]
-
-
-_jwks: list[int] = []
-
-
-def jwks_port():
-    """The first gateway's: all sign with the same key, and upstreams ask this one for it."""
-    if not _jwks:
-        _jwks.append(free_port())
-    return _jwks[0]
 
 
 _taken: set[int] = set()
