@@ -52,6 +52,16 @@ impl Default for Config {
     }
 }
 
+/// A host with its port, or all below a name: `*.example.com`, and nothing shorter.
+fn is_host(host: &str) -> bool {
+    let name = match host.strip_prefix('*') {
+        Some(rest) => rest.strip_prefix('.').unwrap_or_default(),
+        None => host,
+    };
+    name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]_".contains(c))
+}
+
 /// Says which origins may read.
 pub struct Cors {
     origins: Vec<AllowedOrigin>,
@@ -99,7 +109,7 @@ impl Cors {
                     problems.push(Problem::new(&at, message).help("list the origins one by one"));
                 }
                 _ if origin == "*" => origins.push(AllowedOrigin::Any),
-                Some((scheme, host)) if !host.contains('/') && !host.is_empty() => {
+                Some((scheme, host)) if is_host(host) => {
                     origins.push(match host.strip_prefix('*') {
                         Some(end) => AllowedOrigin::Below(format!("{scheme}://"), end.to_owned()),
                         None => AllowedOrigin::Exact(origin.clone()),
@@ -200,6 +210,10 @@ mod tests {
     fn cookies_of_everybody_for_everybody_are_refused() {
         let config = Config { origins: vec!["*".into()], credentials: true, ..Config::default() };
         assert!(Cors::new(&config, &Path::root()).is_err());
+        for all in ["https://*", "https://*example.com", "https://*.", "https://", "https://a/b"] {
+            let config = Config { origins: vec![all.into()], ..Config::default() };
+            assert!(Cors::new(&config, &Path::root()).is_err(), "{all}");
+        }
     }
 
     #[test]

@@ -10,8 +10,12 @@ use hyper::header::{HeaderName, HeaderValue};
 /// A caller's identity, shared by every request that carries the same credential.
 #[derive(Debug, Default)]
 pub struct Identity {
-    /// The primary key of the user, as text; a service of its own has none.
+    /// What names the user for good: the primary key of a row, or whatever another authority calls
+    /// them; a service of its own has none.
     pub id: Option<Box<str>>,
+    /// The primary key, of users who have a row in the store. Nothing that a token or a service
+    /// says is ever put here: `"sub": "1"` of an identity provider is not the user with the key 1.
+    pub row: Option<i64>,
     /// The user name as stored (never as the client spelled it), or the service's name.
     pub username: Box<str>,
     /// `email`; empty if there is none.

@@ -117,6 +117,11 @@ impl Builder<'_> {
             return built.clone().ok_or_else(Problems::default);
         }
         let config = &self.document.jwt;
+        if config.cookies.is_some() && self.document.csrf.use_sessions() {
+            let at = Path::root().key("jwt").key("cookies");
+            let problem = Problem::new(&at, "whoever has a token need not have a session");
+            return Err(problem.help("leave out `csrf: { use_sessions: true }`").into());
+        }
         if config.is_signed_with_secret_key() {
             self.needs_secret_key(&Path::root().key("jwt"), "tokens")?;
         }
@@ -268,6 +273,10 @@ impl Builder<'_> {
     ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
         let all = config.kind.pages();
         let exact = route.path.is_exact();
+        if config.kind == Kind::JwtSliding && self.document.jwt.cookies.is_some() {
+            let problem = Problem::new(at, "sliding tokens are not kept in cookies");
+            return Err(problem.help("use `endpoint: jwt` with `jwt: { cookies: … }`").into());
+        }
         let jwt = match config.kind {
             Kind::Jwt | Kind::JwtSliding => Some(self.jwt_tokens()?),
             _ => None,

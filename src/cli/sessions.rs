@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::{Args, Subcommand};
 
 use super::{Username, users::find};
-use crate::{app::Built, store::KnoxTokens};
+use crate::{app::Built, store::KnoxTokens, system::session::Listed};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Session {
@@ -45,22 +45,26 @@ pub(super) async fn session(built: Built, command: Session) -> anyhow::Result<()
     let sessions = &built.gateway.memory.sessions;
     match command {
         Session::List => {
-            for session in sessions.list().await? {
+            let print = |session: Listed| {
                 let user = session.user.as_deref().unwrap_or("(nobody)");
                 println!("{}  {}  user {user}", session.id, session.expires);
-            }
+            };
+            sessions.list(print).await?;
         }
         Session::End(Which { user: Some(user), .. }) => {
             let user = find(&built.store, &user).await?;
-            let ended = sessions.logout_everywhere(user.id).await?;
+            let id = user.id.to_string();
+            let ended = sessions.end(|session| session.user.as_deref() == Some(&id)).await?;
             println!("Ended {ended} sessions of user {}", user.identity.username);
+            tell_who_heard(&built);
         }
         Session::End(Which { id, .. }) => {
             let id = id.unwrap_or_default();
-            if !sessions.end(&id).await? {
+            if sessions.end(|session| session.id == id).await? == 0 {
                 bail!("there is no session {id}");
             }
             println!("Ended session {id}");
+            tell_who_heard(&built);
         }
     }
     Ok(())
@@ -71,7 +75,20 @@ pub(super) async fn knox(built: Built, command: Knox) -> anyhow::Result<()> {
     let user = find(&built.store, &username).await?;
     let deleted = built.store.delete_knox_tokens(user.id).await?;
     println!("Deleted {deleted} knox tokens of user {}", user.identity.username);
+    tell_who_heard(&built);
     Ok(())
+}
+
+/// A revocation that nobody hears takes its time, and whoever revokes has to know.
+pub(super) fn tell_who_heard(built: &Built) {
+    match (built.store.heard(), built.store.has_messages()) {
+        (0, false) => println!(
+            "No running gateway on this machine heard it: gateways refuse it within `cache.ttl`"
+        ),
+        (0, true) => println!("Gateways are told by PostgreSQL"),
+        (1, _) => println!("1 running gateway on this machine refuses it from now on"),
+        (more, _) => println!("{more} running gateways on this machine refuse it from now on"),
+    }
 }
 
 pub(super) async fn store(built: Built, command: Store) -> anyhow::Result<()> {

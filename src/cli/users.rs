@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use unicode_normalization::UnicodeNormalization;
 
-use super::Username;
+use super::{Username, sessions::tell_who_heard};
 use crate::{
     app::Built,
     clock::Clock,
@@ -113,12 +113,16 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
             }
         }
         User::Enable(user) => set_active(store, &user.username, true).await?,
-        User::Disable(user) => set_active(store, &user.username, false).await?,
+        User::Disable(user) => {
+            set_active(store, &user.username, false).await?;
+            tell_who_heard(&built);
+        }
         User::Delete(user) => {
             if !store.delete_user(&user.username).await? {
                 bail!("there is no user {}", user.username);
             }
             println!("Deleted user {}", user.username);
+            tell_who_heard(&built);
         }
     }
     Ok(())
@@ -155,6 +159,7 @@ pub(super) async fn token(built: Built, command: Token) -> anyhow::Result<()> {
                 bail!("user {} has no token", user.identity.username);
             }
             println!("Deleted the token of user {}", user.identity.username);
+            tell_who_heard(&built);
         }
     }
     Ok(())
@@ -196,6 +201,7 @@ pub(super) async fn api_key(built: Built, command: ApiKey) -> anyhow::Result<()>
                 bail!("there is no key named {name}");
             }
             println!("Deleted key {name}");
+            tell_who_heard(&built);
         }
     }
     Ok(())

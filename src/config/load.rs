@@ -87,7 +87,7 @@ impl Loader<'_> {
         self.resolve(&mut tree, &Path::root(), &mut unresolved);
         let mut found = Found { source, located: Vec::new(), cut: Vec::new() };
         for problem in unresolved.0 {
-            found.cut_out(problem, &mut tree);
+            found.unresolved(problem, &mut tree);
         }
         let document = loop {
             match serde_path_to_error::deserialize::<_, Document>(&tree) {
@@ -200,6 +200,25 @@ struct Found {
 }
 
 impl Found {
+    /// Notes a variable that is not set. A secret that cannot be had is there all the same for
+    /// whoever asks whether one was given, and a default for it would be no secret.
+    fn unresolved(&mut self, problem: Problem, tree: &mut Value) {
+        let secret = match problem.path.0.last() {
+            Some(Segment::Key(key)) => key != "url" && SECRETS.contains(&key.as_str()),
+            _ => false,
+        };
+        match value_at(tree, &problem.path).filter(|_| secret) {
+            Some(value) => {
+                *value = Value::String("unknown until the variable is set".into());
+                let line = self.source.places.line_of(&problem.path);
+                self.located.push((line, problem.help("set it")));
+            }
+            None => {
+                self.cut_out(problem, tree);
+            }
+        }
+    }
+
     /// Notes a problem and takes its cause out of the tree; false if it cannot be.
     fn cut_out(&mut self, problem: Problem, tree: &mut Value) -> bool {
         let path = problem.path.clone();
@@ -320,20 +339,17 @@ pub(crate) fn suggest(wrong: &str, known: &[&str]) -> String {
     }
 }
 
+fn value_at<'a>(tree: &'a mut Value, path: &Path) -> Option<&'a mut Value> {
+    path.0.iter().try_fold(tree, |value, segment| match segment {
+        Segment::Key(key) => value.get_mut(key.as_str()),
+        Segment::Index(index) => value.get_mut(*index),
+    })
+}
+
 /// Removes what stands at `path`.
 fn cut_out(tree: &mut Value, path: &Path) -> bool {
     let Some((last, parents)) = path.0.split_last() else { return false };
-    let mut value = tree;
-    for segment in parents {
-        let child = match segment {
-            Segment::Key(key) => value.get_mut(key.as_str()),
-            Segment::Index(index) => value.get_mut(*index),
-        };
-        match child {
-            Some(child) => value = child,
-            None => return false,
-        }
-    }
+    let Some(value) = value_at(tree, &Path(parents.to_vec())) else { return false };
     match (value, last) {
         (Value::Mapping(map), Segment::Key(key)) => map.shift_remove(key.as_str()).is_some(),
         (Value::Sequence(list), Segment::Index(index)) if *index < list.len() => {

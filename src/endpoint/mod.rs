@@ -339,7 +339,7 @@ fn redirect(status: StatusCode, to: &str) -> Reply {
 
 /// The primary key of who was let in, where it is a user of the store.
 fn user_id(admitted: &Admitted) -> Option<i64> {
-    admitted.caller()?.identity.id.as_deref()?.parse().ok()
+    admitted.caller()?.identity.row
 }
 
 fn whoami(admitted: &Admitted) -> Value {

@@ -340,7 +340,7 @@ async fn forged(
     let sessions = &parts.sessions;
     let secret = match sessions.csrf.use_sessions {
         true => match sessions.key(&request.headers) {
-            Some(key) => Some(sessions.csrf_in_session(Some(&key)).await?.0),
+            Some(key) => sessions.csrf_secret(&key).await?,
             None => None,
         },
         false => None,

@@ -10,6 +10,8 @@ use serde::Deserialize;
 use super::{Answer, Failure, Outcome, Parts, Scheme};
 use crate::{
     identity::Accepted,
+    lockout::Subject,
+    login::Login,
     request::Request,
     store::cache::Fact,
     system::{csrf, session::Sessions},
@@ -32,13 +34,15 @@ impl Config {
         _path: &Path,
         parts: &Parts<'_>,
     ) -> Result<Arc<dyn Scheme>, Problems> {
-        Ok(Arc::new(Session { name, sessions: Arc::clone(parts.sessions) }))
+        let (sessions, login) = (Arc::clone(parts.sessions), Arc::clone(parts.login));
+        Ok(Arc::new(Session { name, sessions, login }))
     }
 }
 
 struct Session {
     name: Arc<str>,
     sessions: Arc<Sessions>,
+    login: Arc<Login>,
 }
 
 impl Scheme for Session {
@@ -53,7 +57,15 @@ impl Scheme for Session {
         match self.sessions.hit(&key) {
             Some(fact) => Answer::Now(fact.map(|fact| self.judge(fact, request))),
             None => Answer::Later(Box::pin(async move {
+                let (lockout, client) = (&self.login.lockout, request.client.address);
+                if let Some(wait) = lockout.wait(Subject::Unguessable, client) {
+                    return Ok(Outcome::Failed(Failure::locked(wait)));
+                }
                 let fact = self.sessions.fact(&key).await?;
+                if let Fact::Ended = fact {
+                    // A browser forgets it now; whoever brings many has made them up.
+                    lockout.attempt(Subject::Unguessable, client);
+                }
                 Ok(self.judge(fact, request))
             })),
         }

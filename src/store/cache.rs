@@ -2,7 +2,7 @@
 //! never kept; the policy runs again for each request.
 
 use std::{
-    collections::HashSet,
+    collections::{HashSet, VecDeque},
     future::Future,
     sync::{
         Arc, Mutex,
@@ -113,9 +113,33 @@ pub struct Facts {
     clock: Clock,
     config: Config,
     verifiers: AtomicU64,
-    /// How many revocations there were: what was asked before one is not kept after it.
+    /// How many revocations there were, and the last of them.
     revocations: AtomicU64,
+    revoked: Mutex<VecDeque<(u64, Revoked)>>,
 }
+
+/// What a revocation was of.
+enum Revoked {
+    Credential(Fingerprint),
+    Users(HashSet<Box<str>>),
+    Everything,
+}
+
+impl Revoked {
+    fn is_of(&self, key: &Fingerprint, fact: &Fact) -> bool {
+        match self {
+            Revoked::Credential(revoked) => revoked == key,
+            Revoked::Users(ids) => {
+                let id = fact.identity().and_then(|identity| identity.id.as_ref());
+                id.is_some_and(|id| ids.contains(id))
+            }
+            Revoked::Everything => true,
+        }
+    }
+}
+
+/// An answer that took longer than so many revocations is not kept, whatever they were of.
+const REMEMBERED_REVOCATIONS: usize = 4096;
 
 /// Stands for one scheme of one configuration.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +178,7 @@ impl Facts {
             config: config.clone(),
             verifiers: AtomicU64::new(0),
             revocations: AtomicU64::new(0),
+            revoked: Mutex::default(),
         })
     }
 
@@ -197,7 +222,7 @@ impl Facts {
         loop {
             let old = self.entries.get(&key).await;
             let stale = |entry: &Entry| {
-                entry.fresh_until <= self.clock.now() || entry.revocations < arrived
+                entry.fresh_until <= self.clock.now() || self.is_revoked(&key, entry, arrived)
             };
             let ask = async {
                 let before = self.revocations.load(Ordering::SeqCst);
@@ -206,33 +231,62 @@ impl Facts {
                     Some(load) => load.await,
                     None => Err(Unavailable::new("the store", "it was asked already")),
                 };
-                self.entry(answer, old, before)
+                self.entry(&key, answer, old, before)
             };
             let entry = self.entries.entry(key).or_insert_with_if(ask, stale).await.into_value();
             // Somebody else's question may be older than a revocation that this request is not:
             // then its answer is not for this one, which asks itself.
             let unused = load.lock().is_ok_and(|load| load.is_some());
-            if entry.revocations >= arrived || !unused {
+            if !unused || !self.is_revoked(&key, &entry, arrived) {
                 return entry.fact;
             }
         }
     }
 
+    /// Whether what an entry says was revoked after the store was asked for it, and before a
+    /// moment.
+    fn is_revoked(&self, key: &Fingerprint, entry: &Entry, until: u64) -> bool {
+        let Ok(fact) = &entry.fact else { return false };
+        if entry.revocations >= until || fact.identity().is_none() {
+            return false;
+        }
+        let Ok(revoked) = self.revoked.lock() else { return true };
+        let oldest = revoked.front().map_or(0, |(number, _)| *number);
+        oldest > entry.revocations + 1
+            || revoked
+                .iter()
+                .rev()
+                .take_while(|(number, _)| *number > entry.revocations)
+                .any(|(number, revoked)| *number <= until && revoked.is_of(key, fact))
+    }
+
+    /// Writes a revocation down before anything is taken out of the cache, so that no answer from
+    /// before it can slip in behind it.
+    fn note(&self, revocation: Revoked) {
+        let Ok(mut revoked) = self.revoked.lock() else { return };
+        let number = self.revocations.fetch_add(1, Ordering::SeqCst) + 1;
+        revoked.push_back((number, revocation));
+        if revoked.len() > REMEMBERED_REVOCATIONS {
+            revoked.pop_front();
+        }
+    }
+
     /// Forgets a credential.
     pub async fn forget(&self, key: &Fingerprint) {
-        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.note(Revoked::Credential(*key));
         self.entries.invalidate(key).await;
     }
 
     fn entry(
         &self,
+        key: &Fingerprint,
         answer: Result<(Fact, Option<Timestamp>), Unavailable>,
         old: Option<Entry>,
         revocations: u64,
     ) -> Entry {
         let now = self.clock.now();
         let entry = self.judge(answer, old, revocations, now);
-        if self.revocations.load(Ordering::SeqCst) == revocations {
+        if !self.is_revoked(key, &entry, self.revocations.load(Ordering::SeqCst)) {
             return entry;
         }
         // The store may have answered before something was revoked in it: nobody else hears it.
@@ -280,13 +334,13 @@ impl Facts {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.note(Revoked::Everything);
         self.entries.invalidate_all();
     }
 
     /// Forgets all credentials of these users, from the next look-up on.
     pub fn revoke_users(&self, ids: HashSet<Box<str>>) {
-        self.revocations.fetch_add(1, Ordering::SeqCst);
+        self.note(Revoked::Users(ids.clone()));
         let theirs = move |_: &Fingerprint, entry: &Entry| {
             let identity = entry.fact.as_ref().ok().and_then(Fact::identity);
             identity.and_then(|identity| identity.id.as_ref()).is_some_and(|id| ids.contains(id))

@@ -80,6 +80,8 @@ pub trait Users: Send + Sync {
     async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable>;
     /// By another column of the user table, compared as text; `id` is the primary key.
     async fn user_by_field(&self, field: &str, value: &str) -> Result<Option<User>, Unavailable>;
+    /// What a column of the user's row holds, as text; nothing if it is empty.
+    async fn user_column(&self, id: i64, field: &str) -> Result<Option<String>, Unavailable>;
     /// Sets `last_login`.
     async fn logged_in(&self, id: i64, now: Timestamp) -> Result<(), Unavailable>;
     /// Adds a user; `None` if the name is taken.
@@ -147,8 +149,13 @@ pub trait Sessions: Send + Sync {
     async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
     /// Deletes one; false if there is none.
     async fn delete_session(&self, key: &str) -> Result<bool, Unavailable>;
-    /// Those that have not expired, with their keys.
-    async fn sessions(&self, now: Timestamp) -> Result<Vec<(String, Session)>, Unavailable>;
+    /// Those that have not expired, with their keys, in the order of keys: some of those behind
+    /// `after`, none if there are no more.
+    async fn sessions(
+        &self,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Session)>, Unavailable>;
 }
 
 /// A row of `knox_authtoken`, with whose it is.

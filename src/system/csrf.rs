@@ -63,6 +63,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether the secret is kept in the session.
+    pub fn use_sessions(&self) -> bool {
+        self.use_sessions
+    }
+}
+
 /// The form field that may carry the token.
 pub const FIELD: &str = "csrfmiddlewaretoken";
 

@@ -346,24 +346,35 @@ impl Sessions {
         Ok(())
     }
 
-    /// All sessions that have not expired.
+    /// All sessions that have not expired, each told to `seen`.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn list(&self) -> Result<Vec<Listed>, Unavailable> {
-        let rows = self.store.sessions(self.clock.now()).await?;
-        Ok(rows.into_iter().map(|(key, row)| self.listed(&key, &row)).collect())
+    pub async fn list(&self, mut seen: impl FnMut(Listed)) -> Result<(), Unavailable> {
+        let mut after = String::new();
+        loop {
+            let rows = self.store.sessions(&after, self.clock.now()).await?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            after.clone_from(last);
+            rows.iter().for_each(|(key, row)| seen(self.listed(key, row)));
+        }
     }
 
-    /// Ends the session that [`Self::list`] calls so; false if there is none.
+    /// Ends the sessions that `which` chooses, as [`Self::list`] shows them; how many there were.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn end(&self, id: &str) -> Result<bool, Unavailable> {
-        let rows = self.store.sessions(self.clock.now()).await?;
-        match rows.into_iter().find(|(key, row)| self.listed(key, row).id == id) {
-            Some((key, _)) => self.store.delete_session(&key).await,
-            None => Ok(false),
+    pub async fn end(&self, which: impl Fn(&Listed) -> bool) -> Result<u64, Unavailable> {
+        let (mut after, mut ended) = (String::new(), 0);
+        loop {
+            let rows = self.store.sessions(&after, self.clock.now()).await?;
+            let Some((last, _)) = rows.last() else { return Ok(ended) };
+            after.clone_from(last);
+            for (key, row) in rows {
+                if which(&self.listed(&key, &row)) && self.store.delete_session(&key).await? {
+                    ended += 1;
+                }
+            }
         }
     }
 
@@ -375,20 +386,15 @@ impl Sessions {
         Listed { id, user, expires: row.expires }
     }
 
-    /// Ends all sessions of a user; how many there were.
+    /// The session's CSRF secret, where sessions keep it and there is one.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn logout_everywhere(&self, user: i64) -> Result<u64, Unavailable> {
-        let id = user.to_string();
-        let mut ended = 0;
-        for (key, row) in self.store.sessions(self.clock.now()).await? {
-            let owner = self.listed(&key, &row).user;
-            if owner.as_deref() == Some(id.as_str()) && self.store.delete_session(&key).await? {
-                ended += 1;
-            }
-        }
-        Ok(ended)
+    pub async fn csrf_secret(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        Ok(match self.open(key).await? {
+            Opened::Data(data, _) => data.get(CSRF).and_then(Value::as_str).map(str::to_owned),
+            Opened::Gone | Opened::Foreign => None,
+        })
     }
 
     /// The session's CSRF secret, where sessions keep it; and a session that has one, if none is

@@ -459,7 +459,7 @@ impl SimpleJwt {
     /// # Errors
     /// If there is no key that signs, or the store does not answer.
     pub async fn refresh_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
-        let claims = self.claims_for(user, TokenType::Refresh)?;
+        let claims = self.claims_for(user, TokenType::Refresh).await?;
         self.issue(claims, Some(user.id)).await
     }
 
@@ -468,11 +468,11 @@ impl SimpleJwt {
     /// # Errors
     /// If there is no key that signs, or the store does not answer.
     pub async fn sliding_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
-        let claims = self.claims_for(user, TokenType::Sliding)?;
+        let claims = self.claims_for(user, TokenType::Sliding).await?;
         self.issue(claims, Some(user.id)).await
     }
 
-    fn claims_for(&self, user: &User, kind: TokenType) -> Result<Claims, Unavailable> {
+    async fn claims_for(&self, user: &User, kind: TokenType) -> Result<Claims, Unavailable> {
         let now = self.clock.now();
         let mut claims = Claims::new();
         claims.insert(self.config.token_type_claim.clone(), kind.word().into());
@@ -485,11 +485,14 @@ impl SimpleJwt {
             let end = now + self.config.sliding_refresh_lifetime.0;
             claims.insert(SLIDING_REFRESH_EXP.into(), end.seconds().into());
         }
+        // The column that the reader compares, and no other: a name can be anybody's identifier.
         let id = match self.config.user_id_field.as_str() {
             "id" => user.id.to_string(),
-            "email" => user.identity.email.to_string(),
-            _ => user.identity.username.to_string(),
+            field => self.store.user_column(user.id, field).await?.unwrap_or_default(),
         };
+        if id.is_empty() {
+            return Err(Unavailable::new("the store", "the user has no value in `user_id_field`"));
+        }
         claims.insert(self.config.user_id_claim.clone(), id.into());
         if self.config.check_revoke_token {
             let claim = self.revoke_claim(user);
@@ -584,12 +587,14 @@ impl SimpleJwt {
             return Ok(Rotation::Stays);
         }
         let user = owner.map(|user| user.id);
+        let mut claims = old.clone();
+        self.stamp(&mut claims, self.clock.now(), self.config.refresh_lifetime.0)?;
+        // The new one is recorded first: an outage in between must not leave the client with none.
+        let (_, fresh) = self.issue(claims, user).await?;
         if self.config.blacklist_after_rotation && !self.blacklist(old, token, user).await? {
             return Ok(Rotation::UsedUp);
         }
-        let mut claims = old.clone();
-        self.stamp(&mut claims, self.clock.now(), self.config.refresh_lifetime.0)?;
-        self.issue(claims, user).await.map(|(_, token)| Rotation::New(token))
+        Ok(Rotation::New(fresh))
     }
 
     /// Blacklists a token; false if it was before.

@@ -255,7 +255,7 @@ async fn keeps_sessions(store: &Sql, url: &str) {
     assert!(store.replace_session(key, &session("second", later)).await.unwrap());
     assert_eq!(read(key).await, Some(("second".into(), later)));
     for (now, listed) in [(MOMENT, true), (later, false), (later + MICROSECOND, false)] {
-        let found = store.sessions(now).await.unwrap();
+        let found = store.sessions("", now).await.unwrap();
         assert_eq!(found.iter().any(|(known, _)| known == key), listed, "at {now}");
     }
     assert!(store.delete_session(key).await.unwrap());

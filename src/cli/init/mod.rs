@@ -84,7 +84,7 @@ fn telling_path(project: &Value) -> Option<&str> {
     let urls = list(&project["urls"]).iter().filter(|url| url["kind"] == "drf");
     let mut urls = urls.filter(|url| {
         let gets = list(&url["methods"]).iter().any(|method| method == "GET");
-        url["endpoint"].is_null() && gets && rule(url) != "anyone"
+        url["endpoint"].is_null() && gets && rule(url) == "authenticated"
     });
     urls.find_map(|url| url["path"].as_str()?.strip_prefix('='))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{list, text_of};
+use super::{list, text_of, writer::jwks_path};
 
 /// What the project has to add, so that it believes the gateway and nobody else.
 pub(super) fn upstream_lines(project: &Value) -> String {
@@ -26,6 +26,7 @@ pub(super) fn upstream_lines(project: &Value) -> String {
             own.join("\n  ")
         ),
     };
+    let jwks = jwks_path(project);
     let settings = &project["settings"];
     // A settings file need not have what Django has a default for.
     let middleware = if list(&settings["MIDDLEWARE"]).is_empty() { "" } else { ", *MIDDLEWARE" };
@@ -39,7 +40,7 @@ pub(super) fn upstream_lines(project: &Value) -> String {
          REST_FRAMEWORK = {{\n    **globals().get(\"REST_FRAMEWORK\", {{}}),\n    \
          \"DEFAULT_AUTHENTICATION_CLASSES\": [\n      \
          \"portcullis_django.authentication.PortcullisAuthentication\"],\n  }}\n  \
-         PORTCULLIS = {{\n    \"JWKS_URL\": \"http://127.0.0.1:8080/.well-known/jwks.json\",\n    \
+         PORTCULLIS = {{\n    \"JWKS_URL\": \"http://127.0.0.1:8080{jwks}\",\n    \
          \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{keeps}  }}\n{views}"
     )
 }

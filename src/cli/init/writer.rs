@@ -261,7 +261,7 @@ impl<'a> Writer<'a> {
     fn routes(&mut self) {
         let upstream = Value::from(self.upstream).to_string();
         self.line("routes:");
-        self.line("  - { path: /.well-known/jwks.json, endpoint: jwks }");
+        self.line(format!("  - {{ path: {}, endpoint: jwks }}", jwks_path(self.project)));
         let mut seen: Vec<String> = Vec::new();
         let open = self.project["rest_framework"]["permission"]["gateway"] == "anyone";
         for url in list(&self.project["urls"]) {
@@ -433,4 +433,14 @@ fn encoded(text: &str, plain: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(byte).collect()
+}
+
+/// Where the gateway's keys are; the project may have keys of its own at the usual place.
+pub(super) fn jwks_path(project: &Value) -> &'static str {
+    const USUAL: &str = "/.well-known/jwks.json";
+    let paths = list(&project["urls"]).iter().filter_map(|url| url["path"].as_str());
+    let taken = paths.map(|path| path.trim_start_matches('=')).any(|path| {
+        path != "/" && (path == USUAL || USUAL.starts_with(path) && path.ends_with('/'))
+    });
+    if taken { "/.well-known/portcullis-jwks.json" } else { USUAL }
 }

@@ -267,7 +267,8 @@ impl Issuer {
         let owned = |name: &str| text(&claims, name).unwrap_or_default().into();
         let verified = claims.get("email_verified").is_none_or(|flag| *flag == json!(true));
         Some(Arc::new(Identity {
-            id: text(&claims, "sub").map(Into::into),
+            // Another issuer may give the same name to somebody else.
+            id: text(&claims, "sub").map(|sub| format!("{}|{sub}", self.issuer).into()),
             username: username.into(),
             email: if verified { owned(&self.claims.email) } else { "".into() },
             name: owned(&self.claims.name),

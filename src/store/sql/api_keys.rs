@@ -6,7 +6,7 @@ use sqlx::Row;
 use super::{Dialect, Sql, user_columns};
 use crate::{
     clock::Timestamp,
-    store::{ApiKey, ApiKeys, Unavailable},
+    store::{ApiKey, ApiKeys, Unavailable, revocation::Revocation},
 };
 
 #[async_trait]
@@ -60,7 +60,12 @@ impl ApiKeys for Sql {
         let name = name.to_owned();
         self.ask(|store| async move {
             let delete = "DELETE FROM portcullis_api_key WHERE name = ?";
-            store.execute(delete, |query| query.bind(name)).await.map(|rows| rows > 0)
+            let rows = store.execute(delete, |query| query.bind(name)).await?;
+            if rows > 0 {
+                // The key of a service is nobody's whom a message could name.
+                store.announce(Revocation::Everything).await;
+            }
+            Ok(rows > 0)
         })
         .await
     }

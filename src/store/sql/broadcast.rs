@@ -2,8 +2,15 @@
 //! local socket to those on the same machine, which is how a command reaches a gateway whose
 //! database cannot carry messages, and knows that it was heard.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
+use futures_util::future::join_all;
 use sqlx::postgres::PgListener;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -17,8 +24,9 @@ use crate::{crypto::digest::sha256_hex, store::revocation::Revocation};
 
 /// The channel of `NOTIFY`, here and in the triggers.
 pub(super) const CHANNEL: &str = "portcullis";
-/// A gateway that does not answer in this time is stuck or gone.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A gateway that does not answer in this time is stuck or gone. It is waited for by somebody who
+/// has changed a row already, within the store's own time: so not long.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// No more than this is read from anybody.
 const LINE: u64 = 512;
 /// Between two attempts to hear the database again.
@@ -37,43 +45,105 @@ impl Inner {
                 warn!(%error, "other gateways could not be told of a revocation");
             }
         }
-        let sockets = std::fs::read_dir(folder()).into_iter().flatten().flatten();
         let prefix = self.socket_prefix();
-        for socket in sockets {
-            if !socket.file_name().to_string_lossy().starts_with(&prefix) {
-                continue;
-            }
-            let path = socket.path();
-            match tokio::time::timeout(PATIENCE, tell(&path, &text)).await {
-                Ok(Ok(())) => {}
-                // Its gateway was killed.
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    let _ = std::fs::remove_file(&path);
+        let folders = self.folders();
+        let sockets = tokio::task::spawn_blocking(move || sockets(&folders, &prefix)).await;
+        let told = sockets.unwrap_or_default().into_iter().map(|socket| {
+            let text = text.clone();
+            async move {
+                match tokio::time::timeout(PATIENCE, tell(&socket, &text)).await {
+                    Ok(Ok(())) => 1,
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => 0,
+                    Ok(Err(_)) | Err(_) => {
+                        warn!(socket = %socket.display(), "a gateway did not answer");
+                        0
+                    }
                 }
-                Ok(Err(_)) | Err(_) => warn!(socket = %path.display(), "a gateway did not answer"),
             }
-        }
+        });
+        let heard: usize = join_all(told).await.into_iter().sum();
+        self.heard.fetch_add(heard, Ordering::Relaxed);
     }
 
-    /// Gateways on one database find each other by it.
+    /// Where sockets may be: beside an SQLite file, so that whoever opens the one finds the other;
+    /// else where the system has room for such things. The first that can be used is used.
+    fn folders(&self) -> Vec<PathBuf> {
+        if let Some(file) = &self.file {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            return vec![file.with_file_name(format!("{name}.gateways"))];
+        }
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let mut folders: Vec<PathBuf> = variable("RUNTIME_DIRECTORY").into_iter().collect();
+        folders.push("/run/portcullis".into());
+        folders.extend(variable("XDG_RUNTIME_DIR").map(|folder| folder.join("portcullis")));
+        folders.push(std::env::temp_dir().join(format!("portcullis-{}", own_user())));
+        folders
+    }
+
+    /// Gateways on one database find each other by where it is, whoever they connect as.
     fn socket_prefix(&self) -> String {
-        let mut name = sha256_hex(self.url.reveal().as_bytes());
+        let place = match &self.file {
+            Some(_) => "file".to_owned(),
+            None => place(self.url.reveal()),
+        };
+        let mut name = sha256_hex(place.as_bytes());
         name.truncate(16);
         name + "-"
     }
 }
 
-async fn tell(socket: &PathBuf, text: &str) -> io::Result<()> {
+/// Host, port and database of a URL.
+fn place(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split('?').next().unwrap_or_default();
+    let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+    place
+        .to_lowercase()
+        .replace("localhost", "127.0.0.1")
+        .replace(":3306/", "/")
+        .replace(":5432/", "/")
+}
+
+/// The sockets of gateways on the same database, in folders that nobody else can write to.
+fn sockets(folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
+    let folders = folders.iter().filter(|folder| is_private(folder).is_ok());
+    let entries =
+        folders.flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix));
+    ours.map(|entry| entry.path()).collect()
+}
+
+async fn tell(socket: &Path, text: &str) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket).await?;
     stream.write_all(format!("{text}\n").as_bytes()).await?;
     stream.read_exact(&mut [0]).await.map(|_| ())
 }
 
-/// Only its owner may enter it, so only the owner's processes can revoke.
-fn folder() -> PathBuf {
-    use std::os::unix::fs::MetadataExt;
-    let user = std::fs::metadata("/proc/self").map_or(0, |own| own.uid());
-    std::env::temp_dir().join(format!("portcullis-{user}"))
+fn own_user() -> u32 {
+    std::fs::metadata("/proc/self").map_or(0, |own| own.uid())
+}
+
+/// Somebody else may have made the folder, to hear what is revoked or to keep it from us. Root may
+/// speak to everybody's gateway.
+fn is_private(folder: &Path) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(folder)?;
+    let own = own_user();
+    let trusted = found.uid() == own || found.uid() == 0 || own == 0;
+    match found.is_dir() && found.mode() & 0o022 == 0 && trusted {
+        true => Ok(()),
+        false => Err(io::Error::other("the folder is somebody else's")),
+    }
+}
+
+/// Gateways that were killed leave their sockets; nobody else would ever take them away.
+fn remove_abandoned(folder: &Path) {
+    for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = socket.path();
+        let answer = std::os::unix::net::UnixStream::connect(&path);
+        if answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
 }
 
 /// What is heard. An acknowledgement is sent when its `heard` is dropped.
@@ -118,49 +188,36 @@ impl Sql {
     }
 
     fn listen_locally(&self, sender: &UnboundedSender<Heard>) -> Option<PathBuf> {
-        let folder = folder();
-        let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700)
-            .recursive(true)
-            .create(&folder);
-        remove_abandoned(&folder);
         let _runtime = self.control.enter();
         let random = hex::encode(crate::crypto::random_bytes::<8>().ok()?);
-        let path = folder.join(format!("{}{random}", self.inner.socket_prefix()));
-        let listener =
-            made.and_then(|()| is_ours(&folder)).and_then(|()| UnixListener::bind(&path));
-        match listener {
-            Ok(listener) => {
+        let name = format!("{}{random}", self.inner.socket_prefix());
+        for folder in self.inner.folders() {
+            // It may be there already; whether it will do is seen next.
+            let _ = std::fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder);
+            if is_private(&folder).is_err() {
+                continue;
+            }
+            remove_abandoned(&folder);
+            let path = folder.join(&name);
+            if let Ok(listener) = UnixListener::bind(&path) {
                 self.control.spawn(hear_commands(listener, sender.clone()));
-                Some(path)
-            }
-            Err(error) => {
-                // A read-only container: revocations by command take until the cache asks again.
-                debug!(%error, folder = %folder.display(), "no socket for commands");
-                None
+                return Some(path);
             }
         }
-    }
-}
-
-/// Gateways that were killed leave their sockets; nobody else would ever take them away.
-fn remove_abandoned(folder: &PathBuf) {
-    for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = socket.path();
-        let answer = std::os::unix::net::UnixStream::connect(&path);
-        if answer.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            let _ = std::fs::remove_file(path);
+        if self.inner.dialect != Dialect::Postgres {
+            warn!("no folder for a socket: what commands revoke is noticed within `cache.ttl`");
         }
+        None
     }
-}
 
-/// Somebody else may have made the folder, to hear what is revoked or to keep it from us.
-fn is_ours(folder: &PathBuf) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let (found, own) = (std::fs::symlink_metadata(folder)?, std::fs::metadata("/proc/self"));
-    let ours = found.is_dir() && found.mode() & 0o077 == 0;
-    match own.map_or(ours, |own| ours && own.uid() == found.uid()) {
-        true => Ok(()),
-        false => Err(io::Error::other("the folder is somebody else's")),
+    /// How many gateways on this machine have heard what this process has revoked.
+    pub fn heard(&self) -> usize {
+        self.inner.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether the database itself carries messages to gateways elsewhere.
+    pub fn has_messages(&self) -> bool {
+        self.inner.dialect == Dialect::Postgres
     }
 }
 

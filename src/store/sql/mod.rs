@@ -14,7 +14,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -101,6 +101,8 @@ struct Inner {
     clock: Clock,
     /// A moment of the clock; see [`PAUSE`].
     down_until: AtomicU64,
+    /// How many gateways have heard of revocations.
+    heard: AtomicUsize,
     embedded: bool,
     /// An embedded store's.
     file: Option<std::path::PathBuf>,
@@ -177,6 +179,7 @@ impl Sql {
                 timeout: config.timeout.0,
                 clock: Clock::system(),
                 down_until: AtomicU64::new(0),
+                heard: AtomicUsize::new(0),
                 embedded: dialect == Dialect::Sqlite,
                 file: file(&url),
                 own_tables: config.own_tables || dialect == Dialect::Sqlite,
@@ -330,6 +333,7 @@ impl Inner {
         let name = format!("{} {}", text(3)?, text(4)?);
         let identity = Identity {
             id: Some(id.to_string().into()),
+            row: Some(id),
             username: text(1)?.into(),
             email: text(2)?.into(),
             name: name.trim().into(),

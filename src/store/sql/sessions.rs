@@ -70,7 +70,9 @@ impl Sessions for Sql {
             let done = store
                 .execute(update, |query| query.bind(session.data).bind(expires).bind(key))
                 .await?;
-            store.announce(Revocation::Session(digest)).await;
+            if done > 0 {
+                store.announce(Revocation::Session(digest)).await;
+            }
             Ok(done > 0)
         })
         .await
@@ -85,19 +87,28 @@ impl Sessions for Sql {
             let delete = "DELETE FROM django_session WHERE session_key = ?";
             let digest = sha256(key.as_bytes());
             let rows = store.execute(delete, |query| query.bind(key)).await?;
-            store.announce(Revocation::Session(digest)).await;
+            // A key that was none would cost every gateway a message.
+            if rows > 0 {
+                store.announce(Revocation::Session(digest)).await;
+            }
             Ok(rows > 0)
         })
         .await
     }
 
-    async fn sessions(&self, now: Timestamp) -> Result<Vec<(String, Session)>, Unavailable> {
+    async fn sessions(
+        &self,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Vec<(String, Session)>, Unavailable> {
+        let after = after.to_owned();
         self.ask(move |store| async move {
             let query = "SELECT s.session_data, {expires}, s.session_key FROM django_session s \
-                         WHERE s.expire_date > {time} ORDER BY s.expire_date"
+                         WHERE s.session_key > ? AND s.expire_date > {time} \
+                         ORDER BY s.session_key LIMIT 500"
                 .replace("{expires}", &store.micros("s.expire_date"));
             let now = store.moment(now);
-            let rows = store.rows(&query, |query| query.bind(now)).await?;
+            let rows = store.rows(&query, |query| query.bind(after).bind(now)).await?;
             let session = |row| {
                 let session =
                     Session { data: Row::try_get(row, 0)?, expires: super::moment(row, 1)? };

@@ -62,6 +62,23 @@ impl Users for Sql {
         .await
     }
 
+    async fn user_column(&self, id: i64, field: &str) -> Result<Option<String>, Unavailable> {
+        let field = field.to_owned();
+        if !super::identifier(&field) {
+            return Ok(None);
+        }
+        self.ask(move |store| async move {
+            let text = if store.dialect == Dialect::Mysql { "CHAR" } else { "TEXT" };
+            let query = "SELECT CAST(u.{field} AS {text}) FROM {table} u WHERE u.id = ?"
+                .replace("{field}", &field)
+                .replace("{text}", text);
+            let rows = store.rows(&query, |query| query.bind(id)).await?;
+            let value = rows.first().map(|row| row.try_get::<Option<String>, _>(0)).transpose()?;
+            Ok(value.flatten())
+        })
+        .await
+    }
+
     async fn logged_in(&self, id: i64, now: Timestamp) -> Result<(), Unavailable> {
         self.ask(move |store| async move {
             let update = "UPDATE {table} SET last_login = {time} WHERE id = ?";

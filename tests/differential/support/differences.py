@@ -85,9 +85,8 @@ RULES = [
     Rule("The log-in pages are for programs too, in JSON, and Vary says so", of_pages(has_two_forms)),
 ]
 
-
 SECURITY = "Django's middleware does not see every answer; the gateway's own all have its security headers"
-# Headers that the gateway says where Django says none, and how they begin. Where Django says one, it is the same.
+# Headers that the gateway says where Django says none, and what is in them. Where Django says one, it is the same.
 CAREFUL = {
     "cache-control": ("What the gateway answers itself is in no cache", "no-store"),
     "content-security-policy": ("A page that takes passwords runs no scripts", "default-src 'none'; "),
@@ -96,10 +95,6 @@ CAREFUL = {
     "referrer-policy": (SECURITY, "same-origin"),
     "cross-origin-opener-policy": (SECURITY, "same-origin"),
 }
-
-
-def no_method(method, why="A method that a page does not have is answered in DRF's words, before anything else"):
-    return refusal(why, 405, f'Method "{method}" not allowed.', vary=[], set_cookie=[], headers=CAREFUL_HEADERS)
 
 
 CAREFUL_HEADERS = {
@@ -117,3 +112,7 @@ OPTIONS = Differs(
     set_cookie=[],
     headers=CAREFUL_HEADERS,
 )
+
+
+def no_method(method, why="A method that a page does not have is answered in DRF's words, before anything else"):
+    return refusal(why, 405, f'Method "{method}" not allowed.', vary=[], set_cookie=[], headers=CAREFUL_HEADERS)

@@ -55,8 +55,8 @@ class Variant:
         while len(_pairs) > MOST:
             # The one that has not been asked for the longest; a database has only so many connections.
             if oldest := _pairs.pop(next(iter(_pairs))):
-                oldest.native.tell()
-                oldest.gateway.tell()
+                oldest.native.stop()
+                oldest.gateway.stop()
         return pair
 
 
@@ -116,11 +116,11 @@ class Process:
                 time.sleep(0.01)
         raise RuntimeError(f"{self.log.name}:\n{self.log.read_text()}")
 
-    def tell(self):
+    def stop(self):
         """To end: gunicorn at once and with its workers, the gateway without more ado."""
         self._child.send_signal(signal.SIGKILL if self._name == "gateway" else signal.SIGQUIT)
 
-    def end(self):
+    def wait(self):
         try:
             self._child.wait(5)
         except subprocess.TimeoutExpired:
@@ -182,9 +182,9 @@ def free_port():
 @atexit.register
 def end_all():
     for process in _processes:
-        process.tell()
+        process.stop()
     for process in _processes:
-        process.end()
+        process.wait()
     _processes.clear()
     while _folders:
         _folders.pop().cleanup()
