@@ -145,12 +145,21 @@ impl Seen<'_> {
     /// What schemes have for the client, on every answer.
     fn write(&mut self, headers: &mut HeaderMap) {
         for cookie in self.cookies.drain(..) {
-            headers.append(header::SET_COOKIE, cookie);
+            // An upstream that logs somebody in or out itself has the last word.
+            let name = cookie_name(&cookie);
+            let set = headers.get_all(header::SET_COOKIE);
+            if !set.iter().any(|known| cookie_name(known) == name) {
+                headers.append(header::SET_COOKIE, cookie);
+            }
         }
         if self.vary {
             vary_by_cookie(headers);
         }
     }
+}
+
+fn cookie_name(cookie: &HeaderValue) -> &[u8] {
+    cookie.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
 }
 
 /// Django's `patch_vary_headers(response, ["Cookie"])`.

@@ -21,8 +21,8 @@ use crate::{
     login::Login,
     observe::{log::AccessLog, metrics::Metrics},
     reply::Renderer,
-    request::{HeadLimits, TrustedProxies},
-    route::{self, Matcher, Router},
+    request::{HeadLimits, Target, TrustedProxies},
+    route::{self, Found, Matcher, Router},
     scheme::Entry,
     store::{Sql, Store, cache::Facts},
     system::{knox::Knox, session::Sessions},
@@ -172,9 +172,11 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
         problems.push(problem.help("add `routes: [{ path: /, upstream: http://… }]`"));
     }
+    check_cookies(document, &mut problems);
     let matchers: Vec<Matcher> = document.routes.iter().map(matcher).collect();
     problems.0.extend(route::overlaps(&matchers, &root.key("routes")).0);
     let router = Router::new(routes);
+    check_login_url(document, &router, &mut problems);
     let cors = document.cors.as_ref().map(|cors| Cors::new(cors, &root.key("cors")));
     let cors = cors.and_then(|cors| problems.keep(cors));
     match renderer {
@@ -217,6 +219,46 @@ pub fn problems(document: &Document) -> Problems {
     let control = runtime.handle().clone();
     let world = World::new(document, Clock::system(), control, AccessLog::off());
     build(document, &world).err().unwrap_or_default()
+}
+
+/// Two cookies of one name would overwrite each other.
+fn check_cookies(document: &Document, problems: &mut Problems) {
+    let root = Path::root();
+    let mut names = vec![(root.key("session").key("cookie"), document.session.cookie())];
+    if !document.csrf.use_sessions() {
+        names.push((root.key("csrf").key("cookie"), document.csrf.cookie()));
+    }
+    if let Some(cookies) = &document.jwt.cookies {
+        let at = root.key("jwt").key("cookies");
+        names.push((at.key("access"), cookies.access()));
+        names.push((at.key("refresh"), cookies.refresh()));
+    }
+    for (index, (at, name)) in names.iter().enumerate() {
+        if names.iter().take(index).any(|(_, known)| known == name) {
+            problems.push(Problem::new(at, format!("there are two cookies named `{name}`")));
+        }
+    }
+}
+
+/// A login page that needs a login sends browsers round in circles.
+fn check_login_url(
+    document: &Document,
+    router: &Router<crate::gateway::Route>,
+    problems: &mut Problems,
+) {
+    let Some(url) = &document.session.login_url else { return };
+    let target = url.parse().ok().and_then(|target| Target::new(target).ok());
+    let found = target.map(|target| router.find("", &target, &hyper::Method::GET));
+    let open = match found {
+        Some(Found::Route(route)) => route.policy.describe() == "anyone",
+        // A page on another host, or none of the gateway's.
+        Some(Found::WrongMethod | Found::Nothing) | None => true,
+    };
+    if !open {
+        let at = Path::root().key("session").key("login_url");
+        let problem = Problem::new(&at, format!("nobody can come to `{url}` without a login"));
+        problems.push(problem.help("name the path of an `endpoint: session`, with login/"));
+    }
 }
 
 fn check_top(document: &Document, problems: &mut Problems) {

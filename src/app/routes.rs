@@ -49,6 +49,8 @@ impl Builder<'_> {
     pub(super) fn top_chain(&self) -> (Named, Problems) {
         let mut problems = Problems::default();
         let mut named: Named = Vec::new();
+        let at = Path::root().key("authentication");
+        problems.keep(self.check_order(&self.document.authentication, &at));
         for (index, entry) in self.document.authentication.iter().enumerate() {
             let at = Path::root().key("authentication").index(index);
             let Some((name, scheme)) = problems.keep(self.scheme(entry, &at, &[])) else {
@@ -101,6 +103,31 @@ impl Builder<'_> {
         Ok((settings.name().to_owned(), scheme))
     }
 
+    /// The project's own `jwt` takes every bearer token: an issuer behind it would never be asked.
+    fn check_order(&self, entries: &[Entry], at: &Path) -> Result<(), Problems> {
+        let named = |name: &str| {
+            let all = self.document.authentication.iter();
+            all.filter_map(Entry::settings).find(|settings| settings.name() == name)
+        };
+        let is_issuer = |entry: &Entry| match entry {
+            Entry::Settings(settings) => settings.is_issuer(),
+            Entry::Name(name) => match named(name) {
+                Some(settings) => settings.is_issuer(),
+                None => (name == "jwt").then_some(false),
+            },
+        };
+        let kinds: Vec<_> = entries.iter().map(is_issuer).collect();
+        let own = kinds.iter().position(|kind| *kind == Some(false));
+        let issuer = kinds.iter().rposition(|kind| *kind == Some(true));
+        match (own, issuer) {
+            (Some(own), Some(issuer)) if own < issuer => {
+                let problem = Problem::new(&at.index(issuer), "this issuer is never asked");
+                Err(problem.help("put it before `jwt`, which takes every bearer token").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A key of this process alone would end every session and token at the next start.
     fn needs_secret_key(&self, at: &Path, what: &str) -> Result<(), Problems> {
         if self.document.secret_key.is_some() {
@@ -151,6 +178,7 @@ impl Builder<'_> {
             },
             Some(entries) => {
                 let at = at.key("authentication");
+                problems.keep(self.check_order(entries, &at));
                 let entries = entries.iter().enumerate();
                 entries
                     .filter_map(|(i, entry)| problems.keep(self.scheme(entry, &at.index(i), top)))

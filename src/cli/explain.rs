@@ -45,6 +45,7 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     let peer = Peer::new(arguments.from, false);
     control.block_on(async {
         built.store.create_tables().await.ok();
+        built.store.only_look();
         match built.gateway.read(parts, Body::Empty, &peer) {
             Ok(request) => told(&built.gateway, request).await,
             Err(malformed) => refused(&Rejection::from(malformed)),

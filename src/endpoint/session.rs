@@ -44,7 +44,7 @@ const WRONG: &str = "Please enter a correct username and password. Note that bot
 /// How the pages look, and where they lead.
 pub struct Pages {
     templates: Environment<'static>,
-    brand: String,
+    brand: Option<String>,
     login_redirect: String,
     logout_redirect: Option<String>,
 }
@@ -68,17 +68,26 @@ impl Pages {
                 problems.push(Problem::new(&path, format!("{name} does not compile: {error}")));
             }
         }
-        if let Some(file) = &config.template {
-            let at = path.key("template");
-            let added = std::fs::read_to_string(file).map_err(|error| error.to_string());
-            let added = added.and_then(|text| {
-                let added = templates.add_template_owned("login.html", text);
+        for name in ["base.html", "login.html", "logged_out.html", "forbidden.html"] {
+            let Some(file) = config.templates.as_ref().map(|folder| folder.join(name)) else {
+                break;
+            };
+            let text = match std::fs::read_to_string(&file) {
+                Ok(text) => Ok(text),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => Err(error.to_string()),
+            };
+            let added = text.and_then(|text| {
+                let added = templates.add_template_owned(name, text);
                 added.map_err(|error| format!("it does not compile: {error}"))
             });
             if let Err(cause) = added {
-                let message = format!("`{}` cannot be the login page: {cause}", file.display());
-                problems.push(Problem::new(&at, message));
+                let message = format!("`{}` cannot be a page: {cause}", file.display());
+                problems.push(Problem::new(&path.key("templates"), message));
             }
+        }
+        if config.templates.as_ref().is_some_and(|folder| !folder.is_dir()) {
+            problems.push(Problem::new(&path.key("templates"), "there is no such folder"));
         }
         let redirects = [
             ("login_redirect", Some(&config.login_redirect)),
@@ -99,7 +108,7 @@ impl Pages {
         };
         let form = Form { next: "/", username: "", error: Some("x"), wait: Some(1) };
         if pages.login("/login/", "x", &form).is_none() {
-            let problem = Problem::new(&path.key("template"), "the login page does not render");
+            let problem = Problem::new(&path.key("templates"), "the login page does not render");
             problems.push(problem.help(
                 "it may use title, brand, action, csrf_token, next, username, error and wait",
             ));
@@ -465,17 +474,17 @@ fn html(status: StatusCode, text: String, allow: &'static str) -> Reply {
     not_kept(reply)
 }
 
-/// Nothing but the page's own styles: a page that asks for passwords loads nothing from anywhere,
-/// runs no script and stands in no frame.
+/// Styles of the page's own or this host's, and images: a page that asks for passwords loads
+/// nothing from elsewhere, runs no script and stands in no frame.
 fn security_policy(text: &str) -> String {
-    let styles = text.split("<style>").skip(1).filter_map(|rest| rest.split_once("</style>"));
-    let hashes: Vec<String> = styles
-        .map(|(style, _)| format!("'sha256-{}'", STANDARD.encode(sha256(style.as_bytes()))))
+    let styles = text.split("<style").skip(1).filter_map(|rest| rest.split_once('>'));
+    let styles = styles.filter_map(|(_, rest)| rest.split_once("</style>"));
+    let hashes: String = styles
+        .map(|(style, _)| format!(" 'sha256-{}'", STANDARD.encode(sha256(style.as_bytes()))))
         .collect();
-    let styles = if hashes.is_empty() { "'none'".to_owned() } else { hashes.join(" ") };
     format!(
-        "default-src 'none'; style-src {styles}; form-action 'self'; base-uri 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'{hashes}; img-src 'self' data:; font-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 }
 
@@ -521,7 +530,7 @@ mod tests {
         let form = Form { next: "\"><script>", username: "<b>", ..Form::default() };
         let text = pages.login("/login/", "t", &form).unwrap();
         assert!(!text.contains("<script>") && !text.contains("<b>"));
-        assert!(security_policy(&text).contains("style-src 'sha256-"));
+        assert!(security_policy(&text).contains("style-src 'self' 'sha256-"));
         assert!(pages.logged_out("/login/").contains("&#x2f;login&#x2f;"));
         assert!(pages.forbidden("<x>", "/login/").contains("&lt;x&gt;"));
         assert_eq!(login_url("/api-auth/logout/"), "/api-auth/login/");

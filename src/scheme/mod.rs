@@ -266,7 +266,25 @@ table! {
     callout: callout::Config,
 }
 
+impl Settings {
+    /// Whether it takes one issuer's JSON Web Tokens, or every bearer token; nothing for others.
+    pub fn is_issuer(&self) -> Option<bool> {
+        match self {
+            Settings::jwt(config) => Some(config.is_issuer()),
+            _ => None,
+        }
+    }
+}
+
 impl Entry {
+    /// Its settings, if it has some of its own.
+    pub fn settings(&self) -> Option<&Settings> {
+        match self {
+            Entry::Settings(settings) => Some(settings),
+            Entry::Name(_) => None,
+        }
+    }
+
     /// A header that names a user and that this scheme believes from its peers alone.
     pub fn believed_header(&self) -> Option<&str> {
         match self {

@@ -64,6 +64,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// `CSRF_COOKIE_NAME`.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     /// Whether the secret is kept in the session.
     pub fn use_sessions(&self) -> bool {
         self.use_sessions

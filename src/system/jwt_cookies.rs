@@ -33,6 +33,18 @@ pub struct Config {
     same_site: SameSite,
 }
 
+impl Config {
+    /// The cookie of the access token.
+    pub fn access(&self) -> &str {
+        &self.access
+    }
+
+    /// The cookie of the refresh token.
+    pub fn refresh(&self) -> &str {
+        &self.refresh
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -51,7 +51,10 @@ pub struct Config {
     same_site: SameSite,
     /// `SESSION_EXPIRE_AT_BROWSER_CLOSE`.
     expire_at_browser_close: bool,
-    /// `AUTHENTICATION_BACKENDS`: sessions of others are nobody's, the first is written at login.
+    /// `SESSION_SAVE_EVERY_REQUEST`: a session that is used ends later. It is written once in
+    /// `cache.ttl`, not for each request.
+    save_every_request: bool,
+    /// `AUTHENTICATION_BACKENDS`: sessions of others are nobody's.
     backends: Vec<String>,
     /// `LOGIN_REDIRECT_URL`, a path.
     pub login_redirect: String,
@@ -60,10 +63,11 @@ pub struct Config {
     /// Where a browser without a session is sent, on routes with the `session` scheme: the login
     /// page's path (Django's `LOGIN_URL`). Without it such a browser gets the refusal.
     pub login_url: Option<String>,
-    /// A file with a login page of your own (Jinja).
-    pub template: Option<std::path::PathBuf>,
-    /// The name that the gateway's own login page shows.
-    pub brand: String,
+    /// A folder with pages of your own (Jinja): any of base.html, login.html, logged_out.html and
+    /// forbidden.html. Styles stand in a `<style>` element or come, like images, from this host.
+    pub templates: Option<std::path::PathBuf>,
+    /// The name that the gateway's own pages show.
+    pub brand: Option<String>,
 }
 
 /// Where Django keeps sessions.
@@ -79,6 +83,13 @@ enum Engine {
     SignedCookies,
 }
 
+impl Config {
+    /// `SESSION_COOKIE_NAME`.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -91,12 +102,13 @@ impl Default for Config {
             http_only: true,
             same_site: SameSite::Lax,
             expire_at_browser_close: false,
-            backends: vec!["django.contrib.auth.backends.ModelBackend".into()],
+            save_every_request: false,
+            backends: vec![MODEL_BACKEND.into()],
             login_redirect: "/accounts/profile/".into(),
             logout_redirect: None,
             login_url: None,
-            template: None,
-            brand: "Portcullis".into(),
+            templates: None,
+            brand: None,
         }
     }
 }
@@ -112,11 +124,13 @@ pub struct Sessions {
     cookie: Cookie,
     age: Duration,
     expire_at_browser_close: bool,
+    save_every_request: bool,
     backends: Vec<String>,
     /// The protection that goes with them.
     pub csrf: Csrf,
 }
 
+const MODEL_BACKEND: &str = "django.contrib.auth.backends.ModelBackend";
 const USER: &str = "_auth_user_id";
 const BACKEND: &str = "_auth_user_backend";
 const HASH: &str = "_auth_user_hash";
@@ -195,6 +209,7 @@ impl Sessions {
             cookie,
             age: config.age.0,
             expire_at_browser_close: config.expire_at_browser_close,
+            save_every_request: config.save_every_request,
             backends: config.backends.clone(),
             csrf,
         })
@@ -269,6 +284,11 @@ impl Sessions {
             let mut data = data.clone();
             data.insert(HASH.into(), auth_hash(&user.password, self.secrets.current()).into());
             renewed = Some(self.save(None, Some(key), data).await?);
+        } else if self.save_every_request {
+            let (row, cookie) = self.row(&Value::Object(data.clone()), Some(key));
+            if self.store.extend_session(key, &row).await? {
+                renewed = Some(cookie);
+            }
         }
         let csrf = text(CSRF).map(|secret| Secret::new(secret.to_owned()));
         let fact = SessionFact { identity: user.identity, csrf, renewed };
@@ -317,7 +337,9 @@ impl Sessions {
             // Somebody else's: nothing of it may be seen by this user.
             data = Map::new();
         }
-        let backend = self.backends.first().cloned().unwrap_or_default();
+        // The backend that checks passwords, as Django would write it; others need not know users.
+        let checks = self.backends.iter().find(|backend| *backend == MODEL_BACKEND);
+        let backend = checks.or(self.backends.first()).cloned().unwrap_or_default();
         data.insert(USER.into(), id.into());
         data.insert(BACKEND.into(), backend.into());
         data.insert(HASH.into(), hash.into());
@@ -433,25 +455,15 @@ impl Sessions {
         instead_of: Option<&str>,
         data: Map<String, Value>,
     ) -> Result<HeaderValue, Unavailable> {
-        let now = self.clock.now();
-        let custom = data.get(EXPIRY).and_then(Value::as_u64);
-        let age = match custom {
-            Some(seconds @ 1..) => Duration::from_secs(seconds),
-            Some(0) | None => self.age,
-        };
-        let until_closed = custom.map_or(self.expire_at_browser_close, |seconds| seconds == 0);
-        let max_age = (!until_closed).then_some(age);
         let data = Value::Object(data);
+        let (row, cookie) = self.row(&data, keep);
         if self.engine == Engine::SignedCookies {
-            let value = signing::dumps(&data, COOKIES, &self.secrets, now, true);
-            return Ok(self.cookie.set(&value, max_age, now));
+            return Ok(cookie);
         }
-        let data = signing::dumps(&data, ROWS, &self.secrets, now, true);
-        let row = Row { data, expires: now + age };
         if let Some(key) = keep
             && self.store.replace_session(key, &row).await?
         {
-            return Ok(self.cookie.set(key, max_age, now));
+            return Ok(cookie);
         }
         let key = loop {
             let key = new_key()?;
@@ -462,7 +474,27 @@ impl Sessions {
         if let Some(old) = instead_of {
             self.store.delete_session(old).await?;
         }
-        Ok(self.cookie.set(&key, max_age, now))
+        Ok(self.row(&data, Some(&key)).1)
+    }
+
+    /// The row of a session and the cookie for its key; for signed cookies the data is the key.
+    fn row(&self, data: &Value, key: Option<&str>) -> (Row, HeaderValue) {
+        let now = self.clock.now();
+        let custom = data.get(EXPIRY).and_then(Value::as_u64);
+        let age = match custom {
+            Some(seconds @ 1..) => Duration::from_secs(seconds),
+            Some(0) | None => self.age,
+        };
+        let until_closed = custom.map_or(self.expire_at_browser_close, |seconds| seconds == 0);
+        let max_age = (!until_closed).then_some(age);
+        let salt = if self.engine == Engine::SignedCookies { COOKIES } else { ROWS };
+        let signed = signing::dumps(data, salt, &self.secrets, now, true);
+        let value = match self.engine {
+            Engine::SignedCookies => &signed,
+            Engine::Db | Engine::CachedDb => key.unwrap_or_default(),
+        };
+        let cookie = self.cookie.set(value, max_age, now);
+        (Row { data: signed, expires: now + age }, cookie)
     }
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {

@@ -50,8 +50,10 @@ pub struct Config {
     blacklist: bool,
     /// `UPDATE_LAST_LOGIN`.
     update_last_login: bool,
-    /// `AUDIENCE`.
-    audience: Option<String>,
+    /// `AUDIENCE`: one, or several of which a token has to name one.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "serde_json::Value")]
+    audience: Vec<String>,
     /// `ISSUER`.
     issuer: Option<String>,
     /// `LEEWAY`.
@@ -97,7 +99,7 @@ impl Default for Config {
             blacklist_after_rotation: false,
             blacklist: false,
             update_last_login: false,
-            audience: None,
+            audience: Vec::new(),
             issuer: None,
             leeway: Period::seconds(0),
             keywords: vec!["Bearer".into()],
@@ -363,9 +365,8 @@ impl SimpleJwt {
         {
             return Err(INVALID);
         }
-        if let Some(audience) = &self.config.audience
-            && !is_for(claims.get("aud"), audience)
-        {
+        let audience = &self.config.audience;
+        if !audience.is_empty() && !is_for(claims.get("aud"), audience) {
             return Err(INVALID);
         }
         let text = |name: &str| claims.get(name).is_none_or(Value::is_string);
@@ -536,10 +537,17 @@ impl SimpleJwt {
         let outage = |cause: &str| Unavailable::new("the signing key", cause);
         let key = self.signing.as_ref().ok_or_else(|| outage("`jwt.signing_key` is not set"))?;
         let mut claims = claims.clone();
-        for (name, value) in [("aud", &self.config.audience), ("iss", &self.config.issuer)] {
-            if let Some(value) = value {
-                claims.insert(name.into(), value.clone().into());
+        match self.config.audience.as_slice() {
+            [] => {}
+            [one] => {
+                claims.insert("aud".into(), one.clone().into());
             }
+            several => {
+                claims.insert("aud".into(), several.to_vec().into());
+            }
+        }
+        if let Some(issuer) = &self.config.issuer {
+            claims.insert("iss".into(), issuer.clone().into());
         }
         key.sign(&claims).map_err(|error| outage(&error.to_string()))
     }
@@ -688,15 +696,30 @@ fn moment(claim: Option<&Value>) -> Timestamp {
     Timestamp((seconds * 1e6) as u64)
 }
 
-fn is_for(aud: Option<&Value>, audience: &str) -> bool {
+fn is_for(aud: Option<&Value>, audience: &[String]) -> bool {
+    let named = |one: &Value| one.as_str().is_some_and(|one| audience.iter().any(|a| a == one));
     match aud {
-        Some(Value::String(one)) => one == audience,
+        Some(one @ Value::String(_)) => named(one),
         Some(Value::Array(several)) => {
-            several.iter().all(Value::is_string)
-                && several.iter().any(|one| one.as_str() == Some(audience))
+            several.iter().all(Value::is_string) && several.iter().any(named)
         }
         _ => false,
     }
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        One(String),
+        Many(Vec<String>),
+        None(()),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::One(one) => vec![one],
+        Form::Many(many) => many,
+        Form::None(()) => Vec::new(),
+    })
 }
 
 /// `TokenUser`: what the token says, and nobody else was asked.

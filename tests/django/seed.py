@@ -1,4 +1,4 @@
-"""Makes the tables and the users of contracts/README.md in DATABASE_URL. Run again, it restores them."""
+"""Makes the tables in DATABASE_URL, and the users that tests know. Run again, it restores them."""
 
 import os
 from datetime import datetime, timezone

@@ -6,7 +6,7 @@ use serde_json::Value;
 /// is left out.
 pub(super) type Setting = (&'static str, &'static str, fn(&Value) -> Option<String>, &'static str);
 
-pub(super) const SESSION: [Setting; 10] = [
+pub(super) const SESSION: [Setting; 11] = [
     ("SESSION_COOKIE_NAME", "cookie", quoted, "\"sessionid\""),
     ("SESSION_COOKIE_AGE", "age", seconds, "14d"),
     ("SESSION_COOKIE_DOMAIN", "domain", quoted, ""),
@@ -14,6 +14,7 @@ pub(super) const SESSION: [Setting; 10] = [
     ("SESSION_COOKIE_SECURE", "secure", flag, "false"),
     ("SESSION_COOKIE_HTTPONLY", "http_only", flag, "true"),
     ("SESSION_COOKIE_SAMESITE", "same_site", same_site, "lax"),
+    ("SESSION_SAVE_EVERY_REQUEST", "save_every_request", flag, "false"),
     ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "expire_at_browser_close", flag, "false"),
     ("LOGIN_REDIRECT_URL", "login_redirect", quoted, "\"/accounts/profile/\""),
     ("LOGOUT_REDIRECT_URL", "logout_redirect", quoted, ""),
@@ -31,7 +32,7 @@ pub(super) const CSRF: [Setting; 9] = [
     ("CSRF_USE_SESSIONS", "use_sessions", flag, "false"),
 ];
 
-pub(super) const JWT: [Setting; 18] = [
+pub(super) const JWT: [Setting; 22] = [
     ("ALGORITHM", "algorithm", quoted, "\"HS256\""),
     ("JWK_URL", "jwks", quoted, ""),
     ("ACCESS_TOKEN_LIFETIME", "access_lifetime", seconds, "5m"),
@@ -41,14 +42,18 @@ pub(super) const JWT: [Setting; 18] = [
     ("ROTATE_REFRESH_TOKENS", "rotate_refresh_tokens", flag, "false"),
     ("BLACKLIST_AFTER_ROTATION", "blacklist_after_rotation", flag, "false"),
     ("UPDATE_LAST_LOGIN", "update_last_login", flag, "false"),
-    ("AUDIENCE", "audience", quoted, ""),
+    ("AUDIENCE", "audience", one_or_many, ""),
     ("ISSUER", "issuer", quoted, ""),
     ("LEEWAY", "leeway", seconds, "0ms"),
     ("AUTH_HEADER_TYPES", "keywords", words, "[\"Bearer\"]"),
-    ("USER_ID_FIELD", "user_id_field", quoted, "\"id\""),
+    ("AUTH_HEADER_NAME", "header", header, "Authorization"),
+    ("USER_ID_FIELD", "user_id_field", column, "\"id\""),
     ("USER_ID_CLAIM", "user_id_claim", quoted, "\"user_id\""),
     ("CHECK_USER_IS_ACTIVE", "check_user_is_active", flag, "true"),
     ("CHECK_REVOKE_TOKEN", "check_revoke_token", flag, "false"),
+    ("TOKEN_TYPE_CLAIM", "token_type_claim", quoted, "\"token_type\""),
+    ("JTI_CLAIM", "jti_claim", quoted, "\"jti\""),
+    ("SLIDING_TOKEN_REFRESH_EXP_CLAIM", "(nothing)", nowhere, "\"refresh_exp\""),
     ("REVOKE_TOKEN_CLAIM", "revoke_token_claim", quoted, "\"hash_password\""),
 ];
 
@@ -97,6 +102,29 @@ fn words(value: &Value) -> Option<String> {
         Value::Array(list) if !list.is_empty() => Some(value.to_string()),
         _ => None,
     }
+}
+
+fn one_or_many(value: &Value) -> Option<String> {
+    if value.is_string() { quoted(value) } else { words(value) }
+}
+
+/// From the name in `request.META` to the one on the wire.
+fn header(value: &Value) -> Option<String> {
+    let words = value.as_str()?.strip_prefix("HTTP_")?.split('_').map(|word| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        format!("{first}{}", rest.to_lowercase())
+    });
+    Some(words.collect::<Vec<_>>().join("-"))
+}
+
+/// `pk` is Django's word for whatever the primary key is called.
+fn column(value: &Value) -> Option<String> {
+    if value == "pk" { Some("\"id\"".into()) } else { quoted(value) }
+}
+
+/// What has no setting here: anything but the default is a note.
+fn nowhere(value: &Value) -> Option<String> {
+    (value == "refresh_exp").then(|| value.to_string())
 }
 
 fn same_site(value: &Value) -> Option<String> {

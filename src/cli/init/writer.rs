@@ -70,8 +70,16 @@ impl<'a> Writer<'a> {
         self.proxies();
         self.line("");
         let rest = &project["rest_framework"];
-        let chain = chain(&rest["authentication"]);
-        self.line(format!("authentication: {}  # DEFAULT_AUTHENTICATION_CLASSES", chain.0));
+        let (mut chain, _) = chain(&rest["authentication"]);
+        if !self.passwords_are_rows() && chain.contains("basic") {
+            chain = chain.replace(", basic", "").replace("basic, ", "").replace("basic", "");
+            self.notes.push(
+                "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
+                 log in with a password, and the gateway knows only the row's."
+                    .into(),
+            );
+        }
+        self.line(format!("authentication: {chain}  # DEFAULT_AUTHENTICATION_CLASSES"));
         let permission = rule(&rest["permission"]["gateway"]);
         self.line(format!("permission: {permission}  # DEFAULT_PERMISSION_CLASSES"));
         self.throttle("throttle", &rest["throttle"], "");
@@ -196,6 +204,9 @@ impl<'a> Writer<'a> {
     /// `session`, `csrf`, `jwt`, `knox`.
     fn systems(&mut self) {
         let settings = &self.project["settings"];
+        if settings["USE_X_FORWARDED_HOST"] == true {
+            self.notes.push("USE_X_FORWARDED_HOST: the gateway goes by Host alone.".into());
+        }
         let mut session = changed(settings, &SESSION, &mut self.notes);
         let engine = text_of(&settings["SESSION_ENGINE"]);
         let engine = engine.rsplit('.').next().unwrap_or_default();
@@ -278,7 +289,13 @@ impl<'a> Writer<'a> {
             if path == "/" || !self.needs_route(url, path) {
                 continue;
             }
-            let endpoint = &url["endpoint"];
+            let endpoint =
+                match self.takes_passwords(&url["endpoint"]) && !self.passwords_are_rows() {
+                    // The project knows more ways to log in, or to refuse it, than a password in a row.
+                    true => &Value::Null,
+                    false => &url["endpoint"],
+                };
+            let own_page = endpoint.is_null() && !url["endpoint"].is_null();
             // Django's patterns are decoded, routes are as a browser sends them.
             let path = &*encoded(path, "/=");
             if path.parse::<PathPattern>().is_err() {
@@ -299,6 +316,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             match kind {
+                _ if own_page => self.open(path, &upstream),
                 "django" | "admin" => {
                     self.open(path, &upstream);
                     // People type addresses without the final slash, and Django adds it.
@@ -321,6 +339,18 @@ impl<'a> Writer<'a> {
             }
         }
         self.line(format!("  - {{ path: /, upstream: {upstream} }}"));
+    }
+
+    /// Whether passwords are checked by Django's own backend and no other.
+    fn passwords_are_rows(&self) -> bool {
+        let backends = list(&self.project["settings"]["AUTHENTICATION_BACKENDS"]).iter();
+        backends.map(text_of).all(|backend| backend == "django.contrib.auth.backends.ModelBackend")
+    }
+
+    fn takes_passwords(&self, endpoint: &Value) -> bool {
+        let pages = ["/session/page", "/jwt/page", "/jwt_sliding/page", "/knox/page"];
+        let page = pages.iter().find_map(|at| endpoint.pointer(at)).map_or("", text_of);
+        endpoint == "token" || ["login", "obtain"].contains(&page)
     }
 
     /// Whether a view is more than the last route says: it has a page here, is Django's own, has

@@ -104,6 +104,11 @@ enum UserSource {
 }
 
 impl Config {
+    /// Whether it takes the tokens of one issuer.
+    pub(super) fn is_issuer(&self) -> bool {
+        self.issuer.is_some()
+    }
+
     pub(super) fn build(
         &self,
         name: Arc<str>,

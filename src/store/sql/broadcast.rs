@@ -36,6 +36,9 @@ impl Inner {
     /// Tells everybody. What has been done in the store is done: who cannot be reached learns of
     /// it when its cache asks again.
     pub(super) async fn announce(&self, revocation: Revocation) {
+        if self.only_look.load(Ordering::Relaxed) {
+            return;
+        }
         let text = revocation.to_string();
         if self.dialect == Dialect::Postgres {
             let notify = "SELECT pg_notify(?, ?)";

@@ -14,7 +14,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -103,6 +103,8 @@ struct Inner {
     down_until: AtomicU64,
     /// How many gateways have heard of revocations.
     heard: AtomicUsize,
+    /// Nothing is written: see [`Sql::only_look`].
+    only_look: AtomicBool,
     embedded: bool,
     /// An embedded store's.
     file: Option<std::path::PathBuf>,
@@ -180,6 +182,7 @@ impl Sql {
                 clock: Clock::system(),
                 down_until: AtomicU64::new(0),
                 heard: AtomicUsize::new(0),
+                only_look: AtomicBool::new(false),
                 embedded: dialect == Dialect::Sqlite,
                 file: file(&url),
                 own_tables: config.own_tables || dialect == Dialect::Sqlite,
@@ -211,6 +214,12 @@ impl Sql {
             Ok(())
         })
         .await
+    }
+
+    /// From now on nothing is written, and whoever writes is told that it was done: for `explain`,
+    /// which shows what would happen.
+    pub fn only_look(&self) {
+        self.inner.only_look.store(true, Ordering::Relaxed);
     }
 
     /// Whether it answers, for readiness.
@@ -321,6 +330,9 @@ impl Inner {
     where
         B: for<'q> FnOnce(Statement<'q>) -> Statement<'q> + Send,
     {
+        if self.only_look.load(Ordering::Relaxed) {
+            return Ok(1);
+        }
         let query = bind(sqlx::query(AssertSqlSafe(self.text(template))));
         query.execute(&self.pool).await.map(|done| done.rows_affected())
     }

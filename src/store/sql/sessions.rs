@@ -60,22 +60,19 @@ impl Sessions for Sql {
     async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
         let (key, session) = (key.to_owned(), session.clone());
         self.ask(|store| async move {
-            if !store.has_session(&key).await? {
-                return Ok(false);
-            }
-            let update = "UPDATE django_session SET session_data = ?, expire_date = {time} \
-                          WHERE session_key = ?";
-            let expires = store.moment(session.expires);
             let digest = sha256(key.as_bytes());
-            let done = store
-                .execute(update, |query| query.bind(session.data).bind(expires).bind(key))
-                .await?;
-            if done > 0 {
+            let done = store.overwrite_session(key, session).await?;
+            if done {
                 store.announce(Revocation::Session(digest)).await;
             }
-            Ok(done > 0)
+            Ok(done)
         })
         .await
+    }
+
+    async fn extend_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
+        let (key, session) = (key.to_owned(), session.clone());
+        self.ask(|store| async move { store.overwrite_session(key, session).await }).await
     }
 
     async fn delete_session(&self, key: &str) -> Result<bool, Unavailable> {
@@ -121,6 +118,17 @@ impl Sessions for Sql {
 }
 
 impl Inner {
+    async fn overwrite_session(&self, key: String, session: Session) -> Result<bool, sqlx::Error> {
+        if !self.has_session(&key).await? {
+            return Ok(false);
+        }
+        let update = "UPDATE django_session SET session_data = ?, expire_date = {time} \
+                      WHERE session_key = ?";
+        let expires = self.moment(session.expires);
+        let done = self.execute(update, |query| query.bind(session.data).bind(expires).bind(key));
+        done.await.map(|rows| rows > 0)
+    }
+
     /// Whether there may be a session of exactly this key; asked where the database would also take
     /// the other case for it.
     async fn has_session(&self, key: &str) -> Result<bool, sqlx::Error> {
