@@ -19,6 +19,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     clock::{Clock, Timestamp},
+    crypto::digest::sha256,
     request::network_of,
     value::{Count, Period},
 };
@@ -58,9 +59,9 @@ pub struct Lockout {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    Both(Box<str>, IpAddr),
+    Both([u8; 32], IpAddr),
     Network(IpAddr),
-    Account(Box<str>),
+    Account([u8; 32]),
     Flood(IpAddr),
 }
 
@@ -166,7 +167,7 @@ impl Lockout {
         match subject {
             Subject::Account(account) => {
                 let account = canonical(account);
-                let both = (Key::Both(account.clone(), network), failures);
+                let both = (Key::Both(account, network), failures);
                 let account = (Key::Account(account), ACCOUNT_FAILURES.max(failures));
                 vec![guesses, both, account]
             }
@@ -180,9 +181,16 @@ impl Lockout {
 
 /// One form for all spellings of an account: a different case or composition must not buy another
 /// five guesses.
-fn canonical(account: &str) -> Box<str> {
-    account.trim().nfkc().collect::<String>().to_lowercase().into()
+///
+/// Its digest: whoever sends long names must not fill the memory with them.
+fn canonical(account: &str) -> [u8; 32] {
+    // No user has a longer one; what follows buys no other counter.
+    let start: String = account.trim().chars().take(LONGEST_NAME).collect();
+    sha256(start.nfkc().collect::<String>().to_lowercase().as_bytes())
 }
+
+/// Django's column has 150, some projects' e-mail addresses 254.
+const LONGEST_NAME: usize = 254;
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,10 @@ impl Event {
 /// Writes one line. `account` is the name as stored where it is known, else as submitted.
 pub fn record(event: Event, account: Option<&str>, client: IpAddr, by: &str) {
     // A name may hold line ends or terminal controls; Debug writes them escaped.
-    let account = account.map(|name| name.escape_debug().to_string()).unwrap_or_default();
+    let account = account.map(|name| {
+        // Nobody has a longer one, and a log is not for filling.
+        name.chars().take(254).collect::<String>().escape_debug().to_string()
+    });
+    let account = account.unwrap_or_default();
     info!(target: "audit", event = event.name(), account, %client, by);
 }

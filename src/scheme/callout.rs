@@ -63,6 +63,7 @@ impl Default for Config {
 #[serde(deny_unknown_fields)]
 struct Answered {
     username: String,
+    /// The user's primary key: assertions and limits take it for that.
     #[serde(default)]
     id: Option<Id>,
     #[serde(default)]

@@ -10,8 +10,6 @@ use serde::Deserialize;
 use super::{Answer, Failure, Outcome, Parts, Scheme};
 use crate::{
     identity::Accepted,
-    lockout::Subject,
-    login::Login,
     request::Request,
     store::cache::Fact,
     system::{csrf, session::Sessions},
@@ -34,15 +32,13 @@ impl Config {
         _path: &Path,
         parts: &Parts<'_>,
     ) -> Result<Arc<dyn Scheme>, Problems> {
-        let (sessions, login) = (Arc::clone(parts.sessions), Arc::clone(parts.login));
-        Ok(Arc::new(Session { name, sessions, login }))
+        Ok(Arc::new(Session { name, sessions: Arc::clone(parts.sessions) }))
     }
 }
 
 struct Session {
     name: Arc<str>,
     sessions: Arc<Sessions>,
-    login: Arc<Login>,
 }
 
 impl Scheme for Session {
@@ -57,15 +53,9 @@ impl Scheme for Session {
         match self.sessions.hit(&key) {
             Some(fact) => Answer::Now(fact.map(|fact| self.judge(fact, request))),
             None => Answer::Later(Box::pin(async move {
-                let (lockout, client) = (&self.login.lockout, request.client.address);
-                if let Some(wait) = lockout.wait(Subject::Unguessable, client) {
-                    return Ok(Outcome::Failed(Failure::locked(wait)));
-                }
+                // Keys that lead nowhere are not counted: every visitor who comes back has one, and
+                // 165 random bits are not found by asking.
                 let fact = self.sessions.fact(&key).await?;
-                if let Fact::Ended = fact {
-                    // A browser forgets it now; whoever brings many has made them up.
-                    lockout.attempt(Subject::Unguessable, client);
-                }
                 Ok(self.judge(fact, request))
             })),
         }

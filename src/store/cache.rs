@@ -237,6 +237,10 @@ impl Facts {
             // Somebody else's question may be older than a revocation that this request is not:
             // then its answer is not for this one, which asks itself.
             let unused = load.lock().is_ok_and(|load| load.is_some());
+            if self.is_revoked(&key, &entry, self.revocations.load(Ordering::SeqCst)) {
+                // It may have been revoked while it was being kept.
+                self.entries.invalidate(&key).await;
+            }
             if !unused || !self.is_revoked(&key, &entry, arrived) {
                 return entry.fact;
             }

@@ -267,16 +267,12 @@ async fn an_answer_from_before_a_revocation_is_not_believed_after_it() {
 #[test]
 fn only_the_owner_may_revoke() {
     let (good, open) = (Setup::new(), Setup::new());
-    let user = std::os::unix::fs::MetadataExt::uid(&fs::metadata("/proc/self").unwrap());
-    let folder_in = |setup: &Setup| setup.dir.0.join(format!("portcullis-{user}"));
+    let folder_in = |setup: &Setup| setup.dir.0.join("store.db.gateways");
     let sockets = |setup: &Setup| -> Vec<_> {
         let found = fs::read_dir(folder_in(setup)).unwrap().map(|entry| entry.unwrap());
         found.filter(|entry| entry.file_type().unwrap().is_socket()).collect()
     };
-    let start = |setup: Setup| {
-        let temporary = setup.dir.0.display().to_string();
-        setup.environment("TMPDIR", &temporary).alice().start(SETTINGS)
-    };
+    let start = |setup: Setup| setup.alice().start(SETTINGS);
     let token = ("token", ("Authorization", format!("Token {ALICE_KEY}")));
 
     let mut gateway = start(good);

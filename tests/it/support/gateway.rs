@@ -27,7 +27,6 @@ pub(crate) struct Setup {
     pub(crate) port: u16,
     pub(crate) admin: u16,
     store: Option<String>,
-    environment: Vec<(String, String)>,
     sql: Vec<String>,
 }
 
@@ -38,25 +37,12 @@ impl Setup {
     /// An embedded store.
     pub(crate) fn new() -> Self {
         let (port, admin) = (free_port(), free_port());
-        Self {
-            dir: Folder::new(),
-            port,
-            admin,
-            store: None,
-            environment: Vec::new(),
-            sql: Vec::new(),
-        }
+        Self { dir: Folder::new(), port, admin, store: None, sql: Vec::new() }
     }
 
     /// Another store.
     pub(crate) fn store(mut self, url: &str) -> Self {
         self.store = Some(url.to_owned());
-        self
-    }
-
-    /// An environment variable of the gateway and of its commands.
-    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -165,7 +151,6 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(setup.config())
             .current_dir(&setup.dir.0)
-            .envs(setup.environment.clone())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -254,7 +239,7 @@ impl Gateway {
     pub(crate) fn command(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
         command.arg("--config").arg(self.setup.config()).args(arguments);
-        command.envs(self.setup.environment.clone()).current_dir(&self.setup.dir.0);
+        command.current_dir(&self.setup.dir.0);
         let output = command.output().unwrap();
         assert!(output.status.success(), "{arguments:?} {output:?}");
         String::from_utf8(output.stdout).unwrap()
