@@ -31,7 +31,10 @@ use crate::{
     rejection::Rejection,
     request::Request,
     store::Unavailable,
-    system::{csrf, session::Config},
+    system::{
+        csrf,
+        session::{Config, Proof},
+    },
     upstream::{Reply, ReplyBody},
     value::{Path, Problem, Problems, Secret},
 };
@@ -283,7 +286,7 @@ async fn post(parts: &Parts, mut request: Request, wants: Wants) -> Result<Reply
         }
     };
     let old = parts.sessions.key(&request.headers).map(Cow::into_owned);
-    let begun = parts.sessions.login(old.as_deref(), &user).await?;
+    let begun = parts.sessions.login(old.as_deref(), &user, Proof::Password).await?;
     let mut reply = match wants {
         Wants::Html => {
             let to = if next.is_empty() { &parts.session_pages.login_redirect } else { &next };

@@ -17,7 +17,7 @@ use crate::{
         NewUser, Store, Unavailable, User,
         cache::{Fact, Facts, Verifier},
     },
-    system::session::Sessions,
+    system::session::{Proof, Sessions},
     value::{Network, Path, Problem, Problems},
 };
 
@@ -208,7 +208,8 @@ impl RemoteUser {
             return Ok(Outcome::Authenticated(accepted));
         }
         if let Some(user) = self.store.user_by_name(&accepted.identity.username).await? {
-            accepted.cookies = sessions.login(key.as_deref(), &user).await?.cookies;
+            let begun = sessions.login(key.as_deref(), &user, Proof::RemoteUser).await?;
+            accepted.cookies = begun.cookies;
         }
         Ok(Outcome::Authenticated(accepted))
     }

@@ -161,6 +161,15 @@ pub struct Listed {
     pub expires: Timestamp,
 }
 
+/// How somebody was known at the login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By the password in the row.
+    Password,
+    /// By a proxy in front.
+    RemoteUser,
+}
+
 /// A session that has begun: what the client has to be told.
 #[derive(Debug)]
 pub struct Begun {
@@ -319,7 +328,12 @@ impl Sessions {
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn login(&self, old: Option<&str>, user: &User) -> Result<Begun, Unavailable> {
+    pub async fn login(
+        &self,
+        old: Option<&str>,
+        user: &User,
+        proof: Proof,
+    ) -> Result<Begun, Unavailable> {
         let id = user.id.to_string();
         let hash = auth_hash(&user.password, self.secrets.current());
         let mut data = match old {
@@ -337,9 +351,10 @@ impl Sessions {
             // Somebody else's: nothing of it may be seen by this user.
             data = Map::new();
         }
-        // The backend that checks passwords, as Django would write it; others need not know users.
-        let checks = self.backends.iter().find(|backend| *backend == MODEL_BACKEND);
-        let backend = checks.or(self.backends.first()).cloned().unwrap_or_default();
+        // The backend that Django would have asked: others need not know users.
+        let checks = |backend: &&String| (*backend == MODEL_BACKEND) == (proof == Proof::Password);
+        let backend = self.backends.iter().find(checks).or(self.backends.first());
+        let backend = backend.cloned().unwrap_or_default();
         data.insert(USER.into(), id.into());
         data.insert(BACKEND.into(), backend.into());
         data.insert(HASH.into(), hash.into());
