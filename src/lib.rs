@@ -42,6 +42,7 @@ pub mod crypto;
 pub mod identity;
 pub mod request;
 pub mod store;
+pub mod threads;
 pub mod client;
 pub mod lockout;
 pub mod login;

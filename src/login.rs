@@ -3,13 +3,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::runtime::Handle;
 
 use crate::{
     crypto::password::{Config, Hashers, Verification},
     lockout::{Lockout, Subject},
     observe::audit::{self, Event},
     store::{Store, Unavailable, User},
+    threads::Threads,
     value::Secret,
 };
 
@@ -18,7 +19,7 @@ pub struct Login {
     store: Arc<dyn Store>,
     hashers: Hashers,
     upgrade: bool,
-    threads: HashingThreads,
+    threads: Threads,
     /// Shared with the schemes that count failures of their own.
     pub lockout: Arc<Lockout>,
 }
@@ -34,38 +35,6 @@ pub enum Attempt {
     Wait(Duration),
 }
 
-/// The threads that hash: as many as cores, behind a queue that has an end, so that a flood of
-/// logins costs nobody else their answer.
-#[derive(Clone)]
-struct HashingThreads {
-    control: Handle,
-    threads: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
-}
-
-const QUEUE: usize = 256;
-
-impl HashingThreads {
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Unavailable> {
-        let busy = |_| Unavailable::new("password hashing", "too many logins are waiting");
-        let queued = Arc::clone(&self.queue).try_acquire_owned().map_err(busy)?;
-        let thread = Arc::clone(&self.threads).acquire_owned().await;
-        let thread = thread.map_err(|error| Unavailable::new("password hashing", error))?;
-        drop(queued);
-        // The permit moves into the work: a caller that goes away does not free the thread.
-        let work = move || {
-            let done = work();
-            drop(thread);
-            done
-        };
-        let done = self.control.spawn_blocking(work).await;
-        done.map_err(|error| Unavailable::new("password hashing", error))
-    }
-}
-
 impl Login {
     /// On a store, with the hashers of a configuration.
     pub fn new(
@@ -74,12 +43,7 @@ impl Login {
         lockout: Arc<Lockout>,
         control: &Handle,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = HashingThreads {
-            control: control.clone(),
-            threads: Arc::new(Semaphore::new(cores)),
-            queue: Arc::new(Semaphore::new(QUEUE)),
-        };
+        let threads = Threads::new("password hashing", control);
         Self { store, hashers: Hashers::new(config), upgrade: config.upgrade, threads, lockout }
     }
 

@@ -95,6 +95,7 @@ impl Builder<'_> {
             facts: self.facts,
             login: &self.pages.login,
             http: &self.http,
+            control: &self.world.control,
             sessions: &self.pages.sessions,
             knox: &self.pages.knox,
             simplejwt: &|| self.simplejwt(),

@@ -1,31 +1,28 @@
 //! A custom scheme over HTTP, DRF's `BaseAuthentication` for a service of your own: chosen headers
 //! go to it in a POST; 200 with an identity in JSON is *authenticated*, 204 is *not mine*, 401 or
 //! 403 is *failed*, with its challenge and `detail`; anything else is an outage.
-//!
-//! Only the chosen headers are sent, so only they can matter: they are the whole cache key.
 
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome, remembered};
+use super::{
+    Answer, Outcome, Parts, Scheme,
+    custom::{Custom, refused},
+    remembered,
+};
 use crate::{
     client::HttpClient,
     clock::{Clock, Timestamp},
     crypto::digest::Fingerprint,
     identity::Identity,
-    lockout::Subject,
-    login::Login,
     request::Request,
-    store::{
-        Unavailable,
-        cache::{Fact, Facts, Verifier},
-    },
+    store::{Unavailable, cache::Fact},
     value::{Path, Period, Problem, Problems},
 };
 
@@ -115,101 +112,65 @@ impl Config {
                     .help("for example http://127.0.0.1:9000/check"),
             );
         }
-        let mut headers = Vec::new();
-        for (index, header) in self.headers.iter().enumerate() {
-            match HeaderName::try_from(header) {
-                Ok(header) => headers.push(header),
-                Err(_) => {
-                    let at = path.key("headers").index(index);
-                    problems.push(Problem::new(&at, format!("`{header}` is not a header name")));
-                }
-            }
-        }
-        if self.headers.is_empty() {
-            problems.push(Problem::new(&path.key("headers"), "no header is sent to the service"));
-        }
-        let challenge = self.challenge.as_ref().map(HeaderValue::try_from).transpose();
-        let challenge = challenge.unwrap_or_else(|_| {
-            problems.push(Problem::new(&path.key("challenge"), "this cannot stand in a header"));
-            None
-        });
-        problems.finish(()).map(|()| {
-            Arc::new(Callout {
-                name,
-                url: url.unwrap_or_default(),
-                headers,
-                challenge,
+        let challenge = self.challenge.as_deref();
+        let custom = Custom::new(name, &self.headers, challenge, path, parts);
+        let custom = problems.keep(custom);
+        match (url, custom) {
+            (Some(url), Some(custom)) => Ok(Arc::new(Callout {
+                custom,
+                url,
                 timeout: self.timeout.0,
                 http: parts.http.clone(),
-                facts: Arc::clone(parts.facts),
-                verifier: parts.facts.verifier(),
-                login: Arc::clone(parts.login),
                 clock: parts.http.clock().clone(),
-            }) as Arc<dyn Scheme>
-        })
+            })),
+            _ => Err(problems),
+        }
     }
 }
 
 struct Callout {
-    name: Arc<str>,
+    custom: Custom,
     url: Uri,
-    headers: Vec<HeaderName>,
-    challenge: Option<HeaderValue>,
     timeout: Duration,
     http: HttpClient,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
     clock: Clock,
 }
 
 impl Scheme for Callout {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.custom.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(self.headers.len() * 2);
-        for name in &self.headers {
-            for value in request.headers.get_all(name) {
-                parts.extend([name.as_str().as_bytes(), value.as_bytes()]);
-            }
-        }
-        if parts.is_empty() {
+        let credential = self.custom.credential(request);
+        if credential.is_empty() {
             return Answer::not_attempted();
         }
-        let fingerprint = self.facts.key(self.verifier, &parts);
-        remembered(&self.name, &self.facts, &fingerprint)
-            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(fingerprint, request))))
+        let key = self.custom.key(&credential);
+        remembered(&self.custom.name, &self.custom.facts, &key)
+            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(key, request))))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        self.challenge.clone()
+        self.custom.challenge.clone()
+    }
+
+    fn reads_cookies(&self) -> bool {
+        self.custom.reads_cookies()
     }
 }
 
 impl Callout {
     async fn ask(&self, key: Fingerprint, request: &Request) -> Result<Outcome, Unavailable> {
-        // Who knows what the service reads: a PIN can be guessed, and guessing has to end.
-        let client = request.client.address;
-        if let Some(wait) = self.login.lockout.wait(Subject::Guessable, client) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
-        }
         let load = async {
-            let mut headers = HeaderMap::new();
-            for name in &self.headers {
-                for value in request.headers.get_all(name) {
-                    headers.append(name, value.clone());
-                }
-            }
+            let chosen = self.custom.headers(request);
+            let headers = chosen.map(|(name, value)| (name.clone(), value.clone())).collect();
             let answer =
                 self.http.send(Method::POST, &self.url, headers, ANSWER_LIMIT, self.timeout);
             let (status, headers, body) = answer.await?;
             self.fact(status, &headers, &body)
         };
-        let outcome = outcome(&self.name, self.facts.get(key, load).await?);
-        count(&self.login, &outcome, Subject::Guessable, &request.client, &self.name);
-        Ok(outcome)
+        self.custom.ask(key, request, load).await
     }
 
     fn fact(
@@ -238,11 +199,7 @@ impl Callout {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let detail = serde_json::from_slice::<serde_json::Value>(body).ok();
                 let detail = detail.as_ref().and_then(|body| body.get("detail")?.as_str());
-                // It is kept: a long one would be memory that an attacker can fill.
-                let detail = detail.filter(|detail| detail.len() <= 1024);
-                let detail = detail.unwrap_or("Incorrect authentication credentials.").into();
-                let challenge = headers.get(WWW_AUTHENTICATE).cloned();
-                Ok((Fact::Refused { detail, challenge, members: None }, None))
+                Ok((refused(detail, headers.get(WWW_AUTHENTICATE).cloned()), None))
             }
             other => Err(outage(&format!("it answered {other}"))),
         }

@@ -8,16 +8,19 @@
 mod api_key;
 mod basic;
 mod callout;
+mod custom;
 mod jwt;
 mod knox;
 mod remote_user;
 mod session;
 mod token;
+mod wasm;
 
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;
 use serde::{Deserialize, de};
+use tokio::runtime::Handle;
 
 use crate::{
     client::HttpClient,
@@ -148,6 +151,8 @@ pub struct Parts<'a> {
     pub login: &'a Arc<Login>,
     /// For callouts.
     pub http: &'a HttpClient,
+    /// The runtime for everything slow.
+    pub control: &'a Handle,
     /// Django's sessions.
     pub sessions: &'a Arc<Sessions>,
     /// django-rest-knox.
@@ -207,7 +212,6 @@ macro_rules! table {
         /// A scheme with its settings, as a chain entry names it.
         #[derive(Clone, Debug)]
         #[expect(non_camel_case_types, reason = "named as in the file")]
-        #[expect(clippy::large_enum_variant, reason = "few, and boxed where they are kept")]
         pub enum Settings {
             $(#[doc = concat!("`", stringify!($key), "`")] $key($config)),+
         }
@@ -264,6 +268,7 @@ table! {
     jwt: jwt::Config,
     knox: knox::Config,
     callout: callout::Config,
+    wasm: wasm::Config,
 }
 
 impl Settings {

@@ -34,3 +34,5 @@ mod spoofing;
 mod store;
 mod support;
 mod upstream;
+#[cfg(feature = "wasm")]
+mod wasm;

@@ -1,0 +1,163 @@
+//! A component as a scheme: what it sees of a request, and what its answer means.
+
+use std::sync::Arc;
+
+use hyper::header::HeaderValue;
+
+use super::{
+    super::{
+        Answer, Outcome, Parts, Scheme,
+        custom::{Custom, refused},
+        remembered,
+    },
+    component::{Component, wit},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    crypto::digest::Fingerprint,
+    identity::Identity,
+    request::Request,
+    store::{Store, Unavailable, cache::Fact},
+    threads::Threads,
+};
+
+pub(super) struct Wasm {
+    custom: Custom,
+    component: Arc<Component>,
+    /// Whether it sees the request line.
+    line: bool,
+    threads: Threads,
+    store: Arc<dyn Store>,
+    clock: Clock,
+}
+
+/// Who could not tell, in logs.
+const COMPONENT: &str = "the component";
+
+impl Wasm {
+    pub(super) fn new(custom: Custom, component: Component, line: bool, parts: &Parts<'_>) -> Self {
+        Self {
+            custom,
+            component: Arc::new(component),
+            line,
+            threads: Threads::new(COMPONENT, parts.control),
+            store: Arc::clone(parts.store),
+            clock: parts.http.clock().clone(),
+        }
+    }
+}
+
+impl Scheme for Wasm {
+    fn name(&self) -> &Arc<str> {
+        &self.custom.name
+    }
+
+    fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
+        let mut seen = self.custom.credential(request);
+        if seen.is_empty() {
+            return Answer::not_attempted();
+        }
+        if self.line {
+            let (target, client) = (request.target.raw().as_str(), &request.client.text);
+            seen.extend([request.method.as_str().as_bytes(), target.as_bytes(), client.as_bytes()]);
+        }
+        let key = self.custom.key(&seen);
+        remembered(&self.custom.name, &self.custom.facts, &key)
+            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(key, request))))
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        self.custom.challenge.clone()
+    }
+
+    fn reads_cookies(&self) -> bool {
+        self.custom.reads_cookies()
+    }
+}
+
+/// What a component's answer comes to, and until when it is so.
+type Known = (Fact, Option<Timestamp>);
+
+impl Wasm {
+    async fn ask(&self, key: Fingerprint, request: &Request) -> Result<Outcome, Unavailable> {
+        let load = async {
+            let (component, seen) = (Arc::clone(&self.component), self.seen(request));
+            let answer = self.threads.run(move || component.ask(&seen)).await?;
+            self.known(answer.map_err(outage)?).await
+        };
+        self.custom.ask(key, request, load).await
+    }
+
+    fn seen(&self, request: &Request) -> wit::Request {
+        let headers = self.custom.headers(request).map(|(name, value)| wit::Header {
+            name: name.as_str().to_owned(),
+            value: value.as_bytes().to_owned(),
+        });
+        let line = self.line.then(|| wit::Line {
+            method: request.method.as_str().to_owned(),
+            path: request.target.path().to_owned(),
+            query: request.target.query().map(str::to_owned),
+            client: request.client.address.to_string(),
+        });
+        wit::Request { headers: headers.collect(), line }
+    }
+
+    async fn known(&self, outcome: wit::Outcome) -> Result<Known, Unavailable> {
+        let (identity, expires_at) = match outcome {
+            wit::Outcome::NotMine => return Ok((Fact::NotMine, None)),
+            wit::Outcome::Failed(detail) => return Ok((refused(Some(&detail), None), None)),
+            wit::Outcome::User(user) => match self.user(&user.username).await? {
+                Some(identity) => (identity, user.expires_at),
+                None => return Ok((refused(Some("No such user"), None), None)),
+            },
+            wit::Outcome::Identity(identity) => {
+                let expires_at = identity.expires_at;
+                (Arc::new(identity.try_into().map_err(outage)?), expires_at)
+            }
+        };
+        let end = expires_at.map(Timestamp::from_seconds);
+        match end.is_some_and(|end| end <= self.clock.now()) {
+            true => Ok((refused(Some("The credential has expired."), None), None)),
+            false => Ok((Fact::Identity(identity), end)),
+        }
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<Arc<Identity>>, Unavailable> {
+        // PostgreSQL refuses NUL in a text with an error; no user has one in the name.
+        if name.contains('\0') {
+            return Ok(None);
+        }
+        let user = self.store.user_by_name(name).await?.filter(|user| user.active);
+        Ok(user.map(|user| user.identity))
+    }
+}
+
+fn outage(cause: impl ToString) -> Unavailable {
+    Unavailable::new(COMPONENT, cause)
+}
+
+impl TryFrom<wit::Identity> for Identity {
+    type Error = String;
+
+    fn try_from(answer: wit::Identity) -> Result<Self, String> {
+        if answer.username.is_empty() {
+            return Err("an identity with an empty username".to_owned());
+        }
+        let claims = answer.claims.as_deref().map(serde_json::from_str).transpose();
+        let claims = claims.map_err(|error| format!("claims that are no JSON object: {error}"))?;
+        let set = |list: Vec<String>| list.into_iter().map(Into::into).collect();
+        Ok(Identity {
+            id: answer.id.map(Into::into),
+            username: answer.username.into(),
+            email: answer.email.into(),
+            name: answer.name.into(),
+            groups: set(answer.groups),
+            permissions: set(answer.permissions),
+            scopes: set(answer.scopes),
+            staff: answer.staff,
+            superuser: answer.superuser,
+            claims: claims.unwrap_or_default(),
+            ..Identity::default()
+        })
+    }
+}
