@@ -144,12 +144,18 @@ impl Seen<'_> {
 
     /// What schemes have for the client, on every answer.
     fn write(&mut self, headers: &mut HeaderMap) {
-        for cookie in self.cookies.drain(..) {
-            // An upstream that logs somebody in or out itself has the last word.
-            let name = cookie_name(&cookie);
-            let set = headers.get_all(header::SET_COOKIE);
-            if !set.iter().any(|known| cookie_name(known) == name) {
+        // An upstream that logs somebody in or out itself has the last word; of the schemes, the
+        // last that spoke.
+        let mut set: Vec<Vec<u8>> = headers
+            .get_all(header::SET_COOKIE)
+            .iter()
+            .map(|cookie| cookie_name(cookie).to_vec())
+            .collect();
+        for cookie in self.cookies.drain(..).rev() {
+            let name = cookie_name(&cookie).to_vec();
+            if !set.contains(&name) {
                 headers.append(header::SET_COOKIE, cookie);
+                set.push(name);
             }
         }
         if self.vary {
@@ -187,6 +193,7 @@ impl Gateway {
         let started = self.clock.now();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let host = parts.headers.get(header::HOST).cloned();
+        let cookies = parts.headers.get(header::COOKIE).cloned();
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&method, &parts.headers));
         let page = self.login_url.is_some() && csrf::is_safe(&method) && wants_page(&parts.headers);
@@ -207,6 +214,7 @@ impl Gateway {
                 _ => self.renderer.render(&rejection, allow),
             }
         });
+        self.follow(&cookies, &reply).await;
         seen.write(reply.headers_mut());
         if let Some(cors) = &self.cors {
             cors.allow(origin.as_ref(), reply.headers_mut());
@@ -228,6 +236,22 @@ impl Gateway {
             microseconds: time.as_micros(),
         });
         reply
+    }
+
+    /// An upstream that sets or deletes the session's cookie has changed the session: what is
+    /// remembered of it is no longer so.
+    async fn follow(&self, cookies: &Option<HeaderValue>, reply: &Reply) {
+        let sessions = &self.memory.sessions;
+        let mut set = reply.headers().get_all(header::SET_COOKIE).iter();
+        let (true, Some(cookies)) =
+            (set.any(|cookie| sessions.is_cookie(cookie_name(cookie))), cookies)
+        else {
+            return;
+        };
+        let sent = HeaderMap::from_iter([(header::COOKIE, cookies.clone())]);
+        if let Some(key) = sessions.key(&sent) {
+            sessions.forget_key(&key).await;
+        }
     }
 
     /// Judges a head.

@@ -348,7 +348,17 @@ impl Builder<'_> {
     fn jwt_tokens(&self) -> Result<JwtTokens, Problems> {
         let tokens = self.simplejwt()?;
         let at = Path::root().key("jwt").key("cookies");
-        let cookies = self.document.jwt.cookies.as_ref().map(|c| JwtCookies::new(c, &at));
+        let jwt = |route: &&config::Route| {
+            route.endpoint.as_ref().is_some_and(|endpoint| endpoint.kind == Kind::Jwt)
+        };
+        let pages = self.document.routes.iter().filter(jwt).map(|route| route.path.to_string());
+        // Several pages at paths of their own have nothing in common but the host.
+        let pages = match pages.collect::<Vec<_>>().as_slice() {
+            [one] => one.trim_start_matches('=').to_owned(),
+            _ => "/".to_owned(),
+        };
+        let cookies = self.document.jwt.cookies.as_ref();
+        let cookies = cookies.map(|config| JwtCookies::new(config, &pages, &at));
         Ok(JwtTokens { tokens, cookies: cookies.transpose()? })
     }
 }

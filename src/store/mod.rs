@@ -147,8 +147,8 @@ pub trait Sessions: Send + Sync {
     async fn create_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
     /// Overwrites one; false if it is gone: it is not made again, for somebody ended it.
     async fn replace_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
-    /// The same for one that says nothing new and only ends later: nobody has to be told.
-    async fn extend_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable>;
+    /// Moves the end of one, whatever it says by now; false if it is gone.
+    async fn extend_session(&self, key: &str, expires: Timestamp) -> Result<bool, Unavailable>;
     /// Deletes one; false if there is none.
     async fn delete_session(&self, key: &str) -> Result<bool, Unavailable>;
     /// Those that have not expired, with their keys, in the order of keys: some of those behind

@@ -18,7 +18,10 @@ use crate::{
 };
 
 /// One address and what was found there.
-pub struct KeySet {
+#[derive(Clone)]
+pub struct KeySet(Arc<Inner>);
+
+struct Inner {
     url: Uri,
     algorithms: Vec<Algorithm>,
     http: HttpClient,
@@ -63,14 +66,14 @@ impl KeySet {
             Problem::new(path, format!("`{url}` is not the address of a key set"))
                 .help("for example https://id.example.com/.well-known/jwks.json")
         })?;
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             url,
             algorithms: algorithms.to_vec(),
             http: http.clone(),
             clock: http.clock().clone(),
             fetched: ArcSwap::default(),
             asking: Mutex::new(()),
-        })
+        })))
     }
 
     /// The claims of a token, if one of the keys has signed it.
@@ -81,16 +84,24 @@ impl KeySet {
         &self,
         token: &Unverified<'_>,
     ) -> Result<Option<serde_json::Map<String, serde_json::Value>>, Unavailable> {
-        let now = self.clock.now();
-        let known = self.fetched.load_full();
-        let fresh = known.at != Timestamp::default() && now.since(known.at) < LIFETIME;
-        if fresh && let Some(mut keys) = known.named(token.key_id()) {
-            return Ok(keys.find_map(|key| token.verify(key)));
+        let keys = &self.0;
+        let now = keys.clock.now();
+        let known = keys.fetched.load_full();
+        if let Some(mut named) = known.named(token.key_id()) {
+            let claims = named.find_map(|key| token.verify(key));
+            if now.since(known.at) >= LIFETIME {
+                // Nobody waits for an issuer that is slow while its keys are known.
+                let (keys, asked) = (Arc::clone(keys), known.asked);
+                tokio::spawn(async move { keys.ask(asked).await });
+            }
+            return Ok(claims);
         }
-        let known = self.ask(known.asked).await?;
+        let known = keys.ask(known.asked).await?;
         Ok(known.named(token.key_id()).and_then(|mut keys| keys.find_map(|key| token.verify(key))))
     }
+}
 
+impl Inner {
     /// Asks the issuer, unless somebody has since `before` or did a moment ago.
     async fn ask(&self, before: Timestamp) -> Result<Arc<Fetched>, Unavailable> {
         let _asking = self.asking.lock().await;

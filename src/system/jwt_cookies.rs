@@ -21,8 +21,8 @@ pub struct Config {
     access: String,
     /// The cookie of the refresh token.
     refresh: String,
-    /// Where the refresh token is sent: the refresh page's path, or above it.
-    refresh_path: String,
+    /// Where the refresh token is sent; the path of the `jwt` pages, if left out.
+    refresh_path: Option<String>,
     /// `Domain` of both.
     domain: Option<String>,
     /// `Path` of the access token's.
@@ -50,7 +50,7 @@ impl Default for Config {
         Self {
             access: "access".into(),
             refresh: "refresh".into(),
-            refresh_path: "/".into(),
+            refresh_path: None,
             domain: None,
             path: "/".into(),
             secure: true,
@@ -69,11 +69,11 @@ pub struct JwtCookies {
 }
 
 impl JwtCookies {
-    /// From the setting.
+    /// From the setting; `pages` is where the `jwt` pages are.
     ///
     /// # Errors
     /// Cookies that no browser takes.
-    pub fn new(config: &Config, path: &Path) -> Result<Self, Problems> {
+    pub fn new(config: &Config, pages: &str, path: &Path) -> Result<Self, Problems> {
         let cookie = |name: &str, below: &str| Cookie {
             name: name.to_owned(),
             domain: config.domain.clone(),
@@ -83,7 +83,8 @@ impl JwtCookies {
             same_site: config.same_site,
         };
         let access = cookie(&config.access, &config.path);
-        let refresh = cookie(&config.refresh, &config.refresh_path);
+        let below = config.refresh_path.as_deref().unwrap_or(pages);
+        let refresh = cookie(&config.refresh, below);
         let mut problems = Problems::default();
         problems.keep(access.check(path));
         problems.keep(refresh.check(path));

@@ -237,6 +237,16 @@ impl Sessions {
         cookie(headers, &self.cookie.name)
     }
 
+    /// Whether a `Set-Cookie` is the session's.
+    pub fn is_cookie(&self, name: &[u8]) -> bool {
+        name == self.cookie.name.as_bytes()
+    }
+
+    /// Forgets what is known of a session, for somebody else has changed it.
+    pub async fn forget_key(&self, key: &str) {
+        self.facts.forget(&self.fingerprint(key)).await;
+    }
+
     /// `Set-Cookie` for a client whose session is over.
     pub fn forget(&self) -> HeaderValue {
         self.cookie.delete()
@@ -295,8 +305,16 @@ impl Sessions {
             renewed = Some(self.save(None, Some(key), data).await?);
         } else if self.save_every_request {
             let (row, cookie) = self.row(&Value::Object(data.clone()), Some(key));
-            if self.store.extend_session(key, &row).await? {
-                renewed = Some(cookie);
+            match self.engine {
+                Engine::SignedCookies => renewed = Some(cookie),
+                Engine::Db | Engine::CachedDb => {
+                    match self.store.extend_session(key, row.expires).await {
+                        Ok(true) => renewed = Some(cookie),
+                        Ok(false) => {}
+                        // A database that cannot be written to now makes no session a bad one.
+                        Err(error) => tracing::warn!(%error, "a session could not be extended"),
+                    }
+                }
             }
         }
         let csrf = text(CSRF).map(|secret| Secret::new(secret.to_owned()));

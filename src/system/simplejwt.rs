@@ -175,7 +175,7 @@ pub struct SimpleJwt {
 
 enum Verifying {
     Key(VerifyingKey),
-    Published(Box<KeySet>),
+    Published(KeySet),
 }
 
 /// Who a token names.
@@ -227,8 +227,7 @@ impl SimpleJwt {
         let signing = signing.and_then(|built| problems.keep(built.map_err(Problems::from)));
         let verifying = match (&config.jwks, &config.verifying_key) {
             (Some(url), None) if !symmetric => {
-                KeySet::new(url, &[algorithm], http, &path.key("jwks"))
-                    .map(|keys| Verifying::Published(Box::new(keys)))
+                KeySet::new(url, &[algorithm], http, &path.key("jwks")).map(Verifying::Published)
             }
             (None, Some(text)) if !symmetric => VerifyingKey::new(algorithm, text)
                 .map(Verifying::Key)

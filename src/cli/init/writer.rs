@@ -70,9 +70,8 @@ impl<'a> Writer<'a> {
         self.proxies();
         self.line("");
         let rest = &project["rest_framework"];
-        let (mut chain, _) = chain(&rest["authentication"]);
-        if !self.passwords_are_rows() && chain.contains("basic") {
-            chain = chain.replace(", basic", "").replace("basic, ", "").replace("basic", "");
+        let (chain, _) = self.chain(&rest["authentication"]);
+        if !self.passwords_are_rows() {
             self.notes.push(
                 "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
                  log in with a password, and the gateway knows only the row's."
@@ -204,6 +203,13 @@ impl<'a> Writer<'a> {
     /// `session`, `csrf`, `jwt`, `knox`.
     fn systems(&mut self) {
         let settings = &self.project["settings"];
+        let proxy = text_of(&settings["SECURE_PROXY_SSL_HEADER"][0]);
+        if !["", "HTTP_X_FORWARDED_PROTO"].contains(&proxy) {
+            self.notes.push(format!(
+                "SECURE_PROXY_SSL_HEADER is {proxy}: the gateway says it in X-Forwarded-Proto; name \
+                 that in the project, or anybody can say it."
+            ));
+        }
         if settings["USE_X_FORWARDED_HOST"] == true {
             self.notes.push("USE_X_FORWARDED_HOST: the gateway goes by Host alone.".into());
         }
@@ -246,7 +252,7 @@ impl<'a> Writer<'a> {
         if list(&self.project["installed"]).iter().any(|app| app == "token_blacklist") {
             jwt.push("blacklist: true".into());
         }
-        if chain(&self.project["rest_framework"]["authentication"]).1 {
+        if self.chain(&self.project["rest_framework"]["authentication"]).1 {
             jwt.push("stateless: true".into());
         }
         if !self.project["simple_jwt"].is_null() {
@@ -341,6 +347,26 @@ impl<'a> Writer<'a> {
         self.line(format!("  - {{ path: /, upstream: {upstream} }}"));
     }
 
+    /// A chain, without what is not carried; and whether its tokens are believed without the store.
+    fn chain(&self, classes: &Value) -> (String, bool) {
+        let basic = self.passwords_are_rows();
+        let mut stateless = false;
+        let mut entries = Vec::new();
+        for class in list(classes) {
+            match &class["gateway"] {
+                Value::Null => {}
+                Value::String(word) if word == "basic" && !basic => {}
+                Value::Object(map) if map.contains_key("basic") && !basic => {}
+                Value::Object(map) if map.contains_key("jwt") => {
+                    stateless = true;
+                    entries.push("jwt".to_owned());
+                }
+                entry => entries.push(yaml(entry)),
+            }
+        }
+        (format!("[{}]", entries.join(", ")), stateless)
+    }
+
     /// Whether passwords are checked by Django's own backend and no other.
     fn passwords_are_rows(&self) -> bool {
         let backends = list(&self.project["settings"]["AUTHENTICATION_BACKENDS"]).iter();
@@ -396,7 +422,7 @@ impl<'a> Writer<'a> {
             _ => None,
         };
         if let Some(classes) = url.get("authentication") {
-            let chain = chain(classes).0;
+            let chain = self.chain(classes).0;
             if own != Some(chain.as_str()) {
                 self.line(format!("    authentication: {chain}"));
             }
@@ -411,23 +437,6 @@ impl<'a> Writer<'a> {
             }
         }
     }
-}
-
-/// A chain, without what is not carried; and whether its tokens are believed without the store.
-fn chain(classes: &Value) -> (String, bool) {
-    let mut stateless = false;
-    let mut entries = Vec::new();
-    for class in list(classes) {
-        match &class["gateway"] {
-            Value::Null => {}
-            Value::Object(map) if map.contains_key("jwt") => {
-                stateless = true;
-                entries.push("jwt".to_owned());
-            }
-            entry => entries.push(yaml(entry)),
-        }
-    }
-    (format!("[{}]", entries.join(", ")), stateless)
 }
 
 /// What cannot be carried is asked by the project itself; here nobody is turned away for it.

@@ -73,7 +73,7 @@ pub(super) fn build(
                 problems.push(problem.help("leave out HS256 to HS512"));
             }
             let keys = KeySet::new(url, &algorithms, parts.http, &path.key("jwks"));
-            let keys = keys.map(|keys| Keys::Published(Box::new(keys)));
+            let keys = keys.map(Keys::Published);
             problems.keep(keys.map_err(Problems::from))
         }
         (None, Some(text)) if config.key.is_none() || config.secret.is_none() => {
@@ -132,7 +132,7 @@ struct Issuer {
 }
 
 enum Keys {
-    Published(Box<KeySet>),
+    Published(KeySet),
     Fixed(Vec<VerifyingKey>),
 }
 

@@ -36,7 +36,7 @@ pub(super) fn build(name: Arc<str>, parts: &Parts<'_>) -> Result<Arc<dyn Scheme>
     let (Ok(header), Ok(challenge)) = (header, challenge) else {
         return Err(Problem::new(&path, "`header` or `keywords` cannot stand in a request").into());
     };
-    let cookies = config.cookies.as_ref().map(|c| JwtCookies::new(c, &path.key("cookies")));
+    let cookies = config.cookies.as_ref().map(|c| JwtCookies::new(c, "/", &path.key("cookies")));
     Ok(Arc::new(Own {
         name,
         header,

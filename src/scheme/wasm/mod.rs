@@ -21,7 +21,6 @@ use crate::value::{Path, Period, Problem, Problems, Secret, Size, UniqueMap};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Wasm")]
-#[cfg_attr(not(feature = "wasm"), expect(dead_code, reason = "settings of another build"))]
 pub struct Config {
     /// A second name.
     pub(super) name: Option<String>,

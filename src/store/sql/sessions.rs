@@ -70,9 +70,18 @@ impl Sessions for Sql {
         .await
     }
 
-    async fn extend_session(&self, key: &str, session: &Session) -> Result<bool, Unavailable> {
-        let (key, session) = (key.to_owned(), session.clone());
-        self.ask(|store| async move { store.overwrite_session(key, session).await }).await
+    async fn extend_session(&self, key: &str, expires: Timestamp) -> Result<bool, Unavailable> {
+        let key = key.to_owned();
+        self.ask(move |store| async move {
+            if !store.has_session(&key).await? {
+                return Ok(false);
+            }
+            let update = "UPDATE django_session SET expire_date = {time} WHERE session_key = ?";
+            let expires = store.moment(expires);
+            let done = store.execute(update, |query| query.bind(expires).bind(key));
+            done.await.map(|rows| rows > 0)
+        })
+        .await
     }
 
     async fn delete_session(&self, key: &str) -> Result<bool, Unavailable> {

@@ -49,7 +49,8 @@ const TRIGGERS: [Trigger; 8] = [
     },
     Trigger {
         table: "django_session",
-        events: "UPDATE OR DELETE",
+        // Not its end: a session that is used may end later each time.
+        events: "UPDATE OF session_key, session_data OR DELETE",
         function: "portcullis_session()",
     },
 ];
