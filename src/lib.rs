@@ -27,9 +27,9 @@
 //! # Threads
 //!
 //! One single-threaded runtime for each core accepts, decides from the cache, and forwards over
-//! connections of its own. Everything slow (the database, callouts, password hashing behind a
-//! bounded queue) runs on one control runtime that the others await. They share the configuration
-//! (one atomic swap), the credential cache and counters.
+//! connections of its own. Everything slow (the database, callouts, password hashing and
+//! components behind bounded queues) runs on one control runtime that the others await. They share
+//! the configuration (one atomic swap), the credential cache and counters.
 //!
 //! # Modules
 //!

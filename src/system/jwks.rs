@@ -18,8 +18,7 @@ use crate::{
 };
 
 /// One address and what was found there.
-#[derive(Clone)]
-pub struct KeySet(Arc<Inner>);
+pub struct KeySet(Box<Inner>);
 
 struct Inner {
     url: Uri,
@@ -66,7 +65,7 @@ impl KeySet {
             Problem::new(path, format!("`{url}` is not the address of a key set"))
                 .help("for example https://id.example.com/.well-known/jwks.json")
         })?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Box::new(Inner {
             url,
             algorithms: algorithms.to_vec(),
             http: http.clone(),
@@ -87,14 +86,10 @@ impl KeySet {
         let keys = &self.0;
         let now = keys.clock.now();
         let known = keys.fetched.load_full();
-        if let Some(mut named) = known.named(token.key_id()) {
-            let claims = named.find_map(|key| token.verify(key));
-            if now.since(known.at) >= LIFETIME {
-                // Nobody waits for an issuer that is slow while its keys are known.
-                let (keys, asked) = (Arc::clone(keys), known.asked);
-                tokio::spawn(async move { keys.ask(asked).await });
-            }
-            return Ok(claims);
+        // One request waits for an issuer that is slow; the others go by what is known.
+        let good = now.since(known.at) < LIFETIME || keys.asking.try_lock().is_err();
+        if let Some(mut named) = known.named(token.key_id()).filter(|_| good) {
+            return Ok(named.find_map(|key| token.verify(key)));
         }
         let known = keys.ask(known.asked).await?;
         Ok(known.named(token.key_id()).and_then(|mut keys| keys.find_map(|key| token.verify(key))))

@@ -369,10 +369,7 @@ impl Sessions {
             // Somebody else's: nothing of it may be seen by this user.
             data = Map::new();
         }
-        // The backend that Django would have asked: others need not know users.
-        let checks = |backend: &&String| (*backend == MODEL_BACKEND) == (proof == Proof::Password);
-        let backend = self.backends.iter().find(checks).or(self.backends.first());
-        let backend = backend.cloned().unwrap_or_default();
+        let backend = self.backend(proof).to_owned();
         data.insert(USER.into(), id.into());
         data.insert(BACKEND.into(), backend.into());
         data.insert(HASH.into(), hash.into());
@@ -389,6 +386,17 @@ impl Sessions {
         self.store.logged_in(user.id, now).await?;
         let csrf = (!self.csrf.use_sessions).then(|| self.csrf.set_cookie(&csrf_secret, now));
         Ok(Begun { cookies: csrf.into_iter().chain([session]).collect(), csrf_secret })
+    }
+
+    /// The backend that Django would have asked: others need not know users.
+    fn backend(&self, proof: Proof) -> &str {
+        let find = |fits: fn(&String) -> bool| self.backends.iter().find(|backend| fits(backend));
+        let found = match proof {
+            Proof::Password => find(|backend| backend == MODEL_BACKEND),
+            Proof::RemoteUser => find(|backend| backend.contains("RemoteUser"))
+                .or_else(|| find(|backend| backend != MODEL_BACKEND)),
+        };
+        found.or(self.backends.first()).map_or("", String::as_str)
     }
 
     /// Django's `logout(request)`. The `Set-Cookie` that goes with it is [`Self::forget`].

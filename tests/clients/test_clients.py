@@ -1,4 +1,4 @@
-"""Clients that people have already, unchanged: requests, HTTPie, and the steps that DRF's guide to testing takes."""
+"""Clients that people have already, unchanged: requests, DRF's own RequestsClient, HTTPie."""
 
 import json
 import subprocess
@@ -8,6 +8,8 @@ import unittest
 from pathlib import Path
 
 import requests
+from django import conf
+from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from clients.gateway import PASSWORD, Gateway, Upstream
@@ -99,6 +101,19 @@ class Requests(unittest.TestCase):
         self.client.auth = HTTPBasicAuth("alice", PASSWORD)
         self.client.headers.update({"X-Test": "true"})
         self.assertEqual(self.client.delete(gateway.url + "/api/me/").json(), {"user": "alice", "method": "DELETE"})
+
+
+class DRFsRequestsClient(Requests):
+    """The class itself, given a network: it comes with an adapter that calls Django in the same process."""
+
+    def setUp(self):
+        if not conf.settings.configured:
+            conf.settings.configure(ROOT_URLCONF=__name__)
+        from rest_framework.test import RequestsClient
+
+        self.client = RequestsClient()
+        self.client.mount("http://", HTTPAdapter())
+        self.addCleanup(self.client.close)
 
 
 class HTTPie(unittest.TestCase):

@@ -45,10 +45,10 @@ fn name(answer: &Answer) -> Value {
 fn scripts_do_not_see_tokens() {
     let upstream = Server::ok();
     for (cookies, attributes) in [
-        (PLAIN, ["Path=/; SameSite=Lax", "Path=/; SameSite=Lax"]),
+        (PLAIN, ["Path=/; SameSite=Lax", "Path=/jwt/; SameSite=Lax"]),
         (
-            "{ same_site: strict, refresh_path: /jwt/ }",
-            ["Path=/; SameSite=Strict; Secure", "Path=/jwt/; SameSite=Strict; Secure"],
+            "{ same_site: strict, refresh_path: /jwt/refresh/ }",
+            ["Path=/; SameSite=Strict; Secure", "Path=/jwt/refresh/; SameSite=Strict; Secure"],
         ),
     ] {
         let gateway = start(&upstream, cookies);

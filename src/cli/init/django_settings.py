@@ -389,7 +389,7 @@ def page(cls, arguments, name):
         note(f"{name} has the serializer {serializer}: it stays a page of the project.")
         return None
     if template not in (None, "rest_framework/login.html"):
-        note(f"The template {template} of {name} is not carried: `session.template` may name one.")
+        note(f"The template {template} of {name} is not carried: `session.templates` may name a folder.")
     return row[0]
 
 

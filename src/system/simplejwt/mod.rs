@@ -1,167 +1,32 @@
 //! djangorestframework-simplejwt: tokens that the project's key has signed, and the two tables of
 //! its blacklist.
 
+mod config;
+mod issue;
+
 use std::{sync::Arc, time::Duration};
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use self::{
+    config::{Config, TokenType},
+    issue::Rotation,
+};
 use super::jwks::KeySet;
 use crate::{
     client::HttpClient,
     clock::{Clock, Timestamp},
-    crypto::{
-        jws::{self, SigningKey, Unverified, VerifyingKey},
-        random_bytes,
-    },
+    crypto::jws::{self, SigningKey, Unverified, VerifyingKey},
     identity::Identity,
-    store::{OutstandingToken, Store, Unavailable, User},
-    value::{Path, Period, Problem, Problems, Secret},
+    store::{Store, Unavailable, User},
+    value::{Path, Problem, Problems, Secret},
 };
-
-/// The `jwt` setting: `SIMPLE_JWT`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-#[schemars(rename = "SimpleJwt")]
-pub struct Config {
-    /// `ALGORITHM`: the only one that is accepted.
-    algorithm: String,
-    /// `SIGNING_KEY`: a secret for HS256 to HS512, else a private key in PEM. `secret_key` if left
-    /// out.
-    signing_key: Option<Secret>,
-    /// `VERIFYING_KEY`: a public key in PEM.
-    verifying_key: Option<Secret>,
-    /// `JWK_URL`: where the verifying keys are published.
-    jwks: Option<String>,
-    /// `ACCESS_TOKEN_LIFETIME`.
-    access_lifetime: Period,
-    /// `REFRESH_TOKEN_LIFETIME`.
-    refresh_lifetime: Period,
-    /// `SLIDING_TOKEN_LIFETIME`.
-    sliding_lifetime: Period,
-    /// `SLIDING_TOKEN_REFRESH_LIFETIME`.
-    sliding_refresh_lifetime: Period,
-    /// `ROTATE_REFRESH_TOKENS`.
-    rotate_refresh_tokens: bool,
-    /// `BLACKLIST_AFTER_ROTATION`.
-    blacklist_after_rotation: bool,
-    /// Whether the project has `rest_framework_simplejwt.token_blacklist`, and its tables.
-    blacklist: bool,
-    /// `UPDATE_LAST_LOGIN`.
-    update_last_login: bool,
-    /// `AUDIENCE`: one, or several of which a token has to name one.
-    #[serde(deserialize_with = "one_or_many")]
-    #[schemars(with = "serde_json::Value")]
-    audience: Vec<String>,
-    /// `ISSUER`.
-    issuer: Option<String>,
-    /// `LEEWAY`.
-    leeway: Period,
-    /// `AUTH_HEADER_TYPES`: compared with their case; the first is the challenge.
-    pub keywords: Vec<String>,
-    /// `AUTH_HEADER_NAME`, as the client sends it.
-    pub header: String,
-    /// `USER_ID_FIELD`.
-    user_id_field: String,
-    /// `USER_ID_CLAIM`.
-    user_id_claim: String,
-    /// `AUTH_TOKEN_CLASSES`: `access`, `sliding`.
-    token_types: Vec<TokenType>,
-    /// `TOKEN_TYPE_CLAIM`.
-    token_type_claim: String,
-    /// `JTI_CLAIM`.
-    jti_claim: String,
-    /// `CHECK_USER_IS_ACTIVE`.
-    check_user_is_active: bool,
-    /// `CHECK_REVOKE_TOKEN`: a new password ends older tokens.
-    check_revoke_token: bool,
-    /// `REVOKE_TOKEN_CLAIM`.
-    revoke_token_claim: String,
-    /// `JWTStatelessUserAuthentication`: the token is believed without asking the store.
-    stateless: bool,
-    /// Keeps tokens in cookies that scripts cannot read, and asks for a CSRF token then.
-    pub cookies: Option<super::jwt_cookies::Config>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            algorithm: "HS256".into(),
-            signing_key: None,
-            verifying_key: None,
-            jwks: None,
-            access_lifetime: Period::seconds(300),
-            refresh_lifetime: Period::seconds(86_400),
-            sliding_lifetime: Period::seconds(300),
-            sliding_refresh_lifetime: Period::seconds(86_400),
-            rotate_refresh_tokens: false,
-            blacklist_after_rotation: false,
-            blacklist: false,
-            update_last_login: false,
-            audience: Vec::new(),
-            issuer: None,
-            leeway: Period::seconds(0),
-            keywords: vec!["Bearer".into()],
-            header: "Authorization".into(),
-            user_id_field: "id".into(),
-            user_id_claim: "user_id".into(),
-            token_types: vec![TokenType::Access],
-            token_type_claim: "token_type".into(),
-            jti_claim: "jti".into(),
-            check_user_is_active: true,
-            check_revoke_token: false,
-            revoke_token_claim: "hash_password".into(),
-            stateless: false,
-            cookies: None,
-        }
-    }
-}
-
-impl Config {
-    /// Whether `secret_key` is what signs.
-    pub fn is_signed_with_secret_key(&self) -> bool {
-        self.signing_key.is_none() && self.algorithm.starts_with("HS")
-    }
-}
-
-/// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenType {
-    /// Proves who is asking.
-    Access,
-    /// Gets new access tokens.
-    Refresh,
-    /// Both in one.
-    Sliding,
-}
-
-impl TokenType {
-    fn word(self) -> &'static str {
-        match self {
-            TokenType::Access => "access",
-            TokenType::Refresh => "refresh",
-            TokenType::Sliding => "sliding",
-        }
-    }
-
-    fn class(self) -> &'static str {
-        match self {
-            TokenType::Access => "AccessToken",
-            TokenType::Refresh => "RefreshToken",
-            TokenType::Sliding => "SlidingToken",
-        }
-    }
-}
 
 /// Claims of a token that was verified.
 pub type Claims = Map<String, Value>;
 
 /// The package's word for what is wrong with a token.
 pub type TokenError = String;
-
-const SLIDING_REFRESH_EXP: &str = "refresh_exp";
 
 /// Makes and reads tokens.
 pub struct SimpleJwt {
@@ -454,198 +319,6 @@ impl SimpleJwt {
         hex::encode_upper(md5::Md5::digest(user.password.reveal().as_bytes()))
     }
 
-    /// A refresh token for a user, and its claims.
-    ///
-    /// # Errors
-    /// If there is no key that signs, or the store does not answer.
-    pub async fn refresh_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
-        let claims = self.claims_for(user, TokenType::Refresh).await?;
-        self.issue(claims, Some(user.id)).await
-    }
-
-    /// A sliding token for a user.
-    ///
-    /// # Errors
-    /// If there is no key that signs, or the store does not answer.
-    pub async fn sliding_for(&self, user: &User) -> Result<(Claims, String), Unavailable> {
-        let claims = self.claims_for(user, TokenType::Sliding).await?;
-        self.issue(claims, Some(user.id)).await
-    }
-
-    async fn claims_for(&self, user: &User, kind: TokenType) -> Result<Claims, Unavailable> {
-        let now = self.clock.now();
-        let mut claims = Claims::new();
-        claims.insert(self.config.token_type_claim.clone(), kind.word().into());
-        let lifetime = match kind {
-            TokenType::Sliding => self.config.sliding_lifetime.0,
-            TokenType::Refresh | TokenType::Access => self.config.refresh_lifetime.0,
-        };
-        self.stamp(&mut claims, now, lifetime)?;
-        if kind == TokenType::Sliding {
-            let end = now + self.config.sliding_refresh_lifetime.0;
-            claims.insert(SLIDING_REFRESH_EXP.into(), end.seconds().into());
-        }
-        // The column that the reader compares, and no other: a name can be anybody's identifier.
-        let id = match self.config.user_id_field.as_str() {
-            "id" => user.id.to_string(),
-            field => self.store.user_column(user.id, field).await?.unwrap_or_default(),
-        };
-        if id.is_empty() {
-            return Err(Unavailable::new("the store", "the user has no value in `user_id_field`"));
-        }
-        claims.insert(self.config.user_id_claim.clone(), id.into());
-        if self.config.check_revoke_token {
-            let claim = self.revoke_claim(user);
-            claims.insert(self.config.revoke_token_claim.clone(), claim.into());
-        }
-        Ok(claims)
-    }
-
-    /// `exp`, `iat` and a new `jti`, in the package's order.
-    fn stamp(
-        &self,
-        claims: &mut Claims,
-        now: Timestamp,
-        lifetime: Duration,
-    ) -> Result<(), Unavailable> {
-        let mut random = random_bytes::<16>().map_err(|e| Unavailable::new("randomness", e))?;
-        // A version 4 UUID (RFC 9562 section 5.4).
-        random[6] = random[6] & 0x0f | 0x40;
-        random[8] = random[8] & 0x3f | 0x80;
-        claims.insert("exp".into(), (now + lifetime).seconds().into());
-        claims.insert("iat".into(), now.seconds().into());
-        claims.insert(self.config.jti_claim.clone(), hex::encode(random).into());
-        Ok(())
-    }
-
-    /// Signs claims, with audience and issuer as the last; records the token where it can be
-    /// revoked.
-    async fn issue(
-        &self,
-        claims: Claims,
-        user: Option<i64>,
-    ) -> Result<(Claims, String), Unavailable> {
-        let token = self.sign(&claims)?;
-        if self.config.blacklist {
-            self.store.record_token(&self.row(&claims, &token, user)).await?;
-        }
-        Ok((claims, token))
-    }
-
-    fn sign(&self, claims: &Claims) -> Result<String, Unavailable> {
-        let outage = |cause: &str| Unavailable::new("the signing key", cause);
-        let key = self.signing.as_ref().ok_or_else(|| outage("`jwt.signing_key` is not set"))?;
-        let mut claims = claims.clone();
-        match self.config.audience.as_slice() {
-            [] => {}
-            [one] => {
-                claims.insert("aud".into(), one.clone().into());
-            }
-            several => {
-                claims.insert("aud".into(), several.to_vec().into());
-            }
-        }
-        if let Some(issuer) = &self.config.issuer {
-            claims.insert("iss".into(), issuer.clone().into());
-        }
-        key.sign(&claims).map_err(|error| outage(&error.to_string()))
-    }
-
-    fn row(&self, claims: &Claims, token: &str, user: Option<i64>) -> OutstandingToken {
-        let jti = claims.get(&self.config.jti_claim).and_then(Value::as_str);
-        OutstandingToken {
-            jti: jti.unwrap_or_default().to_owned(),
-            token: Secret::new(token.to_owned()),
-            created: self.clock.now(),
-            expires: moment(claims.get("exp")),
-            user,
-        }
-    }
-
-    /// The access token of a refresh token: all its claims but those of the token itself.
-    ///
-    /// # Errors
-    /// If there is no key that signs.
-    pub fn access_of(&self, refresh: &Claims) -> Result<String, Unavailable> {
-        let mut claims = Claims::new();
-        claims.insert(self.config.token_type_claim.clone(), TokenType::Access.word().into());
-        self.stamp(&mut claims, self.clock.now(), self.config.access_lifetime.0)?;
-        let own = [&*self.config.token_type_claim, "exp", &*self.config.jti_claim, "jti", "iat"];
-        for (name, value) in refresh {
-            if !own.contains(&name.as_str()) {
-                claims.insert(name.clone(), value.clone());
-            }
-        }
-        self.sign(&claims)
-    }
-
-    /// Takes the place of a refresh token (`ROTATE_REFRESH_TOKENS`): nothing where it stays, or
-    /// where another request has used it up already.
-    ///
-    /// # Errors
-    /// If there is no key that signs, or the store does not answer.
-    pub async fn rotate(
-        &self,
-        old: &Claims,
-        token: &str,
-        owner: Option<&User>,
-    ) -> Result<Rotation, Unavailable> {
-        if !self.config.rotate_refresh_tokens {
-            return Ok(Rotation::Stays);
-        }
-        let user = owner.map(|user| user.id);
-        let mut claims = old.clone();
-        self.stamp(&mut claims, self.clock.now(), self.config.refresh_lifetime.0)?;
-        // The new one is recorded first: an outage in between must not leave the client with none.
-        let (_, fresh) = self.issue(claims, user).await?;
-        if self.config.blacklist_after_rotation && !self.blacklist(old, token, user).await? {
-            return Ok(Rotation::UsedUp);
-        }
-        Ok(Rotation::New(fresh))
-    }
-
-    /// Blacklists a token; false if it was before.
-    ///
-    /// # Errors
-    /// If the store does not answer.
-    pub async fn blacklist(
-        &self,
-        claims: &Claims,
-        token: &str,
-        user: Option<i64>,
-    ) -> Result<bool, Unavailable> {
-        match self.config.blacklist {
-            true => {
-                let row = self.row(claims, token, user);
-                self.store.blacklist_token(&row, self.clock.now()).await
-            }
-            false => Ok(true),
-        }
-    }
-
-    /// A sliding token made younger, while it may be.
-    ///
-    /// # Errors
-    /// What is wrong with it; or there is no key that signs.
-    pub fn slide(&self, claims: &Claims) -> Result<Result<String, TokenError>, Unavailable> {
-        let Some(end) = claims.get(SLIDING_REFRESH_EXP) else {
-            return Ok(Err(format!("Token has no '{SLIDING_REFRESH_EXP}' claim")));
-        };
-        let now = self.clock.now();
-        let leeway = self.config.leeway.0;
-        match number(end) {
-            None => return Ok(Err("Token is invalid".into())),
-            Some(_) if moment(Some(end)) + leeway <= now => {
-                return Ok(Err(format!("Token '{SLIDING_REFRESH_EXP}' claim has expired")));
-            }
-            Some(_) => {}
-        }
-        let mut claims = claims.clone();
-        claims.insert("exp".into(), (now + self.config.sliding_lifetime.0).seconds().into());
-        claims.insert("iat".into(), now.seconds().into());
-        self.sign(&claims).map(Ok)
-    }
-
     /// `UPDATE_LAST_LOGIN`.
     ///
     /// # Errors
@@ -666,17 +339,6 @@ impl SimpleJwt {
     pub fn lifetimes(&self) -> (Duration, Duration) {
         (self.config.access_lifetime.0, self.config.refresh_lifetime.0)
     }
-}
-
-/// What became of a refresh token.
-#[derive(Debug)]
-pub enum Rotation {
-    /// It stays good.
-    Stays,
-    /// This one takes its place.
-    New(String),
-    /// Somebody has used it already.
-    UsedUp,
 }
 
 /// A claim that is a moment; a truth value counts as Python counts it. A text, or a number that no
@@ -704,21 +366,6 @@ fn is_for(aud: Option<&Value>, audience: &[String]) -> bool {
         }
         _ => false,
     }
-}
-
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        One(String),
-        Many(Vec<String>),
-        None(()),
-    }
-    Ok(match Form::deserialize(deserializer)? {
-        Form::One(one) => vec![one],
-        Form::Many(many) => many,
-        Form::None(()) => Vec::new(),
-    })
 }
 
 /// `TokenUser`: what the token says, and nobody else was asked.

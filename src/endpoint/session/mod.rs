@@ -4,9 +4,11 @@
 //! for JSON, or sends it, gets JSON: `GET login/` hands out a CSRF token, `POST login/` says who is
 //! logged in and hands out the next one, `POST logout/` says that it is done.
 
+mod pages;
+mod places;
+
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{
     HeaderMap, Method, StatusCode,
     header::{
@@ -14,10 +16,14 @@ use hyper::{
         HeaderValue, RETRY_AFTER, SET_COOKIE, VARY,
     },
 };
-use minijinja::{Environment, context};
 use serde_json::json;
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::pages::Pages;
+use self::{
+    pages::{Form, security_policy},
+    places::{ascii, is_local, is_own},
+};
 use super::{
     Page, Parts,
     drf::{self, Field},
@@ -25,132 +31,20 @@ use super::{
     method_not_allowed, page, protect, redirect,
 };
 use crate::{
-    crypto::digest::sha256,
     login::Attempt,
     observe::audit::{self, Event},
     rejection::Rejection,
     request::Request,
     store::Unavailable,
-    system::{
-        csrf,
-        session::{Config, Proof},
-    },
+    system::{csrf, session::Proof},
     upstream::{Reply, ReplyBody},
-    value::{Path, Problem, Problems, Secret},
+    value::Secret,
 };
 
 const BODY_LIMIT: usize = 64 << 10;
 const BODY_TIME: Duration = Duration::from_secs(10);
 const WRONG: &str = "Please enter a correct username and password. Note that both fields may be \
                      case-sensitive.";
-
-/// How the pages look, and where they lead.
-pub struct Pages {
-    templates: Environment<'static>,
-    brand: Option<String>,
-    login_redirect: String,
-    logout_redirect: Option<String>,
-}
-
-impl Pages {
-    /// With the operator's own login page, if there is one.
-    ///
-    /// # Errors
-    /// A template that cannot be read or does not render; redirects that lead elsewhere.
-    pub fn new(config: &Config) -> Result<Self, Problems> {
-        let path = Path::root().key("session");
-        let mut problems = Problems::default();
-        let mut templates = Environment::new();
-        for (name, text) in [
-            ("base.html", include_str!("templates/base.html")),
-            ("login.html", include_str!("templates/login.html")),
-            ("logged_out.html", include_str!("templates/logged_out.html")),
-            ("forbidden.html", include_str!("templates/forbidden.html")),
-        ] {
-            if let Err(error) = templates.add_template(name, text) {
-                problems.push(Problem::new(&path, format!("{name} does not compile: {error}")));
-            }
-        }
-        for name in ["base.html", "login.html", "logged_out.html", "forbidden.html"] {
-            let Some(file) = config.templates.as_ref().map(|folder| folder.join(name)) else {
-                break;
-            };
-            let text = match std::fs::read_to_string(&file) {
-                Ok(text) => Ok(text),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                Err(error) => Err(error.to_string()),
-            };
-            let added = text.and_then(|text| {
-                let added = templates.add_template_owned(name, text);
-                added.map_err(|error| format!("it does not compile: {error}"))
-            });
-            if let Err(cause) = added {
-                let message = format!("`{}` cannot be a page: {cause}", file.display());
-                problems.push(Problem::new(&path.key("templates"), message));
-            }
-        }
-        if config.templates.as_ref().is_some_and(|folder| !folder.is_dir()) {
-            problems.push(Problem::new(&path.key("templates"), "there is no such folder"));
-        }
-        let redirects = [
-            ("login_redirect", Some(&config.login_redirect)),
-            ("login_url", config.login_url.as_ref()),
-            ("logout_redirect", config.logout_redirect.as_ref()),
-        ];
-        for (key, to) in redirects {
-            if to.is_some_and(|to| !is_local(to)) {
-                let problem = Problem::new(&path.key(key), "this is not a path on this host");
-                problems.push(problem.help("write a path that starts with one slash"));
-            }
-        }
-        let pages = Self {
-            templates,
-            brand: config.brand.clone(),
-            login_redirect: config.login_redirect.clone(),
-            logout_redirect: config.logout_redirect.clone(),
-        };
-        let form = Form { next: "/", username: "", error: Some("x"), wait: Some(1) };
-        if pages.login("/login/", "x", &form).is_none() {
-            let problem = Problem::new(&path.key("templates"), "the login page does not render");
-            problems.push(problem.help(
-                "it may use title, brand, action, csrf_token, next, username, error and wait",
-            ));
-        }
-        problems.finish(pages)
-    }
-
-    fn login(&self, action: &str, csrf_token: &str, form: &Form<'_>) -> Option<String> {
-        let Form { next, username, error, wait } = *form;
-        let (title, brand) = ("Log in", &self.brand);
-        let page = context! { title, brand, action, csrf_token, next, username, error, wait };
-        self.templates.get_template("login.html").ok()?.render(page).ok()
-    }
-
-    fn logged_out(&self, login_url: &str) -> String {
-        let (title, brand) = ("You are logged out", &self.brand);
-        self.render("logged_out.html", context! { title, brand, login_url })
-    }
-
-    fn forbidden(&self, reason: &str, login_url: &str) -> String {
-        let (title, brand) = ("Not verified", &self.brand);
-        self.render("forbidden.html", context! { title, brand, reason, login_url })
-    }
-
-    fn render(&self, name: &str, context: minijinja::Value) -> String {
-        let template = self.templates.get_template(name);
-        template.and_then(|template| template.render(context)).unwrap_or_default()
-    }
-}
-
-/// What a login page shows.
-#[derive(Default)]
-struct Form<'a> {
-    next: &'a str,
-    username: &'a str,
-    error: Option<&'a str>,
-    /// Seconds until another attempt counts.
-    wait: Option<u64>,
-}
 
 /// How a client wants to be answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -434,35 +328,6 @@ fn query_next(request: &Request) -> String {
     pairs.find(|(name, _)| name == "next").map(|(_, next)| next.into_owned()).unwrap_or_default()
 }
 
-/// A path on this host, as every browser reads it: browsers take a backslash for a slash, and drop
-/// tabs and line ends, so `/\evil.example` leads elsewhere.
-fn is_local(to: &str) -> bool {
-    to.starts_with('/')
-        && !to.starts_with("//")
-        && !to.contains('\\')
-        && !to.chars().any(char::is_control)
-}
-
-/// A whole address on the host and over the scheme that the client uses, or a better one.
-fn is_own(to: &str, request: &Request) -> bool {
-    let (host, secure) = (request.authority.to_str().unwrap_or_default(), request.client.secure);
-    let rest = match (to.strip_prefix("https://"), to.strip_prefix("http://")) {
-        (Some(rest), _) => rest,
-        (None, Some(rest)) if !secure => rest,
-        _ => return false,
-    };
-    rest.strip_prefix(host).is_some_and(|rest| rest.is_empty() || is_local(rest))
-}
-
-/// Django's `iri_to_uri`: what is not ASCII is percent-encoded.
-fn ascii(to: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'!'..=b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    to.bytes().map(byte).collect()
-}
-
 fn html(status: StatusCode, text: String, allow: &'static str) -> Reply {
     let policy = security_policy(&text);
     let mut reply = Reply::new(ReplyBody::full(text));
@@ -477,65 +342,10 @@ fn html(status: StatusCode, text: String, allow: &'static str) -> Reply {
     not_kept(reply)
 }
 
-/// Styles of the page's own or this host's, and images: a page that asks for passwords loads
-/// nothing from elsewhere, runs no script and stands in no frame.
-fn security_policy(text: &str) -> String {
-    let styles = text.split("<style").skip(1).filter_map(|rest| rest.split_once('>'));
-    let styles = styles.filter_map(|(_, rest)| rest.split_once("</style>"));
-    let hashes: String = styles
-        .map(|(style, _)| format!(" 'sha256-{}'", STANDARD.encode(sha256(style.as_bytes()))))
-        .collect();
-    format!(
-        "default-src 'none'; style-src 'self'{hashes}; img-src 'self' data:; font-src 'self'; \
-         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-}
-
 /// Django's `never_cache`, and what the answer depends on.
 fn not_kept(mut reply: Reply) -> Reply {
     let policy = "max-age=0, no-cache, no-store, must-revalidate, private";
     reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(policy));
     reply.headers_mut().insert(VARY, HeaderValue::from_static("Accept, Cookie"));
     reply
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Attack (CVE-2021-29651, CVE-2024-52003): a link to the login page whose `next` leads to a
-    /// page of the attacker's that asks for the password once more.
-    #[test]
-    fn next_stays_on_this_host() {
-        for good in ["/", "/a/b?c=d#e", "/é", "/a//b", "/a:b@c", "/?q=a b"] {
-            assert!(is_local(good), "{good}");
-        }
-        for evil in [
-            "",
-            "//evil.example",
-            "///evil.example",
-            "/\\evil.example",
-            "\\\\evil.example",
-            "https://evil.example",
-            "javascript:alert(1)",
-            "/\tevil",
-            "/\n/evil.example",
-            " /",
-            "evil",
-        ] {
-            assert!(!is_local(evil), "{evil:?}");
-        }
-    }
-
-    #[test]
-    fn pages_render_with_their_styles_alone() {
-        let pages = Pages::new(&Config::default()).unwrap();
-        let form = Form { next: "\"><script>", username: "<b>", ..Form::default() };
-        let text = pages.login("/login/", "t", &form).unwrap();
-        assert!(!text.contains("<script>") && !text.contains("<b>"));
-        assert!(security_policy(&text).contains("style-src 'self' 'sha256-"));
-        assert!(pages.logged_out("/login/").contains("&#x2f;login&#x2f;"));
-        assert!(pages.forbidden("<x>", "/login/").contains("&lt;x&gt;"));
-        assert_eq!(login_url("/api-auth/logout/"), "/api-auth/login/");
-    }
 }
