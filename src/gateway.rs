@@ -151,12 +151,16 @@ impl Seen<'_> {
             .iter()
             .map(|cookie| cookie_name(cookie).to_vec())
             .collect();
+        let mut kept = Vec::new();
         for cookie in self.cookies.drain(..).rev() {
             let name = cookie_name(&cookie).to_vec();
             if !set.contains(&name) {
-                headers.append(header::SET_COOKIE, cookie);
                 set.push(name);
+                kept.push(cookie);
             }
+        }
+        for cookie in kept.into_iter().rev() {
+            headers.append(header::SET_COOKIE, cookie);
         }
         if self.vary {
             vary_by_cookie(headers);
