@@ -14,17 +14,17 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from gateway import Processes, configure  # noqa: E402
+from gateway import PASSED, Processes, cases, configure  # noqa: E402
 
 
 class Client:
     """Sends one request again and again and looks at each status."""
 
-    def __init__(self, port, path, authorization, status):
+    def __init__(self, port, path, case):
         self.socket = socket.create_connection(("127.0.0.1", port))
-        field = f"Authorization: {authorization}\r\n" if authorization else ""
-        self.request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n".encode()
-        self.status = f"HTTP/1.1 {status} ".encode()
+        fields = "".join(f"{name}: {value}\r\n" for name, value in case.headers.items())
+        self.request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n".encode()
+        self.status = f"HTTP/1.1 {case.status} ".encode()
 
     def ask(self, times):
         for _ in range(times):
@@ -63,18 +63,23 @@ def main():
                     f"--callgrind-out-file={profiles}/callgrind"]
         gateway = processes.start(0, *valgrind, binary, "--config", file, port=port)
         counter = Counter(gateway, profiles)
-        for case, path, authorization, status in [
-            ("plain proxying", "/public/", None, 200),
-            ("token, cached", "/", known["token"], 200),
-            ("Basic, cached", "/", known["basic"], 200),
-            ("anonymous, 401", "/", None, 401),
-        ]:
-            client = Client(port, path, authorization, status)
+
+        def count(case, path):
+            client = Client(port, path, case)
             client.ask(50)
             counter.read()
             client.ask(requests)
-            spent = counter.read() / requests
-            print(f"{case:16}{spent:10,.0f} instructions per request", flush=True)
+            return counter.read() / requests
+
+        print(f"{'':18}{'instructions per request':^30}")
+        print(f"{'':18}{'passed on':>10}{'gateway':>10}{'more':>10}")
+        for case in cases(port, known):
+            passed = count(case, PASSED) if case.headers else None
+            spent = count(case, case.path)
+            counts = [passed, spent, passed and spent - passed]
+            columns = "".join(f"{number:10,.0f}" if number else f"{'–':>10}" for number in counts)
+            profile = f"   callgrind.{counter.dumps}" if "PROFILE" in os.environ else ""
+            print(f"{case.name:18}{columns}{profile}", flush=True)
 
 
 main()
