@@ -8,6 +8,7 @@ use hyper::{StatusCode, header::HeaderValue};
 use crate::{
     chain::Challenges,
     request::Malformed,
+    scheme::NOT_PROVIDED,
     store::{Unavailable, cache::Members},
 };
 
@@ -97,9 +98,7 @@ impl Rejection {
             Rejection::BodyTooLarge => "The request body is too large.".into(),
             Rejection::BodyTooSlow => "The request body did not arrive in time.".into(),
             Rejection::BodyBroken => "The request body is not framed as its header says.".into(),
-            Rejection::NotAuthenticated(_) => {
-                "Authentication credentials were not provided.".into()
-            }
+            Rejection::NotAuthenticated(_) => NOT_PROVIDED.into(),
             Rejection::AuthenticationFailed { detail, .. } | Rejection::Forbidden(detail) => {
                 detail.clone()
             }

@@ -194,6 +194,15 @@ impl<'a> Unverified<'a> {
     }
 }
 
+/// Whom a token is for, if its claim `aud` (RFC 7519 section 4.1.3) is one.
+pub fn audience(aud: &Value) -> Option<Vec<&str>> {
+    match aud {
+        Value::String(one) => Some(vec![one]),
+        Value::Array(several) => several.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}
+
 /// A JSON object without repeated members, of which two readers could read two values.
 fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     struct Strict;

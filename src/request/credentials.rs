@@ -74,6 +74,14 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
     }
 }
 
+/// A cookie's value as a scheme takes what stands in a header.
+pub fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// Python's `http.cookies`: `\"` for a quote, `\054` for a comma.
 fn unquote(quoted: &str) -> String {
     let mut text = String::with_capacity(quoted.len());

@@ -7,17 +7,17 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome, remembered};
+use super::{Answer, Parts, Scheme, lookup::Lookup};
 use crate::{
-    crypto::digest::{Fingerprint, sha256_hex},
+    clock::Timestamp,
+    crypto::digest::sha256_hex,
     identity::Identity,
     lockout::Subject,
-    login::Login,
-    request::{Client, Request, credentials::cookie},
-    store::{
-        Store, Unavailable,
-        cache::{Fact, Facts, Verifier},
+    request::{
+        Request,
+        credentials::{bytes, cookie},
     },
+    store::{Store, Unavailable, cache::Fact},
     value::{Path, Problem, Problems},
 };
 
@@ -94,34 +94,28 @@ impl Config {
             }
         }
         problems.finish(Arc::new(ApiKey {
-            name,
+            lookup: Lookup::new(name, parts),
             header,
             query: self.query.clone(),
             cookie: self.cookie.clone(),
             services,
             store: Arc::clone(parts.store),
-            facts: Arc::clone(parts.facts),
-            verifier: parts.facts.verifier(),
-            login: Arc::clone(parts.login),
         }))
     }
 }
 
 struct ApiKey {
-    name: Arc<str>,
+    lookup: Lookup,
     header: HeaderName,
     query: Option<String>,
     cookie: Option<String>,
     services: HashMap<String, Arc<Identity>>,
     store: Arc<dyn Store>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
 }
 
 impl Scheme for ApiKey {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -130,17 +124,17 @@ impl Scheme for ApiKey {
             (Some(_), Some(_)) => return Answer::failed("Only one API key may be sent."),
             (Some(field), None) => Cow::Borrowed(field.as_bytes()),
             (None, _) => match self.elsewhere(request) {
-                Some(Cow::Borrowed(key)) => Cow::Borrowed(key.as_bytes()),
-                Some(Cow::Owned(key)) => Cow::Owned(key.into_bytes()),
+                Some(key) => bytes(key),
                 None => return Answer::not_attempted(),
             },
         };
         if key.is_empty() {
             return Answer::failed("Invalid API key.");
         }
-        let fingerprint = self.facts.key(self.verifier, &[&key]);
-        remembered(&self.name, &self.facts, &fingerprint).unwrap_or_else(|| {
-            Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client)))
+        let fingerprint = self.lookup.key(&[&key]);
+        Answer::known_or(self.lookup.known(&fingerprint), || {
+            let load = self.load(key);
+            self.lookup.get_counted(fingerprint, Subject::Unguessable, &request.client, load)
         })
     }
 
@@ -160,27 +154,14 @@ impl ApiKey {
         parameter.map(|(_, key)| key.into()).or_else(in_cookie)
     }
 
-    async fn look_up(
-        &self,
-        fingerprint: Fingerprint,
-        key: Cow<'_, [u8]>,
-        client: &Client,
-    ) -> Result<Outcome, Unavailable> {
-        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
-        }
-        let load = async {
-            // Looked up by digest: the time it takes tells nothing about the key.
-            let digest = sha256_hex(&key);
-            let fact = match self.services.get(&digest) {
-                Some(service) => Fact::Identity(Arc::clone(service)),
-                None => self.stored(&digest).await?,
-            };
-            Ok((fact, None))
+    async fn load(&self, key: Cow<'_, [u8]>) -> Result<(Fact, Option<Timestamp>), Unavailable> {
+        // Looked up by digest: the time it takes tells nothing about the key.
+        let digest = sha256_hex(&key);
+        let fact = match self.services.get(&digest) {
+            Some(service) => Fact::Identity(Arc::clone(service)),
+            None => self.stored(&digest).await?,
         };
-        let outcome = outcome(&self.name, self.facts.get(fingerprint, load).await?);
-        count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
-        Ok(outcome)
+        Ok((fact, None))
     }
 
     async fn stored(&self, digest: &str) -> Result<Fact, Unavailable> {

@@ -10,7 +10,7 @@ use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, outcome};
+use super::{Answer, Failure, Outcome, Parts, Scheme, lookup::Lookup};
 use crate::{
     crypto::digest::Fingerprint,
     lockout::Subject,
@@ -19,10 +19,7 @@ use crate::{
         Client, Request,
         credentials::{Authorization, Credential},
     },
-    store::{
-        Unavailable,
-        cache::{Fact, Facts, Verifier},
-    },
+    store::{Unavailable, cache::Fact},
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -58,25 +55,22 @@ impl Config {
                 .help("leave out quotes, backslashes and control characters")
                 .into());
         };
-        let (login, facts) = (Arc::clone(parts.login), Arc::clone(parts.facts));
-        let verifier = facts.verifier();
-        Ok(Arc::new(Basic { name, challenge, login, facts, verifier }))
+        let (lookup, login) = (Lookup::new(name, parts), Arc::clone(parts.login));
+        Ok(Arc::new(Basic { lookup, challenge, login }))
     }
 }
 
 struct Basic {
-    name: Arc<str>,
+    lookup: Lookup,
     challenge: HeaderValue,
     login: Arc<Login>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
 }
 
 const INVALID: &str = "Invalid username/password.";
 
 impl Scheme for Basic {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -94,9 +88,9 @@ impl Scheme for Basic {
                 );
             }
         };
-        let key = self.facts.key(self.verifier, &[encoded]);
-        if let Some(fact) = self.facts.hit(&key) {
-            return Answer::Now(self.known(encoded, fact, &request.client));
+        let key = self.lookup.key(&[encoded]);
+        if let Some(known) = self.lookup.known(&key) {
+            return Answer::Now(self.unless_locked(encoded, known, &request.client));
         }
         let Some((username, password)) = decode(encoded) else {
             return Answer::failed(
@@ -114,10 +108,10 @@ impl Scheme for Basic {
 impl Basic {
     /// A locked client gets the same answer for a remembered password as for a wrong one: else it
     /// could tell the right one by it.
-    fn known(
+    fn unless_locked(
         &self,
         encoded: &[u8],
-        fact: Result<Fact, Unavailable>,
+        known: Result<Outcome, Unavailable>,
         client: &Client,
     ) -> Result<Outcome, Unavailable> {
         let wait = self.login.lockout.anyone_waits().then(|| {
@@ -126,7 +120,7 @@ impl Basic {
         });
         match wait.flatten() {
             Some(wait) => Ok(Outcome::Failed(Failure::locked(wait))),
-            None => Ok(outcome(&self.name, fact?)),
+            None => known,
         }
     }
 
@@ -142,14 +136,15 @@ impl Basic {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
         let load = async {
-            let attempt = self.login.attempt(&username, &password, client.address, &self.name);
+            let attempt =
+                self.login.attempt(&username, &password, client.address, &self.lookup.name);
             let fact = match attempt.await? {
                 Attempt::User(user) => Fact::Identity(user.identity),
                 Attempt::Wrong | Attempt::Wait(_) => Fact::refused(INVALID),
             };
             Ok((fact, None))
         };
-        Ok(outcome(&self.name, self.facts.get(key, load).await?))
+        self.lookup.get(key, load).await
     }
 }
 

@@ -14,7 +14,6 @@ use serde::Deserialize;
 use super::{
     Answer, Outcome, Parts, Scheme,
     custom::{Custom, refused},
-    remembered,
 };
 use crate::{
     client::HttpClient,
@@ -138,7 +137,7 @@ struct Callout {
 
 impl Scheme for Callout {
     fn name(&self) -> &Arc<str> {
-        &self.custom.name
+        &self.custom.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -146,9 +145,8 @@ impl Scheme for Callout {
         if credential.is_empty() {
             return Answer::not_attempted();
         }
-        let key = self.custom.key(&credential);
-        remembered(&self.custom.name, &self.custom.facts, &key)
-            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(key, request))))
+        let key = self.custom.lookup.key(&credential);
+        Answer::known_or(self.custom.lookup.known(&key), || self.ask(key, request))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

@@ -6,17 +6,13 @@ use std::{future::Future, sync::Arc};
 
 use hyper::header::{COOKIE, HeaderName, HeaderValue};
 
-use super::{Failure, Outcome, Parts, count, outcome};
+use super::{Outcome, Parts, lookup::Lookup};
 use crate::{
     clock::Timestamp,
     crypto::digest::Fingerprint,
     lockout::Subject,
-    login::Login,
     request::Request,
-    store::{
-        Unavailable,
-        cache::{Fact, Facts, Verifier},
-    },
+    store::{Unavailable, cache::Fact},
     value::{Path, Problem, Problems},
 };
 
@@ -35,12 +31,9 @@ pub(super) fn refused(detail: Option<&str>, challenge: Option<HeaderValue>) -> F
 
 /// A scheme whose answers are somebody else's.
 pub(super) struct Custom {
-    pub(super) name: Arc<str>,
+    pub(super) lookup: Lookup,
     pub(super) challenge: Option<HeaderValue>,
-    pub(super) facts: Arc<Facts>,
     headers: Vec<HeaderName>,
-    verifier: Verifier,
-    login: Arc<Login>,
 }
 
 impl Custom {
@@ -70,14 +63,7 @@ impl Custom {
             problems.push(Problem::new(&path.key("challenge"), "this cannot stand in a header"));
             None
         });
-        problems.finish(Self {
-            name,
-            challenge,
-            facts: Arc::clone(parts.facts),
-            headers: names,
-            verifier: parts.facts.verifier(),
-            login: Arc::clone(parts.login),
-        })
+        problems.finish(Self { lookup: Lookup::new(name, parts), challenge, headers: names })
     }
 
     /// The chosen headers that a request has, in the order they were chosen.
@@ -99,14 +85,9 @@ impl Custom {
         parts
     }
 
-    pub(super) fn key(&self, credential: &[&[u8]]) -> Fingerprint {
-        self.facts.key(self.verifier, credential)
-    }
-
     pub(super) fn reads_cookies(&self) -> bool {
         self.headers.contains(&COOKIE)
     }
-
     /// What is known of the credential, else what `load` makes of it.
     pub(super) async fn ask<F>(
         &self,
@@ -117,11 +98,6 @@ impl Custom {
     where
         F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
     {
-        if let Some(wait) = self.login.lockout.wait(Subject::Guessable, request.client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
-        }
-        let outcome = outcome(&self.name, self.facts.get(key, load).await?);
-        count(&self.login, &outcome, Subject::Guessable, &request.client, &self.name);
-        Ok(outcome)
+        self.lookup.get_counted(key, Subject::Guessable, &request.client, load).await
     }
 }

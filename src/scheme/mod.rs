@@ -11,6 +11,7 @@ mod callout;
 mod custom;
 mod jwt;
 mod knox;
+mod lookup;
 mod remote_user;
 mod session;
 mod token;
@@ -24,14 +25,12 @@ use tokio::runtime::Handle;
 
 use crate::{
     client::HttpClient,
-    crypto::digest::Fingerprint,
     identity::Accepted,
-    lockout::Subject,
     login::Login,
-    request::{Client, Request},
+    request::Request,
     store::{
         Store, Unavailable,
-        cache::{Fact, Facts, Members},
+        cache::{Facts, Members},
     },
     system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     value::{Path, Problems},
@@ -64,6 +63,9 @@ pub struct Failure {
     /// What kind of refusal it is.
     pub kind: FailureKind,
 }
+
+/// DRF's `NotAuthenticated`.
+pub const NOT_PROVIDED: &str = "Authentication credentials were not provided.";
 
 /// What kind of refusal a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +105,15 @@ pub enum Answer<'a> {
     Later(Pin<Box<dyn Future<Output = Result<Outcome, Unavailable>> + Send + 'a>>),
 }
 
-impl Answer<'_> {
+impl<'a> Answer<'a> {
+    /// What is known, else what is to be asked.
+    fn known_or<F>(known: Option<Result<Outcome, Unavailable>>, ask: impl FnOnce() -> F) -> Self
+    where
+        F: Future<Output = Result<Outcome, Unavailable>> + Send + 'a,
+    {
+        known.map_or_else(|| Self::Later(Box::pin(ask())), Self::Now)
+    }
+
     /// Not a credential of this scheme.
     pub fn not_attempted() -> Self {
         Self::Now(Ok(Outcome::NotAttempted))
@@ -169,38 +179,6 @@ impl Parts<'_> {
     /// What is wrong with their settings.
     fn simplejwt(&self) -> Result<Arc<SimpleJwt>, Problems> {
         (self.simplejwt)()
-    }
-}
-
-/// The outcome that a remembered or fresh fact means for a scheme.
-fn outcome(scheme: &Arc<str>, fact: Fact) -> Outcome {
-    match fact {
-        Fact::Identity(identity) => Outcome::Authenticated(Accepted {
-            identity,
-            scheme: Arc::clone(scheme),
-            cookies: Vec::new(),
-        }),
-        Fact::Refused { detail, challenge, members } => {
-            Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
-        }
-        Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
-    }
-}
-
-/// The answer that is remembered and fresh: the whole hot path of a scheme.
-fn remembered<'a>(scheme: &Arc<str>, facts: &Facts, key: &Fingerprint) -> Option<Answer<'a>> {
-    let fact = facts.hit(key)?;
-    Some(Answer::Now(fact.map(|fact| outcome(scheme, fact))))
-}
-
-/// Counts a refused credential that names no account against the client's network.
-fn count(login: &Login, outcome: &Outcome, subject: Subject<'_>, client: &Client, by: &str) {
-    use crate::observe::audit::{Event, record};
-    if let Outcome::Failed(_) = outcome {
-        record(Event::LoginFailed, None, client.address, by);
-        if login.lockout.attempt(subject, client.address) {
-            record(Event::Locked, None, client.address, by);
-        }
     }
 }
 

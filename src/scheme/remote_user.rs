@@ -8,15 +8,11 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Failure, Outcome, Parts, Scheme, outcome, remembered};
+use super::{Answer, Failure, NOT_PROVIDED, Outcome, Parts, Scheme, lookup::Lookup};
 use crate::{
-    clock::Clock,
-    crypto::digest::Fingerprint,
+    clock::{Clock, Timestamp},
     request::Request,
-    store::{
-        NewUser, Store, Unavailable, User,
-        cache::{Fact, Facts, Verifier},
-    },
+    store::{NewUser, Store, Unavailable, User, cache::Fact},
     system::session::{Proof, Sessions},
     value::{Network, Path, Problem, Problems},
 };
@@ -81,38 +77,32 @@ impl Config {
                 .push(Problem::new(&path.key("header"), message).help("for example Remote-User"));
             return Err(problems);
         };
-        let (store, facts) = (Arc::clone(parts.store), Arc::clone(parts.facts));
-        let (verifier, from) = (facts.verifier(), self.from.clone());
         problems.finish(Arc::new(RemoteUser {
-            name,
+            lookup: Lookup::new(name, parts),
             header,
-            from,
+            from: self.from.clone(),
             create_unknown_user: self.create_unknown_user,
             sessions: self.persistent.then(|| Arc::clone(parts.sessions)),
-            store,
-            facts,
-            verifier,
+            store: Arc::clone(parts.store),
             clock: parts.http.clock().clone(),
         }))
     }
 }
 
 struct RemoteUser {
-    name: Arc<str>,
+    lookup: Lookup,
     header: HeaderName,
     from: Vec<Network>,
     create_unknown_user: bool,
     /// Where users stay known.
     sessions: Option<Arc<Sessions>>,
     store: Arc<dyn Store>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
     clock: Clock,
 }
 
 impl Scheme for RemoteUser {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -126,20 +116,17 @@ impl Scheme for RemoteUser {
             (Some(_), Some(_)) => return Answer::failed("Only one user may be named."),
             _ => return Answer::not_attempted(),
         };
-        let fingerprint = self.facts.key(self.verifier, &[value]);
-        let known = remembered(&self.name, &self.facts, &fingerprint);
-        match (&self.sessions, known) {
-            (None, Some(answer)) => answer,
-            (None, None) => Answer::Later(Box::pin(self.look_up(fingerprint, value))),
-            (Some(sessions), known) => Answer::Later(Box::pin(async move {
-                let outcome = match known {
-                    Some(Answer::Now(outcome)) => outcome?,
-                    Some(Answer::Later(outcome)) => outcome.await?,
-                    None => self.look_up(fingerprint, value).await?,
-                };
-                self.stay(sessions, request, outcome).await
-            })),
-        }
+        let key = self.lookup.key(&[value]);
+        let (known, ask) =
+            (self.lookup.known(&key), move || self.lookup.get(key, self.load(value)));
+        let Some(sessions) = &self.sessions else { return Answer::known_or(known, ask) };
+        Answer::Later(Box::pin(async move {
+            let outcome = match known {
+                Some(outcome) => outcome?,
+                None => ask().await?,
+            };
+            self.stay(sessions, request, outcome).await
+        }))
     }
 
     fn reads_cookies(&self) -> bool {
@@ -153,25 +140,20 @@ impl Scheme for RemoteUser {
 }
 
 impl RemoteUser {
-    async fn look_up(&self, key: Fingerprint, value: &[u8]) -> Result<Outcome, Unavailable> {
-        let load = async {
-            // UTF-8, else the Latin-1 that WSGI servers read.
-            let name = std::str::from_utf8(value).map_or_else(
-                |_| value.iter().map(|byte| char::from(*byte)).collect(),
-                str::to_owned,
-            );
-            let mut user = self.store.user_by_name(&name).await?;
-            if user.is_none() && self.create_unknown_user && is_name(&name) {
-                user = self.create(name).await?;
-            }
-            let fact = match user.filter(|user| user.active) {
-                Some(user) => Fact::Identity(user.identity),
-                // DRF's class never fails: an unknown or inactive user is just nobody.
-                None => Fact::NotMine,
-            };
-            Ok((fact, None))
+    async fn load(&self, value: &[u8]) -> Result<(Fact, Option<Timestamp>), Unavailable> {
+        // UTF-8, else the Latin-1 that WSGI servers read.
+        let name = std::str::from_utf8(value)
+            .map_or_else(|_| value.iter().map(|byte| char::from(*byte)).collect(), str::to_owned);
+        let mut user = self.store.user_by_name(&name).await?;
+        if user.is_none() && self.create_unknown_user && is_name(&name) {
+            user = self.create(name).await?;
+        }
+        let fact = match user.filter(|user| user.active) {
+            Some(user) => Fact::Identity(user.identity),
+            // DRF's class never fails: an unknown or inactive user is just nobody.
+            None => Fact::NotMine,
         };
-        Ok(outcome(&self.name, self.facts.get(key, load).await?))
+        Ok((fact, None))
     }
 
     /// As Django makes it: without a password that could be typed.
@@ -225,9 +207,8 @@ impl RemoteUser {
             return Ok(outcome);
         }
         sessions.logout(key).await?;
-        let detail = "Authentication credentials were not provided.";
         let cookie = Some(sessions.forget());
-        Ok(Outcome::Failed(Failure { cookie, ..Failure::new(detail) }))
+        Ok(Outcome::Failed(Failure { cookie, ..Failure::new(NOT_PROVIDED) }))
     }
 }
 

@@ -2,23 +2,19 @@
 
 use std::sync::Arc;
 
-use hyper::header::HeaderValue;
+use hyper::{HeaderMap, header::HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Outcome, Parts, Scheme, count, outcome, remembered};
+use super::{Answer, Parts, Scheme, lookup::Lookup};
 use crate::{
-    crypto::digest::Fingerprint,
+    clock::Timestamp,
     lockout::Subject,
-    login::Login,
     request::{
-        Client, Request,
+        Request,
         credentials::{Authorization, Credential},
     },
-    store::{
-        Store, Unavailable,
-        cache::{Fact, Facts, Verifier},
-    },
+    store::{Store, Unavailable, cache::Fact},
     value::{Path, Problem, Problems},
 };
 
@@ -53,56 +49,37 @@ impl Config {
             return Err(problem.help("use letters and digits, for example Token or Bearer").into());
         };
         Ok(Arc::new(Token {
-            name,
+            lookup: Lookup::new(name, parts),
             keyword: self.keyword.clone(),
             challenge,
             store: Arc::clone(parts.store),
-            facts: Arc::clone(parts.facts),
-            verifier: parts.facts.verifier(),
-            login: Arc::clone(parts.login),
         }))
     }
 }
 
 struct Token {
-    name: Arc<str>,
+    lookup: Lookup,
     keyword: String,
     challenge: HeaderValue,
     store: Arc<dyn Store>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
 }
 
 impl Scheme for Token {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
-        let field = Authorization::read(&request.headers).filter(|field| field.is(&self.keyword));
-        let Some(field) = field else { return Answer::not_attempted() };
-        let key = match field.credential {
-            Credential::One(key) => key,
-            Credential::Missing => {
-                return Answer::failed("Invalid token header. No credentials provided.");
-            }
-            Credential::Spaces => {
-                return Answer::failed(
-                    "Invalid token header. Token string should not contain spaces.",
-                );
-            }
+        let key = match read(&request.headers, &self.keyword) {
+            None => return Answer::not_attempted(),
+            Some(Err(detail)) => return Answer::failed(detail),
+            Some(Ok(key)) => key,
         };
-        let fingerprint = self.facts.key(self.verifier, &[key]);
-        if let Some(answer) = remembered(&self.name, &self.facts, &fingerprint) {
-            return answer;
-        }
-        let Ok(key) = std::str::from_utf8(key) else {
-            return Answer::failed(
-                "Invalid token header. Token string should not contain invalid characters.",
-            );
-        };
-        Answer::Later(Box::pin(self.look_up(fingerprint, key, &request.client)))
+        let fingerprint = self.lookup.key(&[key.as_bytes()]);
+        Answer::known_or(self.lookup.known(&fingerprint), || {
+            let load = self.load(key);
+            self.lookup.get_counted(fingerprint, Subject::Unguessable, &request.client, load)
+        })
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -111,30 +88,33 @@ impl Scheme for Token {
 }
 
 impl Token {
-    async fn look_up(
-        &self,
-        fingerprint: Fingerprint,
-        key: &str,
-        client: &Client,
-    ) -> Result<Outcome, Unavailable> {
-        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
-            return Ok(Outcome::Failed(super::Failure::locked(wait)));
-        }
-        let load = async {
-            // The column holds 40 characters: a longer text is nobody's.
-            let user = match key.chars().count() <= 40 {
-                true => self.store.user_by_token(key).await?,
-                false => None,
-            };
-            let fact = match user {
-                Some(user) if user.active => Fact::Identity(user.identity),
-                Some(_) => Fact::refused("User inactive or deleted."),
-                None => Fact::refused("Invalid token."),
-            };
-            Ok((fact, None))
+    async fn load(&self, key: &str) -> Result<(Fact, Option<Timestamp>), Unavailable> {
+        // The column holds 40 characters: a longer text is nobody's.
+        let user = match key.chars().count() <= 40 {
+            true => self.store.user_by_token(key).await?,
+            false => None,
         };
-        let outcome = outcome(&self.name, self.facts.get(fingerprint, load).await?);
-        count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
-        Ok(outcome)
+        let fact = match user {
+            Some(user) if user.active => Fact::Identity(user.identity),
+            Some(_) => Fact::refused("User inactive or deleted."),
+            None => Fact::refused("Invalid token."),
+        };
+        Ok((fact, None))
     }
+}
+
+/// The token of an `Authorization` field as `TokenAuthentication` reads it, or what is wrong with
+/// it; knox has copied that.
+pub(super) fn read<'a>(
+    headers: &'a HeaderMap,
+    keyword: &str,
+) -> Option<Result<&'a str, &'static str>> {
+    let field = Authorization::read(headers).filter(|field| field.is(keyword))?;
+    Some(match field.credential {
+        Credential::One(token) => std::str::from_utf8(token).map_err(
+            |_| "Invalid token header. Token string should not contain invalid characters.",
+        ),
+        Credential::Missing => Err("Invalid token header. No credentials provided."),
+        Credential::Spaces => Err("Invalid token header. Token string should not contain spaces."),
+    })
 }

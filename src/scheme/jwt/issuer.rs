@@ -1,31 +1,24 @@
 //! Tokens that somebody else has signed: an identity provider, another service.
 
-use std::sync::Arc;
+use std::{future::ready, sync::Arc};
 
 use hyper::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::{Answer, Failure, Outcome, Parts, Scheme, count, outcome, remembered},
-    Claims, Config, UserSource,
+    super::{Answer, Failure, Parts, Scheme, lookup::Lookup},
+    Claims, Config, NOT_VALID, UserSource, members, refused,
 };
 use crate::{
     clock::{Clock, Timestamp},
-    crypto::{
-        digest::Fingerprint,
-        jws::{self, Unverified, VerifyingKey},
-    },
+    crypto::jws::{self, Unverified, VerifyingKey},
     identity::Identity,
     lockout::Subject,
-    login::Login,
     request::{
-        Client, Request,
+        Request,
         credentials::{Authorization, Credential},
     },
-    store::{
-        Store, Unavailable,
-        cache::{Fact, Facts, Members, Verifier},
-    },
+    store::{Store, Unavailable, cache::Fact},
     system::jwks::KeySet,
     value::{Path, Period, Problem, Problems},
 };
@@ -98,7 +91,7 @@ pub(super) fn build(
     let Some(keys) = keys else { return Err(problems) };
     problems.finish(()).map(|()| {
         Arc::new(Issuer {
-            name,
+            lookup: Lookup::new(name, parts),
             issuer: config.issuer.clone().unwrap_or_default(),
             audience: config.audience.clone(),
             keys,
@@ -107,16 +100,13 @@ pub(super) fn build(
             claims: config.claims.clone(),
             user: config.user,
             store: Arc::clone(parts.store),
-            facts: Arc::clone(parts.facts),
-            verifier: parts.facts.verifier(),
-            login: Arc::clone(parts.login),
             clock: parts.http.clock().clone(),
         }) as Arc<dyn Scheme>
     })
 }
 
 struct Issuer {
-    name: Arc<str>,
+    lookup: Lookup,
     issuer: String,
     audience: Option<String>,
     keys: Keys,
@@ -125,9 +115,6 @@ struct Issuer {
     claims: Claims,
     user: UserSource,
     store: Arc<dyn Store>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
     clock: Clock,
 }
 
@@ -138,7 +125,7 @@ enum Keys {
 
 impl Scheme for Issuer {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -146,16 +133,19 @@ impl Scheme for Issuer {
         let Some(Credential::One(token)) = field.map(|field| field.credential) else {
             return Answer::not_attempted();
         };
-        let fingerprint = self.facts.key(self.verifier, &[token]);
-        if let Some(answer) = remembered(&self.name, &self.facts, &fingerprint) {
-            return answer;
-        }
-        // Whose a token is, it says itself; whether that is true, the key says.
-        let Some(unverified) = Unverified::read(token) else { return Answer::not_attempted() };
-        if unverified.claimed_issuer().as_deref() != Some(&self.issuer) {
-            return Answer::not_attempted();
-        }
-        Answer::Later(Box::pin(self.look_up(fingerprint, unverified, &request.client)))
+        let key = self.lookup.key(&[token]);
+        Answer::known_or(self.lookup.known(&key), || async move {
+            // Whose a token is, it says itself; whether that is true, the key says.
+            let read = Unverified::read(token);
+            match read.filter(|token| token.claimed_issuer().as_deref() == Some(&self.issuer)) {
+                Some(token) => {
+                    let (subject, load) = (Subject::Unguessable, self.load(token));
+                    self.lookup.get_counted(key, subject, &request.client, load).await
+                }
+                // Remembered too: else it would be read again for each request.
+                None => self.lookup.get(key, ready(Ok((Fact::NotMine, None)))).await,
+            }
+        })
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -166,50 +156,33 @@ impl Scheme for Issuer {
     fn leftover(&self, request: &Request) -> Option<Failure> {
         let field = Authorization::read(&request.headers).filter(|field| field.is("Bearer"))?;
         let credential = matches!(field.credential, Credential::One(_));
-        let members = Members::from_iter([("code".to_owned(), json!("token_not_valid"))]);
-        credential.then(|| Failure { members: Some(Arc::new(members)), ..Failure::new(INVALID) })
+        let members = || Some(Arc::new(members(NOT_VALID)));
+        credential.then(|| Failure { members: members(), ..Failure::new(INVALID) })
     }
 }
 
 const INVALID: &str = "Token is invalid";
 
 impl Issuer {
-    async fn look_up(
-        &self,
-        fingerprint: Fingerprint,
-        token: Unverified<'_>,
-        client: &Client,
-    ) -> Result<Outcome, Unavailable> {
-        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
-        }
-        let outcome = outcome(&self.name, self.facts.get(fingerprint, self.load(token)).await?);
-        count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
-        Ok(outcome)
-    }
-
     async fn load(&self, token: Unverified<'_>) -> Result<(Fact, Option<Timestamp>), Unavailable> {
         let claims = match &self.keys {
             Keys::Published(keys) => keys.verify(&token).await?,
             Keys::Fixed(keys) => keys.iter().find_map(|key| token.verify(key)),
         };
-        let Some(claims) = claims else { return Ok((refused(INVALID), None)) };
+        let Some(claims) = claims else { return Ok((not_valid(INVALID), None)) };
         let expiry = match self.check(&claims) {
             Ok(expiry) => expiry,
-            Err(detail) => return Ok((refused(detail), None)),
+            Err(detail) => return Ok((not_valid(detail), None)),
         };
         let fact = match self.user {
             UserSource::Claims => self.identity(claims).map(Fact::Identity),
             UserSource::Store => {
                 let name = text(&claims, &self.claims.username).unwrap_or_default();
-                let user = match name.contains('\0') {
-                    true => None,
-                    false => self.store.user_by_name(name).await?,
-                };
+                let user = self.store.user_by_name(name).await?;
                 user.filter(|user| user.active).map(|user| Fact::Identity(user.identity))
             }
         };
-        let fact = fact.unwrap_or_else(|| refused("User not found"));
+        let fact = fact.unwrap_or_else(|| not_valid("User not found"));
         Ok((fact, Some(expiry)))
     }
 
@@ -242,15 +215,9 @@ impl Issuer {
             return Err(INVALID);
         }
         let named = match claims.get("aud") {
-            Some(Value::String(one)) => self.audience.as_ref().is_none_or(|aud| aud == one),
-            Some(Value::Array(several)) => {
-                several.iter().all(Value::is_string)
-                    && self.audience.as_ref().is_none_or(|audience| {
-                        several.iter().any(|one| one.as_str() == Some(audience))
-                    })
-            }
+            Some(aud) => jws::audience(aud)
+                .is_some_and(|names| self.audience.as_deref().is_none_or(|a| names.contains(&a))),
             None => self.audience.is_none(),
-            Some(_) => false,
         };
         if !named || !self.required.iter().all(|name| find(claims, name).is_some()) {
             return Err(INVALID);
@@ -280,9 +247,8 @@ impl Issuer {
     }
 }
 
-fn refused(detail: &str) -> Fact {
-    let members = Members::from_iter([("code".to_owned(), json!("token_not_valid"))]);
-    Fact::Refused { detail: detail.into(), challenge: None, members: Some(Arc::new(members)) }
+fn not_valid(detail: &str) -> Fact {
+    refused(detail, members(NOT_VALID))
 }
 
 /// A claim by its name, or by a path with dots where no claim has the whole name.

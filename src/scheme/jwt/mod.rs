@@ -10,9 +10,13 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{Parts, Scheme};
-use crate::value::{Path, Period, Problem, Problems, Secret};
+use crate::{
+    store::cache::{Fact, Members},
+    value::{Path, Period, Problem, Problems, Secret},
+};
 
 /// `- jwt: { issuer: …, audience: …, jwks: … }`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -134,4 +138,16 @@ impl Config {
         }
         own::build(name, parts)
     }
+}
+
+/// simplejwt's code for most of what can be wrong with a token.
+const NOT_VALID: &str = "token_not_valid";
+
+/// What a refusal says beside its detail.
+fn members(code: &str) -> Members {
+    Members::from_iter([("code".to_owned(), json!(code))])
+}
+
+fn refused(detail: &str, members: Members) -> Fact {
+    Fact::Refused { detail: detail.into(), challenge: None, members: Some(Arc::new(members)) }
 }

@@ -3,22 +3,19 @@
 use std::{borrow::Cow, sync::Arc};
 
 use hyper::header::{HeaderName, HeaderValue};
-use serde_json::json;
 
-use super::super::{Answer, Failure, Outcome, Parts, Scheme, outcome, remembered};
+use super::{
+    super::{Answer, Failure, Outcome, Parts, Scheme, lookup::Lookup},
+    NOT_VALID, members, refused,
+};
 use crate::{
     clock::Timestamp,
-    crypto::digest::Fingerprint,
     lockout::Subject,
-    login::Login,
     request::{
         Request,
-        credentials::{Authorization, Credential, cookie},
+        credentials::{Authorization, Credential, bytes, cookie},
     },
-    store::{
-        Unavailable,
-        cache::{Fact, Facts, Members, Verifier},
-    },
+    store::{Unavailable, cache::Fact},
     system::{
         jwt_cookies::JwtCookies,
         session::Sessions,
@@ -38,28 +35,22 @@ pub(super) fn build(name: Arc<str>, parts: &Parts<'_>) -> Result<Arc<dyn Scheme>
     };
     let cookies = config.cookies.as_ref().map(|c| JwtCookies::new(c, "/", &path.key("cookies")));
     Ok(Arc::new(Own {
-        name,
+        lookup: Lookup::new(name, parts),
         header,
         challenge,
         cookies: cookies.transpose()?,
         tokens,
         sessions: Arc::clone(parts.sessions),
-        facts: Arc::clone(parts.facts),
-        verifier: parts.facts.verifier(),
-        login: Arc::clone(parts.login),
     }))
 }
 
 struct Own {
-    name: Arc<str>,
+    lookup: Lookup,
     header: HeaderName,
     challenge: HeaderValue,
     cookies: Option<JwtCookies>,
     tokens: Arc<SimpleJwt>,
     sessions: Arc<Sessions>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
 }
 
 /// Where a token stood.
@@ -72,7 +63,7 @@ enum Found<'a> {
 
 impl Scheme for Own {
     fn name(&self) -> &Arc<str> {
-        &self.name
+        &self.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -84,26 +75,14 @@ impl Scheme for Own {
                 let failure = Failure { members, ..Failure::new(detail) };
                 Answer::Now(Ok(Outcome::Failed(failure)))
             }
-            Found::Header(token) => {
-                let fingerprint = self.facts.key(self.verifier, &[token]);
-                remembered(&self.name, &self.facts, &fingerprint).unwrap_or_else(|| {
-                    Answer::Later(Box::pin(self.look_up(fingerprint, token, request)))
-                })
-            }
+            Found::Header(token) => self.judge(token.into(), request),
             // A browser sends cookies with requests that other sites have made.
             Found::Cookie(token) => match self.sessions.csrf.check(request, None) {
                 Err(reason) => {
                     let failure = Failure::forbidden(format!("CSRF Failed: {reason}"));
                     Answer::Now(Ok(Outcome::Failed(failure)))
                 }
-                Ok(()) => {
-                    let fingerprint = self.facts.key(self.verifier, &[token.as_bytes()]);
-                    remembered(&self.name, &self.facts, &fingerprint).unwrap_or_else(|| {
-                        Answer::Later(Box::pin(async move {
-                            self.look_up(fingerprint, token.as_bytes(), request).await
-                        }))
-                    })
-                }
+                Ok(()) => self.judge(bytes(token), request),
             },
         }
     }
@@ -141,26 +120,19 @@ impl Own {
         }
     }
 
-    async fn look_up(
-        &self,
-        fingerprint: Fingerprint,
-        token: &[u8],
-        request: &Request,
-    ) -> Result<Outcome, Unavailable> {
-        let client = &request.client;
-        if let Some(wait) = self.login.lockout.wait(Subject::Unguessable, client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
-        }
-        let outcome = outcome(&self.name, self.facts.get(fingerprint, self.load(token)).await?);
-        super::super::count(&self.login, &outcome, Subject::Unguessable, client, &self.name);
-        Ok(outcome)
+    fn judge<'a>(&'a self, token: Cow<'a, [u8]>, request: &'a Request) -> Answer<'a> {
+        let key = self.lookup.key(&[&token]);
+        Answer::known_or(self.lookup.known(&key), || async move {
+            let (subject, load) = (Subject::Unguessable, self.load(&token));
+            self.lookup.get_counted(key, subject, &request.client, load).await
+        })
     }
 
     async fn load(&self, token: &[u8]) -> Result<(Fact, Option<Timestamp>), Unavailable> {
         let claims = match self.tokens.read_for_use(token).await? {
             Ok(claims) => claims,
             Err(messages) => {
-                let mut members = members("token_not_valid");
+                let mut members = members(NOT_VALID);
                 members.insert("messages".into(), messages.into());
                 return Ok((refused("Given token not valid for any token type", members), None));
             }
@@ -177,12 +149,4 @@ impl Own {
         }
         Ok((Fact::Identity(identity), Some(expiry)))
     }
-}
-
-fn members(code: &str) -> Members {
-    Members::from_iter([("code".to_owned(), json!(code))])
-}
-
-fn refused(detail: &str, members: Members) -> Fact {
-    Fact::Refused { detail: detail.into(), challenge: None, members: Some(Arc::new(members)) }
 }

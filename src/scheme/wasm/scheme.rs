@@ -8,7 +8,6 @@ use super::{
     super::{
         Answer, Outcome, Parts, Scheme,
         custom::{Custom, refused},
-        remembered,
     },
     component::{Component, wit},
 };
@@ -49,7 +48,7 @@ impl Wasm {
 
 impl Scheme for Wasm {
     fn name(&self) -> &Arc<str> {
-        &self.custom.name
+        &self.custom.lookup.name
     }
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
@@ -61,9 +60,8 @@ impl Scheme for Wasm {
             let (target, client) = (request.target.raw().as_str(), &request.client.text);
             seen.extend([request.method.as_str().as_bytes(), target.as_bytes(), client.as_bytes()]);
         }
-        let key = self.custom.key(&seen);
-        remembered(&self.custom.name, &self.custom.facts, &key)
-            .unwrap_or_else(|| Answer::Later(Box::pin(self.ask(key, request))))
+        let key = self.custom.lookup.key(&seen);
+        Answer::known_or(self.custom.lookup.known(&key), || self.ask(key, request))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
@@ -123,10 +121,6 @@ impl Wasm {
     }
 
     async fn user(&self, name: &str) -> Result<Option<Arc<Identity>>, Unavailable> {
-        // PostgreSQL refuses NUL in a text with an error; no user has one in the name.
-        if name.contains('\0') {
-            return Ok(None);
-        }
         let user = self.store.user_by_name(name).await?.filter(|user| user.active);
         Ok(user.map(|user| user.identity))
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::{Sql, user_columns};
+use super::{Sql, storable, user_columns};
 use crate::{
     clock::Timestamp,
     store::{KnoxToken, KnoxTokens, NewKnoxToken, Unavailable, revocation::Revocation},
@@ -12,6 +12,9 @@ use crate::{
 #[async_trait]
 impl KnoxTokens for Sql {
     async fn knox_tokens(&self, token_key: &str) -> Result<Vec<KnoxToken>, Unavailable> {
+        if !storable(token_key) {
+            return Ok(Vec::new());
+        }
         let token_key = token_key.to_owned();
         self.ask(|store| async move {
             const QUERY: &str = concat!(

@@ -439,6 +439,12 @@ fn file(url: &str) -> Option<std::path::PathBuf> {
     (!path.is_empty() && path != ":memory:").then(|| path.into())
 }
 
+/// Whether a row can hold it. PostgreSQL answers NUL in a text with an error, which would look like
+/// an outage.
+fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 /// A name that may stand in a query: nothing else ever does.
 fn identifier(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::{Inner, Sql};
+use super::{Inner, Sql, storable};
 use crate::{
     clock::Timestamp,
     store::{OutstandingToken, OutstandingTokens, Unavailable, revocation::Revocation},
@@ -12,7 +12,7 @@ use crate::{
 #[async_trait]
 impl OutstandingTokens for Sql {
     async fn is_blacklisted(&self, jti: &str) -> Result<bool, Unavailable> {
-        if jti.contains('\0') {
+        if !storable(jti) {
             return Ok(false);
         }
         let jti = jti.to_owned();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::{Dialect, Inner, Sql};
+use super::{Dialect, Inner, Sql, storable};
 use crate::{
     clock::Timestamp,
     crypto::digest::sha256,
@@ -13,9 +13,8 @@ use crate::{
 /// The column holds 40 characters: a longer key is nobody's.
 const LONGEST_KEY: usize = 40;
 
-/// PostgreSQL answers NUL with an error.
 fn is_key(key: &str) -> bool {
-    !key.contains('\0') && key.chars().count() <= LONGEST_KEY
+    storable(key) && key.chars().count() <= LONGEST_KEY
 }
 
 #[async_trait]

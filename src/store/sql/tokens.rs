@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Row, any::AnyRow};
 use subtle::ConstantTimeEq;
 
-use super::{Sql, user_columns};
+use super::{Sql, storable, user_columns};
 use crate::{
     clock::Timestamp,
     crypto::random_bytes,
@@ -15,6 +15,9 @@ use crate::{
 #[async_trait]
 impl Tokens for Sql {
     async fn user_by_token(&self, key: &str) -> Result<Option<User>, Unavailable> {
+        if !storable(key) {
+            return Ok(None);
+        }
         let key = key.to_owned();
         self.ask(|store| async move {
             const QUERY: &str = concat!(

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::{Dialect, Inner, Sql, user_columns};
+use super::{Dialect, Inner, Sql, storable, user_columns};
 use crate::{
     clock::Timestamp,
     store::{NewUser, Unavailable, User, Users, revocation::Revocation},
@@ -12,6 +12,9 @@ use crate::{
 #[async_trait]
 impl Users for Sql {
     async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable> {
+        if !storable(username) {
+            return Ok(None);
+        }
         let username = username.to_owned();
         self.ask(|store| async move {
             const QUERY: &str =
@@ -29,7 +32,7 @@ impl Users for Sql {
 
     async fn user_by_field(&self, field: &str, value: &str) -> Result<Option<User>, Unavailable> {
         let (field, value) = (field.to_owned(), value.to_owned());
-        if value.contains('\0') || !super::identifier(&field) {
+        if !storable(&value) || !super::identifier(&field) {
             return Ok(None);
         }
         self.ask(|store| async move {

@@ -229,8 +229,9 @@ impl SimpleJwt {
         {
             return Err(INVALID);
         }
-        let audience = &self.config.audience;
-        if !audience.is_empty() && !is_for(claims.get("aud"), audience) {
+        let ours = |name: &&str| self.config.audience.iter().any(|audience| audience == name);
+        let named = claims.get("aud").and_then(jws::audience);
+        if !self.config.audience.is_empty() && !named.is_some_and(|a| a.iter().any(ours)) {
             return Err(INVALID);
         }
         let text = |name: &str| claims.get(name).is_none_or(Value::is_string);
@@ -355,17 +356,6 @@ fn moment(claim: Option<&Value>) -> Timestamp {
     let seconds = claim.and_then(number).unwrap_or_default().max(0.0);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
     Timestamp((seconds * 1e6) as u64)
-}
-
-fn is_for(aud: Option<&Value>, audience: &[String]) -> bool {
-    let named = |one: &Value| one.as_str().is_some_and(|one| audience.iter().any(|a| a == one));
-    match aud {
-        Some(one @ Value::String(_)) => named(one),
-        Some(Value::Array(several)) => {
-            several.iter().all(Value::is_string) && several.iter().any(named)
-        }
-        _ => false,
-    }
 }
 
 /// `TokenUser`: what the token says, and nobody else was asked.

@@ -1,0 +1,94 @@
+//! The way of a credential that has to be looked up: what is remembered answers at once; else one
+//! request asks, however many came.
+
+use std::{future::Future, sync::Arc};
+
+use super::{Failure, Outcome, Parts};
+use crate::{
+    clock::Timestamp,
+    crypto::digest::Fingerprint,
+    identity::Accepted,
+    lockout::Subject,
+    login::Login,
+    observe::audit::{Event, record},
+    request::Client,
+    store::{
+        Unavailable,
+        cache::{Fact, Facts, Verifier},
+    },
+};
+
+/// One scheme's.
+pub(super) struct Lookup {
+    /// The scheme's name.
+    pub(super) name: Arc<str>,
+    facts: Arc<Facts>,
+    verifier: Verifier,
+    login: Arc<Login>,
+}
+
+impl Lookup {
+    pub(super) fn new(name: Arc<str>, parts: &Parts<'_>) -> Self {
+        let (facts, login) = (Arc::clone(parts.facts), Arc::clone(parts.login));
+        Self { name, verifier: facts.verifier(), facts, login }
+    }
+
+    /// The cache's key of a credential.
+    pub(super) fn key(&self, credential: &[&[u8]]) -> Fingerprint {
+        self.facts.key(self.verifier, credential)
+    }
+
+    /// What is remembered and fresh: the whole hot path of a scheme.
+    pub(super) fn known(&self, key: &Fingerprint) -> Option<Result<Outcome, Unavailable>> {
+        let fact = self.facts.hit(key)?;
+        Some(fact.map(|fact| self.outcome(fact)))
+    }
+
+    /// What `load` makes of a credential; see [`Facts::get`].
+    pub(super) async fn get<F>(&self, key: Fingerprint, load: F) -> Result<Outcome, Unavailable>
+    where
+        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+    {
+        Ok(self.outcome(self.facts.get(key, load).await?))
+    }
+
+    /// The same for a credential that names no account: a refusal is counted against the client's
+    /// network, and a locked client has to wait.
+    pub(super) async fn get_counted<F>(
+        &self,
+        key: Fingerprint,
+        subject: Subject<'_>,
+        client: &Client,
+        load: F,
+    ) -> Result<Outcome, Unavailable>
+    where
+        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+    {
+        // A lock is an answer to this client, not a fact about the credential: it is not kept.
+        if let Some(wait) = self.login.lockout.wait(subject, client.address) {
+            return Ok(Outcome::Failed(Failure::locked(wait)));
+        }
+        let outcome = self.get(key, load).await?;
+        if let Outcome::Failed(_) = outcome {
+            record(Event::LoginFailed, None, client.address, &self.name);
+            if self.login.lockout.attempt(subject, client.address) {
+                record(Event::Locked, None, client.address, &self.name);
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn outcome(&self, fact: Fact) -> Outcome {
+        match fact {
+            Fact::Identity(identity) => Outcome::Authenticated(Accepted {
+                identity,
+                scheme: Arc::clone(&self.name),
+                cookies: Vec::new(),
+            }),
+            Fact::Refused { detail, challenge, members } => {
+                Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
+            }
+            Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
+        }
+    }
+}
