@@ -254,7 +254,7 @@ impl Gateway {
         };
         let sent = HeaderMap::from_iter([(header::COOKIE, cookies.clone())]);
         if let Some(key) = sessions.key(&sent) {
-            sessions.forget_key(&key).await;
+            sessions.forget(&key).await;
         }
     }
 

@@ -207,7 +207,7 @@ impl RemoteUser {
             return Ok(outcome);
         }
         sessions.logout(key).await?;
-        let cookie = Some(sessions.forget());
+        let cookie = Some(sessions.expired_cookie());
         Ok(Outcome::Failed(Failure { cookie, ..Failure::new(NOT_PROVIDED) }))
     }
 }

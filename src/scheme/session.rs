@@ -79,7 +79,7 @@ impl Session {
     fn judge(&self, fact: Fact, request: &Request) -> Outcome {
         let session = match fact {
             Fact::Session(session) => session,
-            Fact::Ended => return Outcome::Ended(self.sessions.forget()),
+            Fact::Ended => return Outcome::Ended(self.sessions.expired_cookie()),
             Fact::Identity(_) | Fact::Refused { .. } | Fact::NotMine => {
                 return Outcome::NotAttempted;
             }

@@ -232,7 +232,7 @@ pub(super) async fn logout(parts: &Parts, mut request: Request) -> Result<Reply,
             html(StatusCode::OK, text, Page::Logout.allow())
         }
     };
-    reply.headers_mut().extend(key.map(|_| (SET_COOKIE, parts.sessions.forget())));
+    reply.headers_mut().extend(key.map(|_| (SET_COOKIE, parts.sessions.expired_cookie())));
     Ok(not_kept(reply))
 }
 
