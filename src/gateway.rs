@@ -144,16 +144,19 @@ impl Seen<'_> {
 
     /// What schemes have for the client, on every answer.
     fn write(&mut self, headers: &mut HeaderMap) {
+        if self.vary {
+            vary_by_cookie(headers);
+        }
+        if self.cookies.is_empty() {
+            return;
+        }
         // An upstream that logs somebody in or out itself has the last word; of the schemes, the
         // last that spoke.
-        let mut set: Vec<Vec<u8>> = headers
-            .get_all(header::SET_COOKIE)
-            .iter()
-            .map(|cookie| cookie_name(cookie).to_vec())
-            .collect();
+        let set = headers.get_all(header::SET_COOKIE).iter();
+        let mut set: Vec<Vec<u8>> = set.map(|cookie| cookie_pair(cookie).0.to_vec()).collect();
         let mut kept = Vec::new();
         for cookie in self.cookies.drain(..).rev() {
-            let name = cookie_name(&cookie).to_vec();
+            let name = cookie_pair(&cookie).0.to_vec();
             if !set.contains(&name) {
                 set.push(name);
                 kept.push(cookie);
@@ -162,14 +165,14 @@ impl Seen<'_> {
         for cookie in kept.into_iter().rev() {
             headers.append(header::SET_COOKIE, cookie);
         }
-        if self.vary {
-            vary_by_cookie(headers);
-        }
     }
 }
 
-fn cookie_name(cookie: &HeaderValue) -> &[u8] {
-    cookie.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+/// The name and the value that a `Set-Cookie` sets.
+fn cookie_pair(cookie: &HeaderValue) -> (&[u8], &[u8]) {
+    let pair = cookie.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    let mut parts = pair.splitn(2, |byte| *byte == b'=');
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 /// Django's `patch_vary_headers(response, ["Cookie"])`.
@@ -181,8 +184,12 @@ fn vary_by_cookie(headers: &mut HeaderMap) {
     if names.iter().any(|name| name.eq_ignore_ascii_case("cookie") || *name == "*") {
         return;
     }
-    names.push("Cookie");
     names.retain(|name| !name.is_empty());
+    if names.is_empty() {
+        headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
+        return;
+    }
+    names.push("Cookie");
     if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
         headers.insert(header::VARY, value);
     }
@@ -242,18 +249,17 @@ impl Gateway {
         reply
     }
 
-    /// An upstream that sets or deletes the session's cookie has changed the session: what is
-    /// remembered of it is no longer so.
+    /// An upstream that answers with another session than the client sent has ended or renewed that
+    /// one: what is remembered of it is no longer so. The same again is only a later expiry.
     async fn follow(&self, cookies: &Option<HeaderValue>, reply: &Reply) {
         let sessions = &self.memory.sessions;
-        let mut set = reply.headers().get_all(header::SET_COOKIE).iter();
-        let (true, Some(cookies)) =
-            (set.any(|cookie| sessions.is_cookie(cookie_name(cookie))), cookies)
-        else {
-            return;
-        };
+        let set = reply.headers().get_all(header::SET_COOKIE).iter().find_map(|cookie| {
+            let (name, value) = cookie_pair(cookie);
+            sessions.is_cookie(name).then_some(value)
+        });
+        let (Some(set), Some(cookies)) = (set, cookies) else { return };
         let sent = HeaderMap::from_iter([(header::COOKIE, cookies.clone())]);
-        if let Some(key) = sessions.key(&sent) {
+        if let Some(key) = sessions.key(&sent).filter(|key| key.as_bytes() != set) {
             sessions.forget(&key).await;
         }
     }

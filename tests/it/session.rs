@@ -1,6 +1,7 @@
 //! Django's sessions: how one begins and ends, and what a stranger can make of it.
 
 use std::{
+    io::Write as _,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
@@ -13,8 +14,8 @@ use portcullis::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Browser, Gateway, NOT_AUTHENTICATED, PASSWORD, Setup, gateway::ALICE_KEY,
-    http::request, until,
+    Answer, Browser, Gateway, NOT_AUTHENTICATED, PASSWORD, Server, Setup, gateway::ALICE_KEY,
+    http::request, server::Then, until,
 };
 
 const KEY: &str = "throwaway-secret-key-for-tests-0123456789";
@@ -232,6 +233,40 @@ fn signed_cookies_come_with_a_warning() {
     gateway.signal("HUP");
     until("it has reloaded", || gateway.output().contains("the new configuration serves"));
     assert_eq!(name(&mut Browser::with_session(&gateway, &cookie)), None, "another password");
+}
+
+/// Attack on the store: an upstream that saves sessions with every request (Django's
+/// `SESSION_SAVE_EVERY_REQUEST`) repeats the cookie each time, and each time the gateway would ask
+/// the store again. One that answers with another key has ended the old one, at once.
+#[test]
+fn an_upstream_s_own_cookie_ends_only_another_session() {
+    let key = "k0000000000000000000000000000000";
+    for (set, remembered) in [(key, true), ("", false), ("another0000000000000000000000000", false)]
+    {
+        let server = Server::start(move |_, wire| {
+            let _ = write!(
+                wire,
+                "HTTP/1.1 200 OK\r\nSet-Cookie: other=1\r\nSet-Cookie: sessionid={set}; Path=/; \
+                 HttpOnly\r\nContent-Length: 0\r\n\r\n"
+            );
+            Then::Keep
+        });
+        let data = signed(&data_of(1, "hash", KEY), KEY);
+        let gateway = Setup::new()
+            .alice()
+            .sql("UPDATE auth_user SET password = 'hash'")
+            .sql(&format!("{INSERT}{}", row(key, &data)))
+            .start(&format!(
+                "secret_key: {KEY}\nauthentication: [session]\npermission: authenticated\nroutes:\n\
+                 - {{ path: /, upstream: \"{}\" }}\n- {{ path: /me/, endpoint: whoami }}\n",
+                server.url()
+            ));
+        let cookie = format!("sessionid={key}");
+        assert_eq!(gateway.get("/", &[("Cookie", &cookie)]).status, 200);
+        gateway.execute("DELETE FROM django_session");
+        let again = gateway.get("/me/", &[("Cookie", &cookie)]);
+        assert_eq!(again.status == 200, remembered, "{set}");
+    }
 }
 
 /// The rule: a session from before the key was changed goes on while the old key is a fallback,
