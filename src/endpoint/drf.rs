@@ -20,8 +20,9 @@ use crate::{
     upstream::Reply,
 };
 
-const BODY_LIMIT: usize = 64 << 10;
-const BODY_TIME: Duration = Duration::from_secs(10);
+/// How much of a body a page of the gateway's own reads, and how long it waits for it.
+pub(super) const BODY_LIMIT: usize = 64 << 10;
+pub(super) const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// A view that takes a POST.
 pub(super) struct View {

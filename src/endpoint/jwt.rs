@@ -165,9 +165,11 @@ pub(super) async fn serve(
                             Outcome::Refused(detail.into(), None)
                         }
                         Attempt::User(user) => {
+                            let sliding = which == Page::TokenObtainSliding;
+                            let made = obtain(jwt, &user, sliding).await?;
                             let name = Some(&*user.identity.username);
                             audit::record(Event::TokenCreated, name, client, "jwt endpoint");
-                            obtain(jwt, &user, which == Page::TokenObtainSliding).await?
+                            made
                         }
                     }
                 }

@@ -36,13 +36,17 @@ impl<'a> Authorization<'a> {
 
     /// The same of another field, where a scheme has one of its own.
     pub fn of(value: &'a HeaderValue) -> Option<Self> {
-        let mut words =
-            value.as_bytes().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let keyword = words.next()?;
-        let credential = match (words.next(), words.next()) {
-            (None, _) => Credential::Missing,
-            (Some(word), None) => Credential::One(word),
-            (Some(_), Some(_)) => Credential::Spaces,
+        let words = value.as_bytes().trim_ascii();
+        let end = words.iter().position(u8::is_ascii_whitespace).unwrap_or(words.len());
+        let (keyword, rest) = words.split_at_checked(end).filter(|_| !words.is_empty())?;
+        let credential = match rest.trim_ascii_start() {
+            [] => Credential::Missing,
+            // A token is long: looked through to its end without a branch for each byte.
+            word => match word.iter().fold(false, |blank, byte| blank | byte.is_ascii_whitespace())
+            {
+                false => Credential::One(word),
+                true => Credential::Spaces,
+            },
         };
         Some(Self { keyword, credential })
     }

@@ -11,6 +11,8 @@ mod short;
 mod size;
 mod unique_map;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
 pub use network::Network;
 pub use number::Count;
 pub use period::Period;
@@ -20,6 +22,9 @@ pub use secret::Secret;
 pub use short::{FromWord, optional_word_or_map, word_or_map, word_or_map_schema};
 pub use size::Size;
 pub use unique_map::UniqueMap;
+
+/// What percent-encoding leaves alone in every part of a URL is all but this (RFC 3986, 2.3).
+pub const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Implements `Deserialize` (from a string), `JsonSchema` and nothing else for a type with
 /// `FromStr` and `Display`: the notation is the type's only public form.

@@ -1,7 +1,6 @@
 //! Django's sessions: how one begins and ends, and what a stranger can make of it.
 
 use std::{
-    io::Write as _,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };

@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Page, Parts,
-    drf::{self, Field},
+    drf::{self, BODY_LIMIT, BODY_TIME, Field},
     json::Json,
     method_not_allowed, page, protect, redirect,
 };
@@ -41,8 +41,6 @@ use crate::{
     value::Secret,
 };
 
-const BODY_LIMIT: usize = 64 << 10;
-const BODY_TIME: Duration = Duration::from_secs(10);
 const WRONG: &str = "Please enter a correct username and password. Note that both fields may be \
                      case-sensitive.";
 

@@ -1,5 +1,7 @@
 //! Where a browser may be sent: places on this host, and nowhere else.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::request::Request;
 
 /// A path on this host, as every browser reads it: browsers take a backslash for a slash, and drop
@@ -24,11 +26,8 @@ pub(super) fn is_own(to: &str, request: &Request) -> bool {
 
 /// Django's `iri_to_uri`: what is not ASCII is percent-encoded.
 pub(super) fn ascii(to: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'!'..=b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    to.bytes().map(byte).collect()
+    const SPACE: AsciiSet = CONTROLS.add(b' ');
+    utf8_percent_encode(to, &SPACE).to_string()
 }
 
 #[cfg(test)]

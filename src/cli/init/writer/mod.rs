@@ -1,0 +1,200 @@
+//! Writes the file, top-down; only what differs from the gateway's defaults, which are Django's.
+#![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
+
+use std::fmt::Display;
+
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+use serde_json::Value;
+
+pub(super) use self::routes::jwks_path;
+
+use super::{list, text_of, upstream::upstream_lines};
+use crate::value::RESERVED;
+
+mod routes;
+mod store;
+mod systems;
+
+/// A file in the making.
+pub(super) struct Writer<'a> {
+    project: &'a Value,
+    upstream: &'a str,
+    text: String,
+    notes: Vec<String>,
+    variables: Vec<(String, &'static str)>,
+}
+
+/// A file that was written.
+pub(super) struct Written {
+    /// Its text.
+    pub(super) text: String,
+    /// What could not be carried over.
+    pub(super) notes: Vec<String>,
+    /// The environment variables that it names, and what each has to hold.
+    pub(super) variables: Vec<(String, &'static str)>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(project: &'a Value, upstream: &'a str) -> Self {
+        let notes = list(&project["not_carried"]).iter().map(|note| text_of(note).to_owned());
+        let notes = notes.collect();
+        Self { project, upstream, text: String::new(), notes, variables: Vec::new() }
+    }
+
+    /// `${NAME}`, noted for whoever has to set it.
+    fn variable(&mut self, name: String, holds: &'static str) -> String {
+        let written = format!("${{{name}}}");
+        self.variables.push((name, holds));
+        written
+    }
+
+    fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str(line.as_ref());
+        self.text.push('\n');
+    }
+
+    pub(super) fn document(mut self) -> Written {
+        let project = self.project;
+        let module = text_of(&project["settings_module"]);
+        self.line(format!(
+            "# Made by `portcullis init` from {module}. What the project needs, and what"
+        ));
+        self.line("# could not be carried over, stands at the end.");
+        self.line("listen: 127.0.0.1:8080");
+        self.store();
+        let key = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
+        self.line(format!("secret_key: {key}"));
+        if let Some(count @ 1..) = project["secret_key"]["fallbacks"].as_u64() {
+            let name = |n| format!("DJANGO_SECRET_KEY_FALLBACK_{n}");
+            let keys: Vec<String> = (1..=count)
+                .map(|n| format!("\"{}\"", self.variable(name(n), "of SECRET_KEY_FALLBACKS")))
+                .collect();
+            self.line(format!("secret_key_fallbacks: [{}]", keys.join(", ")));
+        }
+        self.proxies();
+        self.line("");
+        let rest = &project["rest_framework"];
+        let (chain, _) = self.chain(&rest["authentication"]);
+        if !self.passwords_are_rows() {
+            self.notes.push(
+                "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
+                 log in with a password, and the gateway knows only the row's."
+                    .into(),
+            );
+        }
+        self.line(format!("authentication: {chain}  # DEFAULT_AUTHENTICATION_CLASSES"));
+        let permission = rule(&rest["permission"]["gateway"]);
+        self.line(format!("permission: {permission}  # DEFAULT_PERMISSION_CLASSES"));
+        self.throttle("throttle", &rest["throttle"], "");
+        self.passwords();
+        self.systems();
+        self.line(
+            "identity: { assertion: django }  # signed; the project verifies it, see the end",
+        );
+        self.line("# Not in Django, and on by default: `lockout` after failed logins, `auth_rate` on login pages.");
+        self.line("");
+        self.routes();
+        self.line("");
+        upstream_lines(project).lines().for_each(|line| self.line(format!("# {line}").trim_end()));
+        let notes = std::mem::take(&mut self.notes);
+        if !notes.is_empty() {
+            self.line("\n# Not carried over:");
+            notes.iter().for_each(|note| self.line(format!("# - {note}")));
+        }
+        Written { text: self.text, notes, variables: self.variables }
+    }
+
+    fn proxies(&mut self) {
+        let settings = &self.project["settings"];
+        let proxied = !settings["SECURE_PROXY_SSL_HEADER"].is_null()
+            || self.project["rest_framework"]["num_proxies"]
+                .as_u64()
+                .is_some_and(|count| count > 0);
+        if proxied {
+            self.line(
+                "trusted_proxies: []  # the project is behind a proxy: list its network here",
+            );
+        }
+    }
+
+    fn throttle(&mut self, key: &str, throttle: &Value, indent: &str) {
+        let entries = list(throttle).iter().map(|entry| &entry["gateway"]);
+        let entries: Vec<String> = entries.filter(|e| !e.is_null()).map(yaml).collect();
+        if !entries.is_empty() {
+            self.line(format!("{indent}{key}: [{}]", entries.join(", ")));
+        }
+    }
+
+    fn map(&mut self, key: &str, entries: &[String]) {
+        if entries.is_empty() {
+            return;
+        }
+        self.line(format!("{key}:"));
+        for entry in entries {
+            self.line(format!("  {entry}"));
+        }
+    }
+
+    /// A chain, without what is not carried; and whether its tokens are believed without the store.
+    fn chain(&self, classes: &Value) -> (String, bool) {
+        let basic = self.passwords_are_rows();
+        let mut stateless = false;
+        let mut entries = Vec::new();
+        for class in list(classes) {
+            match &class["gateway"] {
+                Value::Null => {}
+                Value::String(word) if word == "basic" && !basic => {}
+                Value::Object(map) if map.contains_key("basic") && !basic => {}
+                Value::Object(map) if map.contains_key("jwt") => {
+                    stateless = true;
+                    entries.push("jwt".to_owned());
+                }
+                entry => entries.push(yaml(entry)),
+            }
+        }
+        (format!("[{}]", entries.join(", ")), stateless)
+    }
+
+    /// Whether passwords are checked by Django's own backend and no other.
+    fn passwords_are_rows(&self) -> bool {
+        let backends = list(&self.project["settings"]["AUTHENTICATION_BACKENDS"]).iter();
+        backends.map(text_of).all(|backend| backend == "django.contrib.auth.backends.ModelBackend")
+    }
+}
+
+/// What cannot be carried is asked by the project itself; here nobody is turned away for it.
+fn rule(gateway: &Value) -> String {
+    if gateway.is_null() { "anyone".into() } else { yaml(gateway) }
+}
+
+/// YAML is JSON with blanks after the colons, for people.
+fn yaml(value: &Value) -> String {
+    match value {
+        Value::String(word)
+            if word.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && word.chars().all(|c| c.is_ascii_alphanumeric() || "_/-".contains(c)) =>
+        {
+            word.clone()
+        }
+        Value::Object(map) => {
+            let entries: Vec<String> =
+                map.iter().map(|(key, value)| format!("{key}: {}", yaml(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(yaml).collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Percent-encoded, as what is between two slashes.
+fn segment(text: &str) -> impl Display {
+    utf8_percent_encode(text, &RESERVED)
+}
+
+/// Percent-encoded, as a path.
+fn path(text: &str) -> impl Display {
+    const PATH: AsciiSet = RESERVED.remove(b'/');
+    utf8_percent_encode(text, &PATH)
+}
