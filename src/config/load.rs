@@ -107,7 +107,7 @@ impl Loader<'_> {
         let more = crate::app::problems(&document).0.into_iter();
         let more: Vec<_> = more.filter(|problem| !found.caused(problem)).collect();
         for problem in more {
-            found.located.push((found.source.places.line_of(&problem.path), problem));
+            found.located.push(found.source.locate(problem));
         }
         Err(found.source.report(found.located))
     }
@@ -187,8 +187,8 @@ impl Loader<'_> {
 impl Loaded {
     /// The report of what building from the document has found.
     pub fn report(&self, problems: Problems) -> Report {
-        let line = |problem: Problem| (self.source.places.line_of(&problem.path), problem);
-        self.source.report(problems.0.into_iter().map(line).collect())
+        let located = problems.0.into_iter().map(|problem| self.source.locate(problem));
+        self.source.report(located.collect())
     }
 }
 
@@ -210,8 +210,7 @@ impl Found {
         match value_at(tree, &problem.path).filter(|_| secret) {
             Some(value) => {
                 *value = Value::String("unknown until the variable is set".into());
-                let line = self.source.places.line_of(&problem.path);
-                self.located.push((line, problem.help("set it")));
+                self.located.push(self.source.locate(problem.help("set it")));
             }
             None => {
                 self.cut_out(problem, tree);
@@ -226,7 +225,7 @@ impl Found {
         let missing = problem.message.strip_prefix("missing field `");
         let missing = missing.and_then(|rest| rest.split('`').next());
         if !missing.is_some_and(|name| self.cut.contains(&path.key(name))) {
-            self.located.push((self.source.places.line_of(&path), problem));
+            self.located.push(self.source.locate(problem));
         }
         let gone = cut_out(tree, &path);
         self.source.places.cut_out(&path);
@@ -241,6 +240,12 @@ impl Found {
 }
 
 impl Source {
+    /// With its line, and its path as the file has it.
+    fn locate(&self, problem: Problem) -> (usize, Problem) {
+        let (line, path) = self.places.find(&problem.path);
+        (line, Problem { path, ..problem })
+    }
+
     fn report(&self, mut problems: Vec<(usize, Problem)>) -> Report {
         problems.sort_by_key(|(line, _)| *line);
         problems.dedup();

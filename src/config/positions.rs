@@ -10,6 +10,8 @@ use crate::value::{Path, Problem, Segment};
 pub(super) struct Place {
     /// From 1; 0 is unknown.
     pub(super) line: usize,
+    /// In a list: which of its elements, as written.
+    index: usize,
     inner: Inner,
 }
 
@@ -71,16 +73,20 @@ impl Place {
         }
     }
 
-    /// The line of `path`, or of the nearest value around it.
-    pub(super) fn line_of(&self, path: &Path) -> usize {
-        let mut place = self;
-        for segment in &path.0 {
-            match place.child(segment) {
-                Some(child) => place = child,
-                None => break,
+    /// The line of `path`, or of the nearest value around it; and the path as it was before
+    /// anything was cut out.
+    pub(super) fn find(&self, path: &Path) -> (usize, Path) {
+        let (mut place, mut written) = (Some(self), path.clone());
+        let mut line = self.line;
+        for segment in &mut written.0 {
+            place = place.and_then(|place| place.child(segment));
+            let Some(place) = place else { break };
+            line = place.line;
+            if let Segment::Index(index) = segment {
+                *index = place.index;
             }
         }
-        place.line
+        (line, written)
     }
 }
 
@@ -99,7 +105,9 @@ fn read<'t>(
                 if matches!(event, Event::SequenceEnd) {
                     break;
                 }
-                list.push(read(event, span, events, &path.index(list.len()), repeated));
+                let index = list.len();
+                let place = read(event, span, events, &path.index(index), repeated);
+                list.push(Place { index, ..place });
             }
             Inner::List(list)
         }
@@ -133,5 +141,5 @@ fn read<'t>(
         }
         _ => Inner::Scalar,
     };
-    Place { line, inner }
+    Place { line, index: 0, inner }
 }

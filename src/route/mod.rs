@@ -128,8 +128,11 @@ impl<R> Router<R> {
 pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
     let mut problems = Problems::default();
     for (index, later) in routes.iter().enumerate() {
-        if let Some(earlier) = routes.iter().take(index).position(|route| route.overlaps(later)) {
-            let message = format!("this route and routes[{earlier}] match the same requests");
+        if let Some(earlier) = routes.iter().take(index).find(|route| route.overlaps(later)) {
+            let message = format!(
+                "this route and `path: {}` before it match the same requests",
+                earlier.path
+            );
             let help = "make one more specific by host, path or method, or remove it";
             problems.push(Problem::new(&path.index(index), message).help(help));
         }

@@ -148,6 +148,7 @@ fn every_problem_is_told_at_once() {
         "secret_key: ${PORTCULLIS_NOT_SET}",
         "surprise: 1",
         "routes:",
+        "  - 7",
         "  - { path: /, upstream: \"ftp://x\" }",
         "  - { path: /a/ }",
         "  - { path: /b/, upstream: echo, endpoint: token }",
@@ -173,12 +174,13 @@ fn every_problem_is_told_at_once() {
         told(4, "0.0.0.0/0");
         told(5, "PORTCULLIS_NOT_SET");
         told(6, "surprise");
-        told(8, "ftp://x");
-        told(9, "this route leads nowhere");
-        told(10, "more than one place");
-        told(12, "match the same requests");
-        told(13, "stuff");
-        told(14, "nobody may name a user");
+        told(8, "invalid type: integer `7`");
+        told(9, "routes[1].upstream: `ftp://x`");
+        told(10, "routes[2]: this route leads nowhere");
+        told(11, "more than one place");
+        told(13, "routes[5]: this route and `path: /c/` before it match the same requests");
+        told(14, "stuff");
+        told(15, "nobody may name a user");
     }
     assert!(!setup.dir.0.join("store.db").exists(), "check has made a store");
 
