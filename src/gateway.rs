@@ -17,6 +17,7 @@ use crate::{
     cors::Cors,
     endpoint::Endpoint,
     forward::Forward,
+    language::Languages,
     observe::{
         log::{AccessLog, Line},
         metrics::{RouteMetrics, SchemeMetrics},
@@ -41,6 +42,8 @@ pub struct Gateway {
     pub renderer: Renderer,
     /// Which other origins may read.
     pub cors: Option<Cors>,
+    /// What the gateway answers in, if not in English.
+    pub language: Option<Languages>,
     /// Where browsers without a session are sent.
     pub login_url: Option<String>,
     /// Whose forwarding headers count.
@@ -208,6 +211,7 @@ impl Gateway {
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&method, &parts.headers));
         let page = self.login_url.is_some() && csrf::is_safe(&method) && wants_page(&parts.headers);
+        let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
         let mut seen = Seen::default();
         let (client, outcome) = match self.read(parts, body.into(), peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
@@ -217,6 +221,7 @@ impl Gateway {
             },
         };
         let allow = seen.route.and_then(|route| route.allow.as_ref());
+        let own = outcome.is_err() || seen.route.is_some_and(Route::is_page);
         let mut reply = outcome.unwrap_or_else(|rejection| {
             log(&rejection, uri.path());
             let login = self.login_url.as_ref().filter(|_| page && seen.vary);
@@ -225,6 +230,9 @@ impl Gateway {
                 _ => self.renderer.render(&rejection, allow),
             }
         });
+        if let (Some((known, code)), true) = (language, own) {
+            known.translate(&mut reply, code);
+        }
         self.follow(&cookies, &reply).await;
         seen.write(reply.headers_mut());
         if let Some(cors) = &self.cors {
@@ -351,6 +359,10 @@ impl Route {
         let client = request.client.address;
         self.throttle.admit(identity, client).map_err(Rejection::Throttled)?;
         Ok(admitted)
+    }
+
+    fn is_page(&self) -> bool {
+        matches!(self.target, RouteTarget::Endpoint(_))
     }
 
     fn count(&self, scheme: &dyn Scheme, outcome: &Outcome) {

@@ -58,6 +58,7 @@ pub mod endpoint;
 pub mod route;
 pub mod reply;
 pub mod cors;
+pub mod language;
 pub mod gateway;
 pub mod listen;
 pub mod admin;

@@ -17,6 +17,7 @@ use crate::{
     endpoint::{self, SessionPages},
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Memory},
+    language::Languages,
     lockout::Lockout,
     login::Login,
     observe::{log::AccessLog, metrics::Metrics},
@@ -179,12 +180,16 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     check_login_url(document, &router, &mut problems);
     let cors = document.cors.as_ref().map(|cors| Cors::new(cors, &root.key("cors")));
     let cors = cors.and_then(|cors| problems.keep(cors));
+    let language = document.language.as_ref();
+    let language = language.map(|language| Languages::new(language, &root.key("language")));
+    let language = language.and_then(|language| problems.keep(language));
     match renderer {
         Some(renderer) => problems.finish(Built {
             gateway: Gateway {
                 router,
                 renderer,
                 cors,
+                language,
                 login_url: document.session.login_url.clone(),
                 proxies: TrustedProxies {
                     networks: document.trusted_proxies.clone(),

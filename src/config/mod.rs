@@ -12,7 +12,7 @@ use serde::{Deserialize, de};
 use crate::{
     cors,
     crypto::password,
-    endpoint, forward, listen, lockout,
+    endpoint, forward, language, listen, lockout,
     observe::log,
     policy, reply,
     request::{Ambiguity, ForwardedHeader},
@@ -55,6 +55,8 @@ pub struct Document {
     pub challenges: Challenges,
     /// Pages of other origins that may read answers.
     pub cors: Option<cors::Config>,
+    /// The language of refusals and pages: Django's `LANGUAGE_CODE` and `LocaleMiddleware`.
+    pub language: Option<language::Config>,
     /// How errors look.
     pub errors: reply::Config,
     /// DRF's `DEFAULT_THROTTLE_RATES`.
@@ -101,6 +103,7 @@ impl Default for Document {
             permission: policy::Config::Word(policy::Word::Authenticated),
             challenges: Challenges::First,
             cors: None,
+            language: None,
             errors: reply::Config::Drf,
             throttle: Vec::new(),
             auth_rate: Rate { limit: 20, period: std::time::Duration::from_secs(60) },

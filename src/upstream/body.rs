@@ -48,6 +48,14 @@ impl ReplyBody {
         Self(Source::Full(bytes.into()))
     }
 
+    /// All of it, if it is known whole.
+    pub fn whole(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Source::Full(bytes) => Some(bytes),
+            Source::Stream(_) => None,
+        }
+    }
+
     pub(super) fn stream(
         incoming: Incoming,
         connection: Connection,

@@ -24,9 +24,12 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      methods   [name], or null: all
                      endpoint  the gateway's page that does the same, or null
                      and where a DRF view differs from the defaults: authentication, permission, throttle, as above
+    languages        {code: {plural, messages: {English: text or [form]}} or code}: the languages that refusals come in,
+                     each translated by the project's own catalogues; null where they come in English
     not_carried      [sentence]
 """
 
+import gettext
 import inspect
 import json
 import os
@@ -81,9 +84,57 @@ APPS = (
     "rest_framework_simplejwt.token_blacklist knox"
 )
 SETTINGS = re.compile(
-    "(SESSION|CSRF)_.*|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
+    "(SESSION|CSRF)_.*|LANGUAGE_COOKIE_NAME|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
     "|(STATIC|MEDIA)_URL|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
 )
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+# What the gateway says in words that have translations.
+MESSAGES = """\
+Authentication credentials were not provided.
+Incorrect authentication credentials.
+You do not have permission to perform this action.
+Not found.
+Method "{method}" not allowed.
+Could not satisfy the request Accept header.
+Unsupported media type "{media_type}" in request.
+Invalid basic header. No credentials provided.
+Invalid basic header. Credentials string should not contain spaces.
+Invalid basic header. Credentials not correctly base64 encoded.
+Invalid username/password.
+User inactive or deleted.
+Invalid token header. No credentials provided.
+Invalid token header. Token string should not contain spaces.
+Invalid token header. Token string should not contain invalid characters.
+Invalid token.
+Unable to log in with provided credentials.
+This field is required.
+This field may not be blank.
+This field may not be null.
+Not a valid string.
+No data provided
+Invalid data. Expected a dictionary, but got {datatype}.
+Null characters are not allowed.
+Username
+Password
+Token
+No active account found with the given credentials
+No active account found for the given token.
+Authorization header must contain two space-delimited values
+Given token not valid for any token type
+Token contained no recognizable user identification
+User not found
+User is inactive
+The user's password has been changed.
+Token is invalid
+Token is expired
+Token is blacklisted
+Token has no id
+Token has no type
+Token has wrong type
+Token has no '{claim}' claim
+Token '{claim}' claim has expired
+Maximum amount of tokens allowed per user exceeded.""".splitlines()
+THROTTLED = [f"Request was throttled. Expected available in {{wait}} {unit}." for unit in ("second", "seconds")]
 # What the gateway does, whatever these say.
 FIXED = {
     "SESSION_SERIALIZER": "sessions are JSON",
@@ -242,11 +293,56 @@ def django_settings():
         if backend != "django.contrib.auth.backends.ModelBackend":
             note(f"Authentication backend {backend} is not carried: users log in by the password in their row.")
     for middleware in told["MIDDLEWARE"]:
-        if middleware == "django.middleware.locale.LocaleMiddleware":
-            note("LocaleMiddleware translates refusals; the gateway's are in English.")
-        elif not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
+        if not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
             note(f"Middleware {middleware} acts behind the gateway only.")
     return told
+
+
+def languages():
+    """What the gateway says in Django's and the packages' words, in each language that the project may answer in."""
+    from django.conf import settings
+    from django.conf.locale import LANG_INFO
+    from django.utils import translation
+
+    negotiated = LOCALE in settings.MIDDLEWARE
+    english = settings.LANGUAGE_CODE.lower() in ("en", "en-us")
+    if not settings.USE_I18N or not negotiated and english or "rest_framework" not in sys.modules:
+        return None
+    told = {}
+    for code in [code for code, _ in settings.LANGUAGES] if negotiated else [settings.LANGUAGE_CODE]:
+        if not translation.check_for_language(code):
+            continue
+        with translation.override(code):
+            texts = {text: translation.gettext(text) for text in MESSAGES}
+        texts = {text: said for text, said in texts.items() if said != text}
+        plural, throttled = throttling(code)
+        told[code] = {"plural": plural, "messages": {**texts, **throttled}}
+    if negotiated:
+        for code, info in LANG_INFO.items():
+            fallback = [code for code in info.get("fallback", ()) if code in told]
+            if code not in told and fallback:
+                told[code] = fallback[0]
+    return told
+
+
+def throttling(code):
+    """The one message with a number: the language's rule for numbers, and what it comes to in each form."""
+    import rest_framework
+    from django.utils import translation
+    from rest_framework.exceptions import Throttled
+
+    where = os.path.join(os.path.dirname(rest_framework.__file__), "locale")
+    catalogue = gettext.translation("django", where, [translation.to_locale(code)], fallback=True).info()
+    rule = re.search(r"plural\s*=\s*([^;]+)", catalogue.get("plural-forms", ""))
+    rule = rule[1].strip() if rule else "n != 1"
+    form = gettext.c2py(rule)
+    examples = {form(number): number for number in range(200, -1, -1)}
+    with translation.override(code):
+        said = {at: str(Throttled(number).detail).replace(str(number), "{wait}", 1) for at, number in examples.items()}
+    forms = [said.get(at, said[max(said)]) for at in range(max(said) + 1)]
+    if set(forms) <= set(THROTTLED):
+        return None, {}
+    return rule, dict.fromkeys(THROTTLED, forms)
 
 
 def package_settings(package, settings_name):
@@ -461,6 +557,7 @@ def document():
     told["urls"] = [url(*view) for view in views]
     told["simple_jwt"] = package_settings("rest_framework_simplejwt", "SIMPLE_JWT")
     told["rest_knox"] = package_settings("knox", "REST_KNOX")
+    told["languages"] = languages()
     told["not_carried"] = not_carried
     return told
 

@@ -52,9 +52,13 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
             "the project believes a gateway already: take those lines out first, or edit the file"
         );
     }
-    let written = Writer::new(&project, &arguments.upstream).document();
+    let written = Writer::new(&project, &arguments.upstream, config).document();
     let file = config.display();
     std::fs::write(config, written.text).with_context(|| format!("{file} cannot be written"))?;
+    if let Some((file, text)) = written.messages {
+        std::fs::write(&file, text)
+            .with_context(|| format!("{} cannot be written", file.display()))?;
+    }
     println!("Wrote {file} from {}.", text_of(&project["settings_module"]));
     if !written.notes.is_empty() {
         println!("\nWhat could not be carried over:");

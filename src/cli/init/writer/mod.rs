@@ -1,7 +1,10 @@
 //! Writes the file, top-down; only what differs from the gateway's defaults, which are Django's.
 #![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
 
-use std::fmt::Display;
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use serde_json::Value;
@@ -19,6 +22,8 @@ mod systems;
 pub(super) struct Writer<'a> {
     project: &'a Value,
     upstream: &'a str,
+    /// The configuration's file.
+    file: &'a Path,
     text: String,
     notes: Vec<String>,
     variables: Vec<(String, &'static str)>,
@@ -28,6 +33,8 @@ pub(super) struct Writer<'a> {
 pub(super) struct Written {
     /// Its text.
     pub(super) text: String,
+    /// Translations, and the name of their file.
+    pub(super) messages: Option<(PathBuf, String)>,
     /// What could not be carried over.
     pub(super) notes: Vec<String>,
     /// The environment variables that it names, and what each has to hold.
@@ -35,10 +42,10 @@ pub(super) struct Written {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(project: &'a Value, upstream: &'a str) -> Self {
+    pub(super) fn new(project: &'a Value, upstream: &'a str, file: &'a Path) -> Self {
         let notes = list(&project["not_carried"]).iter().map(|note| text_of(note).to_owned());
         let notes = notes.collect();
-        Self { project, upstream, text: String::new(), notes, variables: Vec::new() }
+        Self { project, upstream, file, text: String::new(), notes, variables: Vec::new() }
     }
 
     /// `${NAME}`, noted for whoever has to set it.
@@ -87,6 +94,7 @@ impl<'a> Writer<'a> {
         self.line(format!("permission: {permission}  # DEFAULT_PERMISSION_CLASSES"));
         self.throttle("throttle", &rest["throttle"], "");
         self.passwords();
+        let messages = self.language();
         self.systems();
         self.line(
             "identity: { assertion: django }  # signed; the project verifies it, see the end",
@@ -101,7 +109,7 @@ impl<'a> Writer<'a> {
             self.line("\n# Not carried over:");
             notes.iter().for_each(|note| self.line(format!("# - {note}")));
         }
-        Written { text: self.text, notes, variables: self.variables }
+        Written { text: self.text, messages, notes, variables: self.variables }
     }
 
     fn proxies(&mut self) {
@@ -115,6 +123,30 @@ impl<'a> Writer<'a> {
                 "trusted_proxies: []  # the project is behind a proxy: list its network here",
             );
         }
+    }
+
+    /// `language`, and the translations that stand in a file beside this one.
+    fn language(&mut self) -> Option<(PathBuf, String)> {
+        let settings = &self.project["settings"];
+        let languages = self.project["languages"].as_object()?;
+        let file = self.file.with_extension("messages.yaml");
+        self.line("language:");
+        self.line(format!("  code: {}", text_of(&settings["LANGUAGE_CODE"])));
+        let locale = "django.middleware.locale.LocaleMiddleware";
+        if list(&settings["MIDDLEWARE"]).iter().any(|middleware| middleware == locale) {
+            self.line("  negotiate: true  # LocaleMiddleware");
+        }
+        let cookie = text_of(&settings["LANGUAGE_COOKIE_NAME"]);
+        if cookie != "django_language" {
+            self.line(format!("  cookie: {cookie}"));
+        }
+        self.line(format!("  messages: {}", Value::from(file.display().to_string())));
+        // JSON is YAML, and each language is a line.
+        let lines: Vec<String> = languages
+            .iter()
+            .map(|(code, told)| format!("{}: {told}", Value::from(&**code)))
+            .collect();
+        Some((file, format!("# Made by `portcullis init`.\n{}\n", lines.join("\n"))))
     }
 
     fn throttle(&mut self, key: &str, throttle: &Value, indent: &str) {

@@ -1,0 +1,372 @@
+//! Refusals and pages in the client's language, as Django's `LANGUAGE_CODE` and `LocaleMiddleware`
+//! choose it. The translations are the project's own: `portcullis init` asks Django for them and
+//! writes them down beside the configuration.
+
+use std::{collections::HashMap, path::PathBuf};
+
+use cel::{Context, Program};
+use hyper::{
+    HeaderMap,
+    header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderValue, VARY},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    request::credentials::cookie,
+    upstream::{Reply, ReplyBody},
+    value::{Path, Problem, Problems, UniqueMap},
+};
+
+/// The `language` setting.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Language")]
+pub struct Config {
+    /// `LANGUAGE_CODE`.
+    code: String,
+    /// `LocaleMiddleware`: the client may choose, by cookie or `Accept-Language`.
+    #[serde(default)]
+    negotiate: bool,
+    /// `LANGUAGE_COOKIE_NAME`.
+    #[serde(default = "language_cookie")]
+    cookie: String,
+    /// The file with the translations, which `portcullis init` writes.
+    messages: PathBuf,
+}
+
+fn language_cookie() -> String {
+    "django_language".into()
+}
+
+/// One of `LANGUAGES` in the file.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "the code of another language, or a map with `messages`")]
+enum Entry {
+    /// Django's fallback: `zh-cn` is `zh-hans`.
+    Alias(String),
+    Translations(Translations),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Translations {
+    /// gettext's rule: which form a number `n` takes.
+    #[serde(default)]
+    plural: Option<String>,
+    /// By the English text; `{…}` stands for what a message names.
+    messages: HashMap<String, Message>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Text(String),
+    /// One for each form that a number takes.
+    Forms(Vec<String>),
+}
+
+/// The languages that the gateway answers in.
+pub struct Languages {
+    code: String,
+    negotiate: bool,
+    cookie: String,
+    /// In the order of `LANGUAGES`, which decides between two variants.
+    known: Vec<Language>,
+}
+
+/// One language. Codes are in lower case.
+struct Language {
+    code: String,
+    alias: Option<String>,
+    texts: HashMap<String, String>,
+    /// What names something: before it and behind it, and the same of each form.
+    patterns: Vec<(Around, Vec<Around>)>,
+    plural: Option<Program>,
+}
+
+/// A text with something in its middle.
+struct Around(String, String);
+
+/// An `Accept-Language` longer than this is cut (Django's `ACCEPT_LANGUAGE_HEADER_MAX_LENGTH`).
+const LONGEST: usize = 500;
+
+impl Languages {
+    /// Reads the translations.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood, or does not have the language.
+    pub fn new(config: &Config, path: &Path) -> Result<Self, Problems> {
+        let at = path.key("messages");
+        let file = config.messages.display();
+        let text = std::fs::read_to_string(&config.messages).map_err(|error| {
+            Problem::new(&at, format!("`{file}` cannot be read: {error}"))
+                .help("`portcullis init --django` writes it")
+        })?;
+        let entries: UniqueMap<Entry> = serde_yaml::from_str(&text)
+            .map_err(|error| Problem::new(&at, format!("`{file}` is not understood: {error}")))?;
+        let mut problems = Problems::default();
+        let known = entries.0.into_iter().filter_map(|(code, entry)| {
+            let language = Language::new(&code, entry);
+            let problem = |why: String| Problem::new(&at, format!("`{file}`, {code}: {why}"));
+            problems.keep(language.map_err(|why| Problems::from(problem(why))))
+        });
+        let known = known.collect();
+        let languages = Self {
+            code: config.code.to_lowercase(),
+            negotiate: config.negotiate,
+            cookie: config.cookie.clone(),
+            known,
+        };
+        if languages.variant(&config.code).is_none() {
+            let problem = Problem::new(&path.key("code"), format!("`{file}` has no such language"));
+            problems.push(problem.help("`portcullis init --django` writes all that Django has"));
+        }
+        problems.finish(languages)
+    }
+
+    /// The language for a request: Django's `get_language_from_request`, without prefixes of paths.
+    pub fn choose(&self, headers: &HeaderMap) -> &str {
+        let asked = self.negotiate.then(|| {
+            let by_cookie = cookie(headers, &self.cookie).and_then(|code| self.variant(&code));
+            by_cookie.or_else(|| {
+                let accept = headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?;
+                let codes = accepted(accept).into_iter().take_while(|code| code != "*");
+                codes.into_iter().find_map(|code| self.variant(&code))
+            })
+        });
+        let chosen = asked.flatten().or_else(|| self.variant(&self.code));
+        chosen.map_or(&self.code, |language| &language.code)
+    }
+
+    /// Django's `get_supported_language_variant`: `fr-ca` is served by `fr`, and `pt` by `pt-br`.
+    fn variant(&self, code: &str) -> Option<&Language> {
+        let code = code.to_lowercase();
+        let named = |code: &str| self.known.iter().find(|language| language.code == code);
+        let mut shorter = code.as_str();
+        loop {
+            let found = named(shorter).map(|language| match &language.alias {
+                Some(alias) => named(alias),
+                None => Some(language),
+            });
+            if let Some(language) = found.flatten() {
+                return Some(language);
+            }
+            match shorter.rfind('-') {
+                Some(dash) => shorter = shorter.get(..dash)?,
+                None => break,
+            }
+        }
+        let below = |language: &&Language| {
+            language.code.strip_prefix(shorter).is_some_and(|rest| rest.starts_with('-'))
+        };
+        self.known.iter().find(below)
+    }
+
+    /// Says it in that language: every text of a JSON body that has a translation.
+    pub fn translate(&self, reply: &mut Reply, code: &str) {
+        let headers = reply.headers_mut();
+        if self.negotiate {
+            let vary = match headers.get(VARY).and_then(|vary| vary.to_str().ok()) {
+                Some(vary) => HeaderValue::try_from(format!("{vary}, Accept-Language")),
+                None => Ok(HeaderValue::from_static("Accept-Language")),
+            };
+            for (name, value) in
+                [(VARY, vary.ok()), (CONTENT_LANGUAGE, HeaderValue::try_from(code).ok())]
+            {
+                value.and_then(|value| headers.insert(name, value));
+            }
+        }
+        let json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        let language = self.known.iter().find(|language| language.code == code);
+        let (Some(language), true) = (language, json) else { return };
+        let Some(mut body) = reply.body().whole().and_then(|b| serde_json::from_slice(b).ok())
+        else {
+            return;
+        };
+        if language.translate(&mut body) {
+            *reply.body_mut() = ReplyBody::full(body.to_string());
+        }
+    }
+}
+
+impl Language {
+    fn new(code: &str, entry: Entry) -> Result<Self, String> {
+        let code = code.to_lowercase();
+        let mut language =
+            Self { code, alias: None, texts: HashMap::new(), patterns: Vec::new(), plural: None };
+        let translations = match entry {
+            Entry::Alias(alias) => {
+                language.alias = Some(alias.to_lowercase());
+                return Ok(language);
+            }
+            Entry::Translations(translations) => translations,
+        };
+        let rule = translations.plural.as_deref().map(Program::compile).transpose();
+        language.plural = rule.map_err(|error| format!("`plural`: {error}"))?;
+        for (english, message) in translations.messages {
+            let forms = match message {
+                Message::Text(text) => vec![text],
+                Message::Forms(forms) => forms,
+            };
+            match Around::parse(&english) {
+                Some(pattern) => {
+                    let forms: Option<Vec<_>> = forms.iter().map(|f| Around::parse(f)).collect();
+                    let forms =
+                        forms.ok_or_else(|| format!("{english}: nothing is named in it"))?;
+                    language.patterns.push((pattern, forms));
+                }
+                None => language.texts.extend(forms.into_iter().next().map(|text| (english, text))),
+            }
+        }
+        Ok(language)
+    }
+
+    /// Whether there was anything to translate.
+    fn translate(&self, value: &mut Value) -> bool {
+        match value {
+            Value::String(text) => match self.text(text) {
+                Some(translated) => {
+                    *text = translated;
+                    true
+                }
+                None => false,
+            },
+            Value::Array(list) => list.iter_mut().fold(false, |any, v| self.translate(v) | any),
+            Value::Object(map) => map.values_mut().fold(false, |any, v| self.translate(v) | any),
+            _ => false,
+        }
+    }
+
+    fn text(&self, english: &str) -> Option<String> {
+        if let Some(text) = self.texts.get(english) {
+            return Some(text.clone());
+        }
+        self.patterns.iter().find_map(|(pattern, forms)| {
+            let named = english.strip_prefix(&*pattern.0)?.strip_suffix(&*pattern.1)?;
+            let form = named.parse().ok().and_then(|number| self.form(number)).unwrap_or_default();
+            let Around(before, behind) = forms.get(form).or(forms.last())?;
+            Some(format!("{before}{named}{behind}"))
+        })
+    }
+
+    fn form(&self, number: u32) -> Option<usize> {
+        let mut context = Context::default();
+        context.add_variable_from_value("n", i64::from(number));
+        match self.plural.as_ref()?.execute(&context).ok()? {
+            cel::Value::Int(form) => usize::try_from(form).ok(),
+            cel::Value::Bool(form) => Some(usize::from(form)),
+            _ => None,
+        }
+    }
+}
+
+impl Around {
+    fn parse(text: &str) -> Option<Self> {
+        let (before, rest) = text.split_once('{')?;
+        let (_, behind) = rest.split_once('}')?;
+        Some(Self(before.to_owned(), behind.to_owned()))
+    }
+}
+
+/// Django's `parse_accept_lang_header`: the codes, the most wanted first; none if any is odd.
+fn accepted(header: &str) -> Vec<String> {
+    let header = match header.get(..LONGEST).filter(|_| header.len() > LONGEST) {
+        Some(cut) => cut.rsplit_once(',').map_or("", |(whole, _)| whole),
+        None => header,
+    };
+    let range = |range: &str| {
+        let (code, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+        let (code, weight) = (code.trim(), weight.trim().strip_prefix("q=")?);
+        let part = |part: &str| {
+            (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let language = code.split('-').all(part) && !code.starts_with(|c: char| c.is_ascii_digit());
+        let weight: f32 = weight.parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
+        (code == "*" || language).then(|| (code.to_lowercase(), weight))
+    };
+    let ranges: Option<Vec<_>> = header.split(',').map(range).collect();
+    let mut ranges = ranges.unwrap_or_default();
+    ranges.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    ranges.into_iter().map(|(code, _)| code).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+en: { messages: {} }
+fr:
+  plural: n > 1
+  messages:
+    "Not found.": Pas trouvé.
+    "{n} seconds.": ["{n} seconde.", "{n} secondes."]
+    "Method \"{method}\" not allowed.": "Méthode « {method} » non autorisée."
+pt-br: { messages: {} }
+zh-hans: { messages: {} }
+zh-cn: zh-hans
+"#;
+
+    fn languages(code: &str, negotiate: bool) -> Result<Languages, Problems> {
+        // A file of its own for each test, which may run at once.
+        let file = std::env::temp_dir()
+            .join(format!("portcullis-messages-{}-{code}-{negotiate}.yaml", std::process::id()));
+        std::fs::write(&file, FILE).unwrap();
+        let cookie = language_cookie();
+        let config = Config { code: code.into(), negotiate, cookie, messages: file.clone() };
+        let languages = Languages::new(&config, &Path::root());
+        std::fs::remove_file(file).unwrap();
+        languages
+    }
+
+    #[test]
+    fn django_s_choice() {
+        let languages = languages("en-us", true).unwrap();
+        let choose = |accept: &str, cookie: &str| {
+            let headers = [("accept-language", accept), ("cookie", cookie)];
+            let headers = headers.map(|(n, v)| (n.parse().unwrap(), v.parse().unwrap()));
+            languages.choose(&HeaderMap::from_iter(headers)).to_owned()
+        };
+        for (accept, code) in [
+            ("", "en"),
+            ("fr", "fr"),
+            ("FR-ca", "fr"),
+            ("xx, fr;q=0.5", "fr"),
+            ("en;q=0.1, fr;q=0.9", "fr"),
+            ("fr;q=0.5,pt", "pt-br"),
+            ("zh-CN", "zh-hans"),
+            ("*, fr;q=0.5", "en"),
+            ("fr;q=2", "en"),
+            ("fr, b@d", "en"),
+        ] {
+            assert_eq!(choose(accept, ""), code, "{accept}");
+        }
+        assert_eq!(choose("pt", "django_language=fr"), "fr");
+        assert_eq!(choose("pt", "django_language=xx"), "pt-br");
+        // Attack: a list without end.
+        assert_eq!(choose(&"xx,".repeat(10_000), ""), "en");
+        assert!(self::languages("xx", false).is_err());
+    }
+
+    #[test]
+    fn texts_numbers_and_names() {
+        let languages = languages("fr", false).unwrap();
+        let say = |body: &str| {
+            let mut reply = Reply::new(ReplyBody::full(body.to_owned()));
+            let json = HeaderValue::from_static("application/json");
+            reply.headers_mut().insert(CONTENT_TYPE, json);
+            languages.translate(&mut reply, languages.choose(&HeaderMap::new()));
+            String::from_utf8(reply.body().whole().unwrap().to_vec()).unwrap()
+        };
+        assert_eq!(say(r#"{"a":["Not found."],"b":1}"#), r#"{"a":["Pas trouvé."],"b":1}"#);
+        assert_eq!(say(r#"["1 seconds.","60 seconds."]"#), r#"["1 seconde.","60 secondes."]"#);
+        assert_eq!(
+            say(r#"{"detail":"Method \"GET\" not allowed."}"#),
+            r#"{"detail":"Méthode « GET » non autorisée."}"#
+        );
+        // Byte for byte what it was, if there is nothing to say.
+        assert_eq!(say("{ \"detail\" : \"Other.\" }"), "{ \"detail\" : \"Other.\" }");
+    }
+}
