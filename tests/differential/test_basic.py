@@ -1,6 +1,7 @@
 """HTTP Basic (RFC 7617) as `BasicAuthentication` reads it."""
 
 from base64 import b64encode
+from hashlib import md5, sha1
 
 from support import Case, Differential, basic, database, get, head, options, patch, refusal, rows
 from support.differences import TWO_AUTHORIZATIONS
@@ -94,6 +95,17 @@ class Passwords(Differential):
             ),
         ),
         Case("NUL in the password", 401, encoded(b"alice:correct\0horse")),
+        Case(
+            "NUL after the password",
+            200,
+            encoded(b"alice:correct horse\0"),
+            refusal(
+                "To PBKDF2 a password with NUL behind is the same password; here it is another",
+                401,
+                "Invalid username/password.",
+                'Basic realm="api"',
+            ),
+        ),
     ]
 
     def test_colon_in_the_password(self):
@@ -124,6 +136,45 @@ class Passwords(Differential):
             side.send(get("/basic/", basic("alice", "wrong")))
 
         self.compare(conversation)
+
+
+def stored(encoded):
+    """A log-in to an account whose password column is this."""
+
+    def request():
+        rows.change(password=encoded)
+        return get("/basic/", ALICE)
+
+    return request
+
+
+class Hashes(Differential):
+    """A column that no hasher of the project has written opens nothing."""
+
+    malformed = refusal(
+        "Django fails with 500 over a malformed hash of an algorithm that it knows; here it matches nothing",
+        401,
+        "Invalid username/password.",
+        'Basic realm="api"',
+        allow="GET, POST, HEAD, OPTIONS",
+        vary=["accept"],
+    )
+    cases = [
+        Case("empty", 401, stored("")),
+        Case("plain text", 401, stored("correct horse")),
+        Case("MD5 without salt", 401, stored(md5(b"correct horse").hexdigest())),
+        Case("MD5 with an empty salt", 401, stored("md5$$" + md5(b"correct horse").hexdigest())),
+        Case("MD5, which is not in PASSWORD_HASHERS", 401, stored("md5$seasalt$b614725f4cc025a51ab6a354d12890ab")),
+        Case("SHA-1", 401, stored("sha1$s$" + sha1(b"scorrect horse").hexdigest())),
+        Case("SHA-1 with an empty salt", 401, stored("sha1$$" + sha1(b"correct horse").hexdigest())),
+        Case("crypt", 401, stored("crypt$$ab1234567890a")),
+        Case("unknown algorithm", 401, stored("x$y")),
+        Case("iterations that are no number", 500, stored("pbkdf2_sha256$abc$x$y"), malformed),
+        Case("a part missing", 500, stored("pbkdf2_sha256$1000$x"), malformed),
+        Case("Argon2 in no form", 500, stored("argon2$bad"), malformed),
+        Case("bcrypt in no form", 500, stored("bcrypt_sha256$x"), malformed),
+        Case("scrypt in no form", 500, stored("scrypt$x"), malformed),
+    ]
 
 
 class Methods(Differential):

@@ -1,6 +1,6 @@
 """`SESSION_COOKIE_*` and `CSRF_COOKIE_*`: each option, in what a log-in sets, what is read, what is deleted."""
 
-from support import Browser, Case, Differential, Variant, cookies, form, get, rows
+from support import Browser, Case, Differential, Differs, Variant, cookies, form, get, rows
 
 
 class Options(Differential):
@@ -72,6 +72,32 @@ class NoSameSite(Options):
 
 class CsrfAge(Options):
     variant = Variant({"CSRF_COOKIE_AGE": 60}, "csrf: { age: 60s }\n")
+
+
+class SaveEveryRequest(Differential):
+    """`SESSION_SAVE_EVERY_REQUEST`: who uses a session has it for longer, and each answer says until when."""
+
+    variant = Variant({"SESSION_SAVE_EVERY_REQUEST": True}, "session: { save_every_request: true }\n")
+    bob = [("_auth_user_backend", rows.MODEL_BACKEND), ("_auth_user_hash", True), ("_auth_user_id", "2")]
+    unused = Differs(
+        "A session that lets nobody in is not used, and ends when it was to end",
+        set_cookie=[],
+        database={"sessions": [{"key": 32, "expires": 10, "data": bob}]},
+    )
+    cases = [
+        Case("about to expire", 200, lambda: get("/session/", cookies(sessionid=rows.session(age=600)))),
+        Case("inactive user", 403, lambda: get("/session/", cookies(sessionid=rows.session("bob", age=600))), unused),
+        Case("expired", 403, lambda: get("/session/", cookies(sessionid=rows.session(age=-1)))),
+        Case("no cookie", 403, get("/session/")),
+    ]
+
+    def test_log_in(self):
+        def conversation(side):
+            browser = Browser(side)
+            browser.log_in()
+            browser.get("/session/")
+
+        self.compare(conversation)
 
 
 class SecretInSession(Differential):

@@ -21,15 +21,12 @@ from support import (
     refusal,
     rows,
 )
+from support.csrf import MASKED, SECRET, TOKEN
 from support.rows import ALICE
 
 PATH = "/session/"
-SECRET = "abcdefghijklmnopqrstuvwxyzABCDEF"
-# The same secret under a mask.
-MASKED = "aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3zzaC5dF8gIbjLemOhpRksUnvXqy0tB3w34"
 OTHER = "b" * 32
 HTTPS = "X-Forwarded-Proto: https"
-TOKEN = f"X-CSRFToken: {SECRET}"
 
 
 def logged_in(send, path, *headers, cookie=SECRET, **more):

@@ -9,7 +9,6 @@ from support import Browser, Side, Variant, basic, bearer, cookies, database, ge
 
 ALICE = basic("alice", "correct horse")
 RIGHT = {"username": "alice", "password": "correct horse"}
-SECRET = "abcdefghijklmnopqrstuvwxyzABCDEF"
 
 
 def both_ways(test):

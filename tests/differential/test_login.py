@@ -20,10 +20,9 @@ from support import (
     raw,
     rows,
 )
+from support.csrf import MASKED, SECRET, TOKEN
 from support.differences import NOT_FOUND, OPTIONS, no_method
 
-SECRET = "abcdefghijklmnopqrstuvwxyzABCDEF"
-MASKED = "aB3aB3aB3aB3aB3aB3aB3aB3aB3aB3zzaC5dF8gIbjLemOhpRksUnvXqy0tB3w34"
 RIGHT = {"username": "alice", "password": "correct horse"}
 
 
@@ -33,7 +32,7 @@ def sent(*headers, path=LOGIN, cookie=f"csrftoken={SECRET}", **fields):
 
 
 class Page(Differential):
-    token = cookies(csrftoken=SECRET), f"X-CSRFToken: {SECRET}"
+    token = cookies(csrftoken=SECRET), TOKEN
     cases = [
         Case("GET", 200, get(LOGIN)),
         Case("secret is kept", 200, get(LOGIN, cookies(csrftoken=SECRET))),
@@ -142,7 +141,7 @@ class Json(Differential):
 
     def test_right(self):
         def conversation(side):
-            answer = side.send(post(LOGIN, cookies(csrftoken=SECRET), f"X-CSRFToken: {SECRET}", data=RIGHT))
+            answer = side.send(post(LOGIN, cookies(csrftoken=SECRET), TOKEN, data=RIGHT))
             if side.is_gateway:
                 self.assertEqual((answer.status, answer.json["username"]), (200, "alice"))
                 answer = side.send(get("/session/", cookies(sessionid=answer.cookies["sessionid"])))
@@ -164,7 +163,7 @@ class Forgery(Differential):
         Case("no cookie", 403, form(LOGIN, csrfmiddlewaretoken=SECRET, **RIGHT)),
         Case("no token", 403, form(LOGIN, cookies(csrftoken=SECRET), **RIGHT)),
         Case("wrong token", 403, sent(csrfmiddlewaretoken="b" * 32)),
-        Case("token in the header", 302, form(LOGIN, cookies(csrftoken=SECRET), f"X-CSRFToken: {SECRET}", **RIGHT)),
+        Case("token in the header", 302, form(LOGIN, cookies(csrftoken=SECRET), TOKEN, **RIGHT)),
         Case("other origin", 403, sent("Origin: http://evil.example")),
         Case("this origin", 302, sent("Origin: http://testserver")),
         Case("https without Referer", 403, sent("X-Forwarded-Proto: https")),

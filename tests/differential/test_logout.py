@@ -2,7 +2,6 @@
 
 from support import (
     LOGOUT,
-    Browser,
     Case,
     Differential,
     Differs,
@@ -15,10 +14,10 @@ from support import (
     post,
     raw,
     rows,
+    use_after_log_out,
 )
+from support.csrf import SECRET, TOKEN
 from support.differences import OPTIONS, no_method
-
-SECRET = "abcdefghijklmnopqrstuvwxyzABCDEF"
 
 
 def sent(*headers, path=LOGOUT, session=rows.session, **fields):
@@ -38,23 +37,14 @@ class Logout(Differential):
         Case(
             "token in the header",
             200,
-            lambda: post(LOGOUT, cookies(csrftoken=SECRET, sessionid=rows.session()), f"X-CSRFToken: {SECRET}"),
+            lambda: post(LOGOUT, cookies(csrftoken=SECRET, sessionid=rows.session()), TOKEN),
         ),
         Case("inactive user", 200, sent(session=lambda: rows.session("bob"))),
     ]
 
     def test_replayed(self):
         """Attack: the cookie that was copied before the log-out is used after it."""
-
-        def conversation(side):
-            browser = Browser(side)
-            browser.log_in()
-            copied = cookies(sessionid=browser.cookies["sessionid"])
-            browser.get("/api-auth/login/")
-            browser.log_out()
-            side.send(get("/session/", copied))
-
-        self.compare(conversation)
+        self.compare(use_after_log_out)
 
     def test_other_sessions_stay(self):
         def conversation(side):
@@ -82,7 +72,7 @@ class Refused(Differential):
         Case(
             "PUT with the token",
             405,
-            lambda: raw("PUT", LOGOUT, cookies(csrftoken=SECRET, sessionid=rows.session()), f"X-CSRFToken: {SECRET}"),
+            lambda: raw("PUT", LOGOUT, cookies(csrftoken=SECRET, sessionid=rows.session()), TOKEN),
             no_method("PUT"),
         ),
         Case("without the slash", 301, sent(path="/api-auth/logout")),

@@ -162,5 +162,8 @@ class Persistent(Differential):
 
         self.compare(conversation)
 
+    def test_empty(self):
+        self.compare(lambda side: side.send(named("", path=self.path)))
+
     def test_nobody(self):
         self.compare(lambda side: [side.send(named("mallory", path=self.path)), side.send(get(self.path))])

@@ -5,7 +5,7 @@ from unittest import mock
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
 
-from support import Browser, Case, Differential, Differs, Variant, cookies, get, rows
+from support import Browser, Case, Differential, Differs, Variant, cookies, get, rows, use_after_log_out
 from support.tokens import now
 
 ENGINE = "django.contrib.sessions.backends.signed_cookies"
@@ -75,13 +75,4 @@ class SignedCookies(Differential):
 
     def test_replayed_after_the_log_out(self):
         """Attack: a copied cookie. Nothing on the server can end it, in Django as here."""
-
-        def conversation(side):
-            browser = Browser(side)
-            browser.log_in()
-            copied = cookies(sessionid=browser.cookies["sessionid"])
-            browser.get("/api-auth/login/")
-            browser.log_out()
-            side.send(get("/session/", copied))
-
-        self.compare(conversation)
+        self.compare(use_after_log_out)

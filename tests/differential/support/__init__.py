@@ -8,7 +8,7 @@ import django  # noqa: E402
 django.setup()
 
 from . import database, rows, tokens  # noqa: E402, F401
-from .browser import LOGIN, LOGOUT, Browser  # noqa: E402, F401
+from .browser import LOGIN, LOGOUT, Browser, use_after_log_out  # noqa: E402, F401
 from .case import Case, Differential, Side, on_every_database  # noqa: E402, F401
 from .differences import Differs, refusal  # noqa: E402, F401
 from .http import (  # noqa: E402, F401

@@ -46,3 +46,13 @@ class Browser:
     def _lines(self):
         pairs = {name: value for name, value in self.cookies.items() if value != '""'}
         return [http.cookies(**pairs)] * bool(pairs) + list(self.headers)
+
+
+def use_after_log_out(side):
+    """A session cookie that was copied before the log-out."""
+    browser = Browser(side)
+    browser.log_in()
+    copied = http.cookies(sessionid=browser.cookies["sessionid"])
+    browser.get(LOGIN)
+    browser.log_out()
+    side.send(http.get("/session/", copied))

@@ -2,24 +2,12 @@
 
 import re
 
+from project.class_lists import CLASS_LISTS, words
+
 from . import tokens
 
-# Where a word of `project.urls` is not the gateway's. That tokens are `stateless` is a setting of the whole file.
+# Where a word of a class list is not the gateway's. That tokens are `stateless` is a setting of the whole file.
 SCHEMES = {"stateless": "jwt", "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }"}
-CHAINS = [
-    *("basic", "token", "session", "jwt", "knox", "stateless", "remote", "session-token", "token-session"),
-    *(
-        "basic-token",
-        "token-basic",
-        "session-basic",
-        "basic-session",
-        "remote-basic",
-        "remote-session",
-        "session-jwt",
-        "jwt-session",
-    ),
-    *("jwt-token", "token-jwt", "knox-basic", "no-class"),
-]
 PAGES = {
     "/api-token-auth/": "token",
     "/api-auth/": "session",
@@ -43,14 +31,14 @@ jwt: {{ blacklist: true }}
 """
 
 
-def document(port, store, upstream, lines, remote_user):
+def document(port, store, upstream, lines, remote_user, public):
     given = set(re.findall(r"^(\w+):", lines, re.MULTILINE))
     base = "".join(line for line in BASE.splitlines(keepends=True) if line.partition(":")[0] not in given)
     head = f'listen: 127.0.0.1:{port}\nstore: {{ url: "{store}", connections: 2 }}\n'
-    return head + base + lines + "".join(["routes:\n", *routes(f"http://127.0.0.1:{upstream}", remote_user)])
+    return head + base + lines + "".join(["routes:\n", *routes(f"http://127.0.0.1:{upstream}", remote_user, public)])
 
 
-def routes(upstream, remote_user):
+def routes(upstream, remote_user, public):
     for path, endpoint in PAGES.items():
         yield f"- {{ path: {path}, endpoint: {endpoint} }}\n"
     for path, permission in [
@@ -61,18 +49,16 @@ def routes(upstream, remote_user):
         ("/plain/", "anyone"),
     ]:
         yield view(path, permission, upstream)
-    for name in CHAINS:
+    for name in CLASS_LISTS:
         chain = ", ".join(scheme(word, remote_user) for word in words(name))
         yield view(f"/{name}/", "authenticated", upstream, f"authentication: [{chain}], ")
         yield view(f"/{name}/public/", "anyone", upstream, f"authentication: [{chain}], ")
+    for path, more in public.items():
+        yield view(path, "anyone", upstream, more and f"{more}, ")
 
 
 def scheme(word, remote_user):
     return SCHEMES.get(word, word).replace("%s", remote_user and f", {remote_user}")
-
-
-def words(name):
-    return [] if name == "no-class" else name.split("-")
 
 
 def view(path, permission, upstream, more=""):

@@ -33,7 +33,7 @@ def seen(answer, sent):
         "headers": {name: header(name, only(values)) for name, values in sorted(headers.items())},
         "body": body(answer, sent),
     }
-    if sent.startswith(b"HEAD "):
+    if sent.startswith(b"HEAD ") or answer.status == 204:
         html = (result["content_type"] or "").startswith("text/html")
         result["length"] = "of a page" if html else answer.header("content-length")
     return result

@@ -41,10 +41,12 @@ class Variant:
     gateway: str = ""
     # More settings of the scheme remote_user, which has none of them at the top of the file.
     remote_user: str = ""
+    # Views that anyone may see and only these cases ask for, each with more settings of its route.
+    public: dict = field(default_factory=dict)
 
     def on(self, database):
         """Its two servers, started when first asked for."""
-        key = (json.dumps(self.django), self.gateway, self.remote_user, database)
+        key = (json.dumps([self.django, self.gateway, self.remote_user, self.public]), database)
         if key not in _pairs:
             # Not again for each of its cases, if they do not start.
             _pairs[key] = None
@@ -81,7 +83,8 @@ class Pair:
         self.native = Process("native", GUNICORN, {"MODE": "native", **django(variant.django, database)})
         config = folder() / f"gateway-{len(_processes)}.yaml"
         port, behind = free_port(), _ports.setdefault(database, free_port())
-        config.write_text(gateway.document(port, DATABASES[database], behind, variant.gateway, variant.remote_user))
+        told = (variant.gateway, variant.remote_user, variant.public)
+        config.write_text(gateway.document(port, DATABASES[database], behind, *told))
         self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
         self.gateway.ready()
         upstream(database, self.gateway).ready()

@@ -15,6 +15,7 @@ from rest_framework_simplejwt.views import (
 )
 
 from . import views
+from .class_lists import words
 from .remote import RemoteUserHeaderAuthentication
 
 CLASSES = {
@@ -30,7 +31,7 @@ CLASSES = {
 
 def classes(name):
     """`session-token` is [SessionAuthentication, TokenAuthentication]."""
-    return [] if name == "no-class" else [CLASSES[word] for word in name.split("-")]
+    return [CLASSES[word] for word in words(name)]
 
 
 urlpatterns = [

@@ -9,31 +9,10 @@ from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.settings import api_settings
 
 from . import views
+from .class_lists import CLASS_LISTS
 
-# The first class decides between 401 and 403, so order is what differs here. A name is its classes.
-CLASS_LISTS = [
-    "basic",
-    "token",
-    "session",
-    "jwt",
-    "knox",
-    "stateless",
-    "remote",
-    "session-token",
-    "token-session",
-    "basic-token",
-    "token-basic",
-    "session-basic",
-    "basic-session",
-    "remote-basic",
-    "remote-session",
-    "session-jwt",
-    "jwt-session",
-    "jwt-token",
-    "token-jwt",
-    "knox-basic",
-    "no-class",
-]
+# Of `ScopedRateThrottle`; which rates they have, a test says.
+SCOPES = ["day", "hour", "0-s", "0-sec", "0-second", "0-m", "none", "1-x", "abc", "1-30s", "negative", "missing"]
 
 
 def class_list_paths(name, classes):
@@ -51,6 +30,8 @@ urlpatterns = [
     path("plain/me/", views.plain_me),
     path("plain/form/", views.plain_form),
     path("plain/async/", views.plain_async),
+    *(path(f"scoped/{scope}/", views.Scoped.as_view(throttle_scope=scope)) for scope in SCOPES),
+    path("scoped/day/too/", views.Scoped.as_view(throttle_scope="day")),
 ]
 if settings.GATEWAY:
     for name in CLASS_LISTS:

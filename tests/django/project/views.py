@@ -28,6 +28,13 @@ class Me(APIView):
         return Response(describe(request.user))
 
 
+class Scoped(Me):
+    """Counted in a scope, which its address names."""
+
+    permission_classes = [AllowAny]
+    throttle_scope = None
+
+
 class ChangePassword(APIView):
     """What Django's own view does: this session goes on, the user's others end."""
 

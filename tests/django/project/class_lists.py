@@ -1,0 +1,31 @@
+"""Lists of authentication classes. Each has views under its name, and behind the gateway a chain of schemes."""
+
+# The first class decides between 401 and 403, so order is what differs here. A name is its classes.
+CLASS_LISTS = [
+    "basic",
+    "token",
+    "session",
+    "jwt",
+    "knox",
+    "stateless",
+    "remote",
+    "session-token",
+    "token-session",
+    "basic-token",
+    "token-basic",
+    "session-basic",
+    "basic-session",
+    "remote-basic",
+    "remote-session",
+    "session-jwt",
+    "jwt-session",
+    "jwt-token",
+    "token-jwt",
+    "knox-basic",
+    "no-class",
+]
+
+
+def words(name):
+    """`session-token` is session and then token."""
+    return [] if name == "no-class" else name.split("-")
