@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from binascii import Error as Base64Error
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jwt
 from jwt.utils import base64url_decode, base64url_encode
 
 LEEWAY = 5
 LONGEST = 8192
+# Good assertions that one process keeps; less than a kilobyte each, unless names are very long.
+REMEMBERED = 4096
 # PyJWT's base64 decoder drops foreign characters, so the shape is checked before it.
 SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
@@ -31,17 +36,52 @@ class Caller:
     subject: str | None = None
 
 
+class Verified(NamedTuple):
+    """What is left to ask of an assertion that was found good, and its caller."""
+
+    kid: str
+    key: object
+    exp: int
+    caller: Caller
+
+
 class Verifier:
-    """Checks assertions against the gateway's keys, its name and this service's name."""
+    """Checks assertions against the gateway's keys, its name and this service's name.
+
+    The gateway sends one assertion with many requests, and a signature costs more than all else that
+    is checked, so good ones are remembered. The clock and the keys go on, and are asked each time;
+    whoever adds a check of the request itself must not put it before the memory.
+    """
 
     def __init__(self, keys, issuer: str, audience: str):
         self.keys = keys
         self._issuer = issuer
         self._audience = audience
+        # By the whole token: nothing less is what was signed. Read without the lock.
+        self._verified: dict[str, Verified] = {}
+        self._lock = threading.Lock()
+
+    def key_id(self, token: str | None) -> str:
+        """The `kid` of a token that has the gateway's shape; it need not be good any more."""
+        known = self._verified.get(token)
+        return key_id(token) if known is None else known.kid
 
     def verify(self, token: str | None) -> Caller:
         """The caller of a good assertion; never waits for the network."""
-        key = self._key(key_id(token))
+        known = self._verified.get(token)
+        if known is None or not self._holds(known):
+            # One that holds no longer is refused, and the reason told, where all others are.
+            known = self._verify(token)
+            self._remember(token, known)
+        return known.caller
+
+    def _holds(self, known: Verified) -> bool:
+        # The object, not the key id: an id may be given to another key. PyJWT asks of `exp` the same.
+        return self.keys.get(known.kid) is known.key and known.exp > time.time() - LEEWAY
+
+    def _verify(self, token: str | None) -> Verified:
+        kid = key_id(token)
+        key = self._key(kid)
         try:
             # The algorithm is ours to say, never the token's.
             claims = jwt.decode(
@@ -56,7 +96,15 @@ class Verifier:
         except (jwt.PyJWTError, TypeError, OverflowError) as error:
             # The last two are what PyJWT before 2.15 makes of a time that is no number.
             raise Refused(f"assertion: {error}") from error
-        return caller(claims)
+        found = caller(claims)
+        # PyJWT, too, cuts off the fraction.
+        return Verified(kid, key, int(claims["exp"]), found)
+
+    def _remember(self, token: str, verified: Verified) -> None:
+        with self._lock:
+            while len(self._verified) >= REMEMBERED:
+                del self._verified[next(iter(self._verified))]
+            self._verified[token] = verified
 
     def _key(self, kid: str):
         key = self.keys.get(kid)

@@ -11,7 +11,7 @@ from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
 
 from . import conf
-from .assertion import Caller, KeysUnavailable, Refused, key_id
+from .assertion import Caller, KeysUnavailable, Refused
 from .backend import REMOTE_USER, gateway_user
 from .identity import decode_identity
 
@@ -53,7 +53,7 @@ class PortcullisMiddleware:
         if self._verifier is None:
             return None
         try:
-            kid = key_id(request.META.get(self._header))
+            kid = self._verifier.key_id(request.META.get(self._header))
         except Refused:
             return None
         return kid if self._verifier.keys.due(kid) else None

@@ -9,7 +9,8 @@ from django.test import Client, TestCase, override_settings
 from portcullis_django.middleware import PortcullisMiddleware
 
 from . import gateway
-from .gateway import OTHER_KEY, SETTINGS, asgi, claims, headers, sign
+from .gateway import KEY, OTHER_KEY, SETTINGS, asgi, claims, headers, sign
+from .test_keys import Clock
 
 FORBIDDEN = b'{"detail":"This service answers only requests that come through its gateway."}'
 NOT_PROVIDED = b'{"detail":"Authentication credentials were not provided."}'
@@ -97,6 +98,41 @@ class AsyncViews(GatewayCase):
         self.assertEqual(response.json(), {"user": "alice"})
 
 
+@override_settings(PORTCULLIS={**SETTINGS, "KEYS": None, "JWKS_URL": "http://127.0.0.1:1/"})
+class KeyWithdrawn(GatewayCase):
+    """A stolen key is withdrawn, and only assertions of it that are known come in, for hours."""
+
+    def setUp(self):
+        self.clock = Clock(self)
+        download = mock.patch("portcullis_django.keys.download")
+        self.download = download.start()
+        self.addCleanup(download.stop)
+        self.serve(KEY)
+        self.known = headers("alice", sign(claims("alice", exp=int(time.time()) + 7200)))
+
+    def serve(self, key):
+        self.download.return_value = gateway.json.dumps({"keys": [gateway.jwk(key)]}).encode()
+
+    def test_keys_are_still_refreshed(self):
+        for _ in range(3):
+            self.assertEqual(self.client.get("/private/", **self.known).json(), {"user": "alice"})
+        self.assertEqual(self.download.call_count, 1)
+        self.serve(OTHER_KEY)
+        self.clock.now += 601
+        self.refused(**self.known)
+
+    async def test_keys_are_still_refreshed_asynchronously(self):
+        for _ in range(3):
+            response = await self.async_client.get("/private/", **asgi(self.known))
+            self.assertEqual(response.json(), {"user": "alice"})
+        self.assertEqual(self.download.call_count, 1)
+        self.serve(OTHER_KEY)
+        self.clock.now += 601
+        with self.assertLogs("portcullis_django", "WARNING"):
+            response = await self.async_client.get("/private/", **asgi(self.known))
+        self.assertEqual(response.status_code, 403)
+
+
 class DirectCalls(GatewayCase):
     """Somebody reaches the service around the gateway."""
 
@@ -136,6 +172,17 @@ class DirectCalls(GatewayCase):
         ]:
             with self.subTest(name):
                 self.refused(**headers("alice", alice, HTTP_REMOTE_USER=name))
+
+    def test_another_username_beside_a_known_assertion(self):
+        """An assertion that was verified a moment ago comes again, beside somebody else's name or none."""
+        alice, nobody = headers("alice"), headers()
+        for _ in range(2):
+            self.assertEqual(self.client.get("/private/", **alice).json(), {"user": "alice"})
+            self.assertEqual(self.client.get("/public/", **nobody).json(), {"user": None})
+            for name in ["élise", "Alice", "alice,bob", ""]:
+                self.refused(**{**alice, "HTTP_REMOTE_USER": name})
+            self.refused(HTTP_PORTCULLIS_ASSERTION=alice["HTTP_PORTCULLIS_ASSERTION"])
+            self.refused(**nobody, HTTP_REMOTE_USER="alice")
 
     def test_username_left_out_or_added(self):
         self.refused(HTTP_PORTCULLIS_ASSERTION=sign(claims("alice")))
