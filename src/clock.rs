@@ -10,6 +10,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
 /// A moment: microseconds since 1970-01-01 UTC, the resolution of Django's columns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
@@ -23,6 +25,13 @@ impl Timestamp {
     /// From whole seconds since 1970.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
+    }
+
+    /// From what Python's `isoformat` writes; without an offset it is UTC.
+    pub fn from_iso(text: &str) -> Option<Self> {
+        let read = |text: &str| OffsetDateTime::parse(text, &Rfc3339).ok();
+        let moment = read(text).or_else(|| read(&format!("{text}Z")))?;
+        u64::try_from(moment.unix_timestamp_nanos() / 1000).ok().map(Self)
     }
 
     /// The time from `earlier` to now; zero if the clock was set back.
@@ -114,6 +123,17 @@ impl std::fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_what_python_writes() {
+        let read = |text| Timestamp::from_iso(text).map(|moment| moment.0);
+        assert_eq!(read("2000-02-29T00:00:00+00:00"), Some(951_782_400_000_000));
+        assert_eq!(read("2000-02-29T02:00:00.000001+02:00"), Some(951_782_400_000_001));
+        assert_eq!(read("2000-02-29T00:00:00.5"), Some(951_782_400_500_000));
+        for odd in ["", "tomorrow", "1969-12-31T00:00:00+00:00", "2000-02-30T00:00:00Z"] {
+            assert_eq!(read(odd), None, "{odd}");
+        }
+    }
 
     #[test]
     fn prints_as_django_stores() {

@@ -150,10 +150,14 @@ enum Kind {
 impl Throttle {
     /// By a configuration, on shared counters.
     pub fn new(config: &[Config], windows: &Windows) -> Self {
+        // Routes with one rate share one count. Two rates do not: the shorter period would forget
+        // what the longer one has to remember.
         let rules = config.iter().map(|entry| match entry {
-            Config::Anon(rate) => (Kind::Anon, "anon".into(), *rate),
-            Config::User(rate) => (Kind::User, "user".into(), *rate),
-            Config::Scope { name, rate } => (Kind::User, format!("scope {name}").into(), *rate),
+            Config::Anon(rate) => (Kind::Anon, format!("anon {rate}").into(), *rate),
+            Config::User(rate) => (Kind::User, format!("user {rate}").into(), *rate),
+            Config::Scope { name, rate } => {
+                (Kind::User, format!("scope {name} {rate}").into(), *rate)
+            }
         });
         Self { rules: rules.collect(), windows: windows.clone() }
     }
@@ -256,6 +260,22 @@ mod tests {
         assert_eq!(throttle.admit(None, HERE), Err(Duration::from_secs(60)));
         assert_eq!(throttle.admit(None, HERE), Err(Duration::from_secs(3600)));
         assert_eq!(throttle.admit(Some(&alice()), HERE), Err(Duration::from_secs(60)));
+    }
+
+    /// Attack: on a route with a short period the window of another route is forgotten, and its
+    /// limit starts anew.
+    #[test]
+    fn a_route_does_not_forget_for_another() {
+        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
+        let windows = Windows::new(clock.clone());
+        let route = |rate: &str| Throttle::new(&[Config::User(rate.parse().unwrap())], &windows);
+        let (hourly, quick) = (route("2/hour"), route("30/s"));
+        assert_eq!(hourly.admit(None, HERE), Ok(()));
+        assert_eq!(hourly.admit(None, HERE), Ok(()));
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(quick.admit(None, HERE), Ok(()));
+        assert!(hourly.admit(None, HERE).is_err());
+        assert!(route("2/hour").admit(None, HERE).is_err(), "one rate is one count");
     }
 
     /// Attack: one IPv6 customer has 2^64 addresses and takes a fresh one for each guess.

@@ -46,12 +46,12 @@ pub(super) enum Taken {
 impl View {
     /// Everything before the view's own work. The body is read last.
     pub(super) fn before(&self, request: &Request) -> Option<Reply> {
-        if !accepts(&request.headers, self.browsable) {
+        let Some(renderers) = self.renderers(request) else {
+            return Some(refusal(StatusCode::NOT_FOUND, "Not found.", self.allow));
+        };
+        if !accepts(&request.headers, renderers) {
             let detail = "Could not satisfy the request Accept header.";
             return Some(refusal(StatusCode::NOT_ACCEPTABLE, detail, self.allow));
-        }
-        if !self.has_format(request) {
-            return Some(refusal(StatusCode::NOT_FOUND, "Not found.", self.allow));
         }
         if request.method == Method::OPTIONS {
             let metadata: Value = serde_json::from_str(self.metadata).unwrap_or_default();
@@ -63,15 +63,16 @@ impl View {
         None
     }
 
-    /// Whether the renderer that `?format=` asks for is one of the view's.
-    fn has_format(&self, request: &Request) -> bool {
+    /// The renderers that `?format=` leaves.
+    fn renderers(&self, request: &Request) -> Option<Renderers> {
         let query = request.target.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         let format = pairs.find(|(name, _)| name == "format").map(|(_, format)| format);
         match format.as_deref() {
-            None | Some("" | "json") => true,
-            Some("api") => self.browsable,
-            Some(_) => false,
+            None | Some("") => Some(Renderers { json: true, html: self.browsable }),
+            Some("json") => Some(Renderers { json: true, html: false }),
+            Some("api") if self.browsable => Some(Renderers { json: false, html: true }),
+            Some(_) => None,
         }
     }
 
@@ -114,14 +115,22 @@ pub(super) fn fields<const N: usize>(
     if errors.is_empty() { Ok(texts) } else { Err(errors.into()) }
 }
 
+/// What a view could answer with.
+#[derive(Clone, Copy)]
+struct Renderers {
+    json: bool,
+    html: bool,
+}
+
 /// DRF's negotiation: `q` is ignored.
-fn accepts(headers: &HeaderMap, browsable: bool) -> bool {
+fn accepts(headers: &HeaderMap, renderers: Renderers) -> bool {
     let Some(accept) = headers.get(ACCEPT) else { return true };
     let accept = accept.to_str().unwrap_or_default().to_ascii_lowercase();
     accept.split(',').any(|range| {
         let kind = range.split(';').next().unwrap_or_default().trim();
-        matches!(kind, "*/*" | "application/*" | "application/json")
-            || (browsable && matches!(kind, "text/html" | "text/*"))
+        kind == "*/*"
+            || (renderers.json && matches!(kind, "application/*" | "application/json"))
+            || (renderers.html && matches!(kind, "text/html" | "text/*"))
     })
 }
 

@@ -96,6 +96,7 @@ class SaveEveryRequest(Differential):
             browser = Browser(side)
             browser.log_in()
             browser.get("/session/")
+            browser.get("/api-auth/login/")
 
         self.compare(conversation)
 

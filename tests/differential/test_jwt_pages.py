@@ -132,6 +132,8 @@ class Around(Differential):
         set_cookie=[],
     )
     cases = [
+        Case("format of JSON, Accept of HTML", 406, post(OBTAIN + "?format=json", "Accept: text/html", data=RIGHT)),
+        Case("unknown format, Accept of XML", 404, post(OBTAIN + "?format=zzz", "Accept: application/xml", data=RIGHT)),
         *(
             Case(f"GET {path}", 405, get(path))
             for path in (OBTAIN, VERIFY, "/api/token/refresh/", "/api/token/blacklist/")

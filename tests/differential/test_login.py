@@ -204,6 +204,9 @@ class Right(Differential):
         """Attack: the attacker plants a session key in the user's browser and waits for the log-in (fixation)."""
         self.log_in(lambda: rows.session(None, basket=[1, "ä"]))
 
+    def test_from_a_session_that_ends_on_a_date(self):
+        self.log_in(lambda: rows.session(None, _session_expiry="2099-01-01T00:00:00+00:00"))
+
     def test_again_as_the_same_user(self):
         self.log_in(lambda: rows.session("alice", basket=[1]))
 

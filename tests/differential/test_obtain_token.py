@@ -107,6 +107,7 @@ class Around(Differential):
         Case("HEAD", 405, head(PATH)),
         Case("PUT", 405, raw("PUT", PATH)),
         Case("OPTIONS", 200, options(PATH)),
+        Case("unknown format, Accept of XML", 404, post(PATH + "?format=zzz", "Accept: application/xml", data=RIGHT)),
         Case("Accept of HTML", 406, obtain(RIGHT, "Accept: text/html")),
         Case("Accept of XML", 406, obtain(RIGHT, "Accept: application/xml")),
         Case("empty Accept", 406, obtain(RIGHT, "Accept:")),

@@ -111,7 +111,9 @@ async fn show(
             html(StatusCode::OK, text.unwrap_or_default(), Page::Login.allow())
         }
     };
-    reply.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    let renewed = parts.sessions.renewed(&request.headers).await?;
+    let cookies = cookie.into_iter().chain(renewed);
+    reply.headers_mut().extend(cookies.map(|cookie| (SET_COOKIE, cookie)));
     Ok(not_kept(reply))
 }
 

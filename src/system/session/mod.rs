@@ -147,6 +147,21 @@ impl Sessions {
         self.facts.hit(&self.fingerprint(key))
     }
 
+    /// Where sessions are saved with every request: the cookie that a page of the gateway's own
+    /// sends with it.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn renewed(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Unavailable> {
+        let Some(key) = self.key(headers).filter(|_| self.save_every_request) else {
+            return Ok(None);
+        };
+        Ok(match self.fact(&key).await? {
+            Fact::Session(session) => session.renewed.clone(),
+            _ => None,
+        })
+    }
+
     /// Who is logged in with a key.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::{
     auth_hash, same,
 };
 use crate::{
+    clock::Timestamp,
     crypto::{random_text, signing},
     store::{Session as Row, Unavailable, User},
     system::csrf,
@@ -182,12 +183,7 @@ impl Sessions {
     /// The row of a session and the cookie for its key; for signed cookies the data is the key.
     fn row(&self, data: &Map<String, Value>, key: Option<&str>) -> (Row, HeaderValue) {
         let now = self.clock.now();
-        let custom = data.get(EXPIRY).and_then(Value::as_u64);
-        let age = match custom {
-            Some(seconds @ 1..) => Duration::from_secs(seconds),
-            Some(0) | None => self.age,
-        };
-        let until_closed = custom.map_or(self.expire_at_browser_close, |seconds| seconds == 0);
+        let (age, until_closed) = self.expiry(data.get(EXPIRY), now);
         let max_age = (!until_closed).then_some(age);
         let salt = if self.engine == Engine::SignedCookies { COOKIES } else { ROWS };
         let signed = signing::dumps(&Value::Object(data.clone()), salt, &self.secrets, now, true);
@@ -197,6 +193,22 @@ impl Sessions {
         };
         let cookie = self.cookie.set(value, max_age, now);
         (Row { data: signed, expires: now + age }, cookie)
+    }
+
+    /// What `request.session.set_expiry()` has left behind: how long from now, and whether only
+    /// until the browser is closed.
+    fn expiry(&self, custom: Option<&Value>, now: Timestamp) -> (Duration, bool) {
+        match custom {
+            Some(Value::Number(seconds)) => match seconds.as_i64() {
+                Some(0) | None => (self.age, true),
+                Some(seconds) => (Duration::from_secs(seconds.try_into().unwrap_or(0)), false),
+            },
+            Some(Value::String(date)) => match Timestamp::from_iso(date) {
+                Some(end) => (end.since(now), false),
+                None => (self.age, false),
+            },
+            _ => (self.age, self.expire_at_browser_close),
+        }
     }
 
     pub(super) async fn delete(&self, key: &str) -> Result<(), Unavailable> {
