@@ -26,7 +26,7 @@ use crate::{
     route::{self, Found, Matcher, Router},
     scheme::Entry,
     store::{Sql, Store, cache::Facts},
-    system::{knox::Knox, session::Sessions},
+    system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     throttle::{AuthLimit, Windows},
     value::{Path, Problem, Problems, Secret},
 };
@@ -85,6 +85,10 @@ pub struct Built {
     pub login: Arc<Login>,
     /// Its credential cache.
     pub facts: Arc<Facts>,
+    /// The project's own JSON Web Tokens, where a route takes or makes them.
+    pub simplejwt: Option<Arc<SimpleJwt>>,
+    /// django-rest-knox's tokens.
+    pub knox: Arc<Knox>,
     /// Pruned now and then.
     pub auth_limit: Arc<AuthLimit>,
 }
@@ -183,6 +187,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let language = document.language.as_ref();
     let language = language.map(|language| Languages::new(language, &root.key("language")));
     let language = language.and_then(|language| problems.keep(language));
+    let simplejwt = builder.simplejwt.into_inner().flatten();
     match renderer {
         Some(renderer) => problems.finish(Built {
             gateway: Gateway {
@@ -203,14 +208,13 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                 access: world.access.clone(),
                 store: store.clone(),
                 unrouted: world.metrics.route(""),
-                memory: Arc::new(Memory {
-                    facts: Arc::clone(&facts),
-                    sessions: Arc::clone(&builder.pages.sessions),
-                }),
+                memory: Arc::new(Memory { facts: Arc::clone(&facts), sessions }),
             },
             store,
             login,
             facts,
+            simplejwt,
+            knox,
             auth_limit,
         }),
         None => Err(problems),

@@ -4,6 +4,7 @@
 mod doctor;
 mod explain;
 mod init;
+mod revoke;
 mod run;
 mod sessions;
 mod users;
@@ -79,6 +80,9 @@ enum Command {
     /// django-rest-knox's tokens.
     #[command(subcommand)]
     Knox(sessions::Knox),
+    /// End one credential, which comes from standard input: a token, a knox token, a refresh or
+    /// sliding token, a session's key, an API key. The next request with it is refused.
+    Revoke,
     /// The store itself.
     #[command(subcommand)]
     Store(sessions::Store),
@@ -118,6 +122,7 @@ pub fn main() -> anyhow::Result<()> {
             on_store(cli.config, |built| sessions::session(built, command))
         }
         Command::Knox(command) => on_store(cli.config, |built| sessions::knox(built, command)),
+        Command::Revoke => on_store(cli.config, revoke::revoke),
         Command::Store(command) => on_store(cli.config, |built| sessions::store(built, command)),
         Command::HashPassword => on_store(cli.config, users::hash_password),
         Command::HashKey => {

@@ -218,14 +218,14 @@ impl Knox {
         Ok(Some(Made { token: Secret::new(token), expiry }))
     }
 
-    /// Deletes a token.
+    /// Deletes a token; false if there is none.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn delete(&self, token: &str) -> Result<(), Unavailable> {
-        self.store.delete_knox_token(&hash(token)).await?;
+    pub async fn delete(&self, token: &str) -> Result<bool, Unavailable> {
+        let deleted = self.store.delete_knox_token(&hash(token)).await?;
         self.facts.forget(&self.fingerprint(token)).await;
-        Ok(())
+        Ok(deleted)
     }
 
     /// Deletes all tokens of a user; how many there were.

@@ -19,7 +19,11 @@ use portcullis::{
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{Answer, Browser, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY, until};
+use crate::support::{
+    Answer, Browser, Gateway, PASSWORD, Setup, basic,
+    gateway::{ALICE_KEY, portcullis},
+    until,
+};
 
 /// Nothing that is ended here may wait for its time to run out.
 const SETTINGS: &str = "secret_key: throwaway-secret-key-for-tests-0123456789\n\
@@ -110,6 +114,46 @@ fn what_a_command_ends_is_refused_at_once() {
             assert_eq!(ask(gateway, &bob), 200, "bob's by {command:?}");
         }
     }
+}
+
+/// Attack: one credential was found in a log or a repository, of which nobody knows whose it is, and
+/// it works on until somebody does. `revoke` takes it as it was found, and ends no other.
+#[test]
+fn a_credential_that_leaked_is_ended_as_it_was_found() {
+    let gateway = start();
+    let revoke = |credential: &str| {
+        let done = portcullis(&gateway.setup.config(), &["revoke"], credential);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (done.status.success(), text(&done.stdout) + &text(&done.stderr))
+    };
+    let credentials = credentials(&gateway);
+    for credential in &credentials {
+        assert_eq!(ask(&gateway, credential), 200, "{}", credential.0);
+    }
+    let mut left: Vec<_> = credentials.iter().collect();
+    for kind in ["token", "knox", "session"] {
+        let place = left.iter().position(|credential| credential.0 == kind).unwrap();
+        let credential = left.remove(place);
+        let (_, (_, value)) = credential;
+        let secret = value.rsplit([' ', '=']).next().unwrap();
+        let (done, said) = revoke(secret);
+        assert!(done && said.contains("1 running gateway"), "{kind}: {said}");
+        assert!(!said.contains(secret), "{kind}: it is shown again");
+        assert_eq!(ask(&gateway, credential), 401, "{kind}");
+        for credential in &left {
+            assert_eq!(ask(&gateway, credential), 200, "{} by {kind}", credential.0);
+        }
+        assert!(!revoke(secret).0, "{kind} was found twice");
+    }
+    let pair = jwt_pair(&gateway);
+    let (done, said) = revoke(pair["refresh"].as_str().unwrap());
+    assert!(done && said.contains("Blacklisted a refresh token of alice"), "{said}");
+    let again = post_json(&gateway, "/jwt/refresh/", &json!({ "refresh": pair["refresh"] }));
+    assert_eq!(again.status, 401);
+    let (done, said) = revoke(pair["access"].as_str().unwrap());
+    assert!(!done && said.contains("portcullis user disable"), "{said}");
+    let forged = format!("{}x", pair["refresh"].as_str().unwrap());
+    assert!(!revoke(&forged).0 && !revoke("nonsense").0);
 }
 
 /// The rule: a session is ended by the name that the list gives it, which is not its key, and no

@@ -122,6 +122,12 @@ pub enum TokenType {
     Sliding,
 }
 
+impl std::fmt::Display for TokenType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl TokenType {
     pub(super) fn word(self) -> &'static str {
         match self {

@@ -177,6 +177,11 @@ impl SimpleJwt {
         Ok(Rotation::New(fresh))
     }
 
+    /// Whether there is a blacklist.
+    pub fn has_blacklist(&self) -> bool {
+        self.config.blacklist
+    }
+
     /// Blacklists a token; false if it was before.
     ///
     /// # Errors
