@@ -203,8 +203,9 @@ const PEEK_TIME: Duration = Duration::from_secs(30);
 
 impl Gateway {
     /// Answers a request.
-    pub async fn handle(&self, parts: Parts, body: Incoming, peer: &Peer) -> Reply {
+    pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
         let started = self.clock.now();
+        let (parts, body) = request.into_parts();
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
         let host = parts.headers.get(header::HOST).cloned();
         let cookies = parts.headers.get(header::COOKIE).cloned();
@@ -276,13 +277,13 @@ impl Gateway {
     ///
     /// # Errors
     /// If it can be read in more than one way.
-    pub fn read(&self, parts: Parts, body: Body, peer: &Peer) -> Result<Request, Malformed> {
+    pub fn read(&self, parts: Parts, body: Body, peer: &Peer) -> Result<Box<Request>, Malformed> {
         Request::read(parts, body, peer, &self.proxies, self.head_limits)
     }
 
     async fn serve<'a>(
         &'a self,
-        mut request: Request,
+        mut request: Box<Request>,
         seen: &mut Seen<'a>,
     ) -> Result<Reply, Rejection> {
         let route = self.route(&request)?;
@@ -302,7 +303,7 @@ impl Gateway {
             RouteTarget::Upstream(target) => {
                 target.send(route.forward.apply(&admitted, request)?).await
             }
-            RouteTarget::Endpoint(endpoint) => endpoint.serve(request, &admitted).await,
+            RouteTarget::Endpoint(endpoint) => endpoint.serve(*request, &admitted).await,
         }
     }
 

@@ -54,7 +54,7 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn told(gateway: &Gateway, request: Request) {
+async fn told(gateway: &Gateway, request: Box<Request>) {
     println!("  client     {}", request.client.address);
     let route = match gateway.route(&request) {
         Ok(route) => route,
@@ -83,7 +83,7 @@ async fn told(gateway: &Gateway, request: Request) {
     }
 }
 
-fn admit(route: &Route, request: Request, admitted: &crate::policy::Admitted) {
+fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitted) {
     match admitted.caller() {
         Some(caller) => {
             println!("  admitted   as {}, by {}", caller.identity.username, caller.scheme)

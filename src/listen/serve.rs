@@ -24,10 +24,9 @@ pub(super) async fn connection(stream: TcpStream, address: SocketAddr, shared: S
     let service = service_fn(move |request: Request<Incoming>| {
         let (peer, gateway) = (Arc::clone(&peer), Arc::clone(&gateway));
         async move {
-            let (parts, body) = request.into_parts();
             // The configuration of this moment; a reload does not touch a request under way.
             let gateway = gateway.load_full();
-            Ok::<_, Infallible>(gateway.handle(parts, body, &peer).await)
+            Ok::<_, Infallible>(gateway.handle(request, &peer).await)
         }
     });
     let builder = builder(&shared);

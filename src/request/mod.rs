@@ -84,7 +84,7 @@ impl Request {
         peer: &Peer,
         proxies: &TrustedProxies,
         limits: HeadLimits,
-    ) -> Result<Self, Malformed> {
+    ) -> Result<Box<Self>, Malformed> {
         let Parts { method, uri, version, headers, .. } = parts;
         if method == Method::CONNECT || method == Method::TRACE {
             return Err(Malformed::Method);
@@ -98,7 +98,8 @@ impl Request {
         let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
         let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
         let client = peer.client(&headers, proxies);
-        Ok(Self { method, target, host, authority, headers, client, body })
+        // Boxed: it goes from step to step, and a pointer is what is moved.
+        Ok(Box::new(Self { method, target, host, authority, headers, client, body }))
     }
 }
 
@@ -112,13 +113,18 @@ fn target(target: PathAndQuery) -> Result<Target, Malformed> {
 /// Fields that must be there once, and the size of all. Names that some servers fold to a framing
 /// field (`Content_Length`) are refused with it: they were written to be misread.
 fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed> {
-    let mut size = 0;
+    let (mut size, mut lengths, mut authorizations, mut framed) = (0, 0, 0, true);
     for (name, value) in headers {
         size += name.as_str().len() + value.len() + 4;
-        let name = name.as_str();
-        if matches!(name.len(), 14 | 17)
-            && (folds_to(name, CONTENT_LENGTH.as_str())
-                || folds_to(name, TRANSFER_ENCODING.as_str()))
+        if name == CONTENT_LENGTH {
+            lengths += 1;
+        } else if name == TRANSFER_ENCODING {
+            lengths += 1;
+            framed &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        } else if name == AUTHORIZATION {
+            authorizations += 1;
+        } else if folds_to(name.as_str(), CONTENT_LENGTH.as_str())
+            || folds_to(name.as_str(), TRANSFER_ENCODING.as_str())
         {
             return Err(Malformed::Framing);
         }
@@ -126,23 +132,17 @@ fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed
     if size > limits.bytes || headers.len() > limits.fields {
         return Err(Malformed::TooLarge);
     }
-    let count = |name| headers.get_all(name).iter().take(2).count();
-    let chunked =
-        headers.get(TRANSFER_ENCODING).map(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if count(TRANSFER_ENCODING) > 1
-        || chunked == Some(false)
-        || count(CONTENT_LENGTH) + count(TRANSFER_ENCODING) > 1
-    {
+    if lengths > 1 || !framed {
         return Err(Malformed::Framing);
     }
-    if count(AUTHORIZATION) > 1 { Err(Malformed::Authorization) } else { Ok(()) }
+    if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(()) }
 }
 
 /// A different spelling of the same CGI variable.
 fn folds_to(name: &str, known: &str) -> bool {
     let fold =
         |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
-    name != known && name.bytes().map(fold).eq(known.bytes().map(fold))
+    name.len() == known.len() && name.bytes().map(fold).eq(known.bytes().map(fold))
 }
 
 fn host(
@@ -177,13 +177,24 @@ pub fn canonical_host(text: &str) -> Option<Box<str>> {
         None => text.split_once(':').unwrap_or((text, "")),
     };
     let host = host.strip_suffix('.').unwrap_or(host);
-    let name = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_');
-    let literal = host.starts_with('[');
     let good = !host.is_empty()
         && host.len() <= 255
-        && (literal || (host.bytes().all(name) && !host.starts_with('.') && !host.contains("..")))
+        && (host.starts_with('[') || is_name(host))
         && (port.is_empty() || port.parse::<u16>().is_ok());
     good.then(|| host.to_ascii_lowercase().into())
+}
+
+/// Letters, digits, `-` and `_`, with single dots between them.
+fn is_name(host: &str) -> bool {
+    let mut before = b'.';
+    host.bytes().all(|byte| {
+        let good = match byte {
+            b'.' => before != b'.',
+            _ => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
+        };
+        before = byte;
+        good
+    })
 }
 
 #[cfg(test)]

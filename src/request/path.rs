@@ -98,6 +98,11 @@ impl Target {
     pub fn raw(&self) -> &PathAndQuery {
         &self.raw
     }
+
+    /// [`Self::raw`], for whoever needs the rest no longer.
+    pub fn into_raw(self) -> PathAndQuery {
+        self.raw
+    }
 }
 
 /// The path as the application behind will see it (WSGI's `PATH_INFO`).

@@ -26,7 +26,7 @@ impl Target for Echo {
         }
         let seen = serde_json::json!({
             "method": outgoing.method().as_str(),
-            "target": outgoing.target().as_str(),
+            "target": outgoing.target(),
             "headers": headers,
         });
         let mut reply = Reply::new(ReplyBody::full(format!("{seen:#}\n")));

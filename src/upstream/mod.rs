@@ -125,12 +125,8 @@ struct Upstream {
 #[async_trait]
 impl Target for Upstream {
     async fn send(&self, outgoing: Outgoing) -> Result<Reply, Rejection> {
-        let (method, target, headers, body) = outgoing.into_parts();
+        let mut request = outgoing.into_request();
         let start = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut request = hyper::Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = target.into();
-        *request.headers_mut() = headers;
         let mut refused = None;
         // A server that cannot be connected to has seen nothing of the request: the next may.
         for turn in 0..self.pools.len() {
@@ -138,7 +134,7 @@ impl Target for Upstream {
             match self.exchange(pool, request).await {
                 Ok(reply) => return Ok(reply),
                 Err(Exchange::Unreachable(unsent, rejection)) => {
-                    request = *unsent;
+                    request = unsent;
                     refused = Some(rejection);
                 }
                 Err(Exchange::Failed(rejection)) => return Err(rejection),
@@ -157,7 +153,7 @@ impl Upstream {
     async fn exchange(
         &self,
         pool: &Pool,
-        mut request: hyper::Request<Body>,
+        mut request: Box<hyper::Request<Body>>,
     ) -> Result<Reply, Exchange> {
         // An upstream may close a kept connection at the very moment it is used again. What was
         // not sent is sent again on another; what was sent, once, if it is safe and has no body.
@@ -170,19 +166,19 @@ impl Upstream {
                 None => match self.connect(pool).await {
                     Ok(connection) => connection,
                     Err(rejection) => {
-                        return Err(Exchange::Unreachable(Box::new(request), rejection));
+                        return Err(Exchange::Unreachable(request, rejection));
                     }
                 },
             };
             let again = (reused && !retried && is_repeatable(&request)).then(|| copy(&request));
             let progress = request.body().progress();
-            let sent = connection.send(request);
-            match within(self.response_timeout, progress, sent).await {
+            let mut sent = std::pin::pin!(connection.send(request));
+            match within(self.response_timeout, progress, sent.as_mut()).await {
                 Err(silent) => return Err(Exchange::Failed(silent)),
                 Ok(Ok(response)) => {
                     return self.reply(response, connection).map_err(Exchange::Failed);
                 }
-                Ok(Err(SendFailure::Unsent(unsent))) if reused => request = *unsent,
+                Ok(Err(SendFailure::Unsent(unsent))) if reused => request = unsent,
                 Ok(Err(SendFailure::Unsent(_))) => {
                     let cause = "it closed a new connection".to_owned();
                     return Err(Exchange::Failed(Rejection::UpstreamBroken(cause)));
@@ -208,20 +204,18 @@ impl Upstream {
 
     fn reply(
         &self,
-        response: hyper::Response<hyper::body::Incoming>,
+        mut response: hyper::Response<hyper::body::Incoming>,
         connection: Connection,
     ) -> Result<Reply, Rejection> {
-        let (mut head, body) = response.into_parts();
         // Nothing of ours asks for an upgrade: what follows a 101 would be nobody's.
-        if head.status.is_informational() {
-            return Err(Rejection::UpstreamBroken(format!("an unasked {}", head.status)));
+        if response.status().is_informational() {
+            let cause = format!("an unasked {}", response.status());
+            return Err(Rejection::UpstreamBroken(cause));
         }
-        check_framing(&head.headers)?;
-        remove_hop_by_hop(&mut head.headers);
-        // Hop-by-hop too, but asked of the client by the upstream's own protection: it goes.
-        head.headers.remove(header::PROXY_AUTHENTICATE);
-        let body = ReplyBody::stream(body, connection, self.idle_timeout);
-        Ok(Reply::from_parts(head, body))
+        check_framing(response.headers())?;
+        // Of those that end here one is asked of the client by the upstream's own protection.
+        remove_hop_by_hop(response.headers_mut(), |name| name == header::PROXY_AUTHENTICATE);
+        Ok(response.map(|body| ReplyBody::stream(body, connection, self.idle_timeout)))
     }
 }
 
@@ -230,9 +224,8 @@ impl Upstream {
 async fn within<T>(
     time: Duration,
     progress: Option<Arc<AtomicU64>>,
-    answer: impl Future<Output = T>,
+    mut answer: impl Future<Output = T> + Unpin,
 ) -> Result<T, Rejection> {
-    let mut answer = std::pin::pin!(answer);
     let frames = || progress.as_ref().map_or(0, |frames| frames.load(Ordering::Relaxed));
     loop {
         let before = frames();
@@ -259,14 +252,17 @@ fn blame(error: &hyper::Error) -> Rejection {
 /// An answer whose end can be read in two ways is no answer: what the client reads as its end may
 /// be the middle of the next one's.
 fn check_framing(headers: &hyper::HeaderMap) -> Result<(), Rejection> {
-    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
-    let (encoding, length) = (encodings.next(), lengths.next());
-    let chunked = encoding.is_none_or(|e| e.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    let digits =
-        length.is_none_or(|l| !l.is_empty() && l.as_bytes().iter().all(u8::is_ascii_digit));
-    let once = encodings.next().is_none() && lengths.next().is_none();
-    if chunked && digits && once && !(encoding.is_some() && length.is_some()) {
+    let (mut told, mut good) = (0, true);
+    for (name, value) in headers {
+        if name == header::TRANSFER_ENCODING {
+            told += 1;
+            good &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        } else if name == header::CONTENT_LENGTH {
+            told += 1;
+            good &= !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+        }
+    }
+    if good && told <= 1 {
         return Ok(());
     }
     Err(Rejection::UpstreamBroken("an answer whose length is told in more than one way".into()))
@@ -278,8 +274,8 @@ fn is_repeatable(request: &hyper::Request<Body>) -> bool {
     safe && request.body().is_empty()
 }
 
-fn copy(request: &hyper::Request<Body>) -> hyper::Request<Body> {
-    let mut copy = hyper::Request::new(Body::Empty);
+fn copy(request: &hyper::Request<Body>) -> Box<hyper::Request<Body>> {
+    let mut copy = Box::new(hyper::Request::new(Body::Empty));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

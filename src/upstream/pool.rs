@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryFutureExt};
 use hyper::{Request, Response, Uri, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
@@ -131,17 +131,14 @@ where
 }
 
 impl Connection {
-    pub(super) async fn send(
+    pub(super) fn send(
         &mut self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, SendFailure> {
-        match self.sender.try_send_request(request).await {
-            Ok(response) => Ok(response),
-            Err(mut error) => Err(match error.take_message() {
-                Some(request) => SendFailure::Unsent(Box::new(request)),
-                None => SendFailure::Lost(error.into_error()),
-            }),
-        }
+        request: Box<Request<Body>>,
+    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + use<> {
+        self.sender.try_send_request(*request).map_err(|mut error| match error.take_message() {
+            Some(request) => SendFailure::Unsent(Box::new(request)),
+            None => SendFailure::Lost(error.into_error()),
+        })
     }
 
     /// Back to the worker's shelf.
