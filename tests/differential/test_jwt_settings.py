@@ -69,6 +69,7 @@ class Leeway(Differential):
     good = AudienceAndIssuer.good
     cases = [
         Case("exp within", 200, using(**good, exp=after(-50))),
+        Case("exp at the end", 401, using(**good, exp=after(-60))),
         Case("exp beyond", 401, using(**good, exp=after(-61))),
         Case("iat within", 200, using(**good, iat=after(50))),
         Case("iat beyond", 401, using(**good, iat=after(120))),

@@ -1,13 +1,15 @@
 """What comes before and beside authentication: address, Accept, method. Where the gateway refuses, it has not
 asked the view yet; where it lets pass, the answer is the view's."""
 
-from support import Case, Differential, Differs, basic, delete, get, head, options, patch, post, raw, refusal
+from support import Case, Differential, Differs, Variant, basic, delete, get, head, options, patch, post, raw, refusal
 from support.differences import NOT_FOUND
 from support.rows import ALICE
 
-TOKEN = f"Authorization: Token {ALICE}"
+TOKEN, BAD = f"Authorization: Token {ALICE}", "Authorization: Token bad"
 BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 NOT_AUTHENTICATED = "Authentication credentials were not provided."
+DENIED = "You do not have permission to perform this action."
+COMPACT = Differs("The gateway's JSON is compact", body=f'{{"detail":"{NOT_AUTHENTICATED}"}}')
 
 
 def first(status=401, detail=NOT_AUTHENTICATED, challenge="Token", **parts):
@@ -50,32 +52,56 @@ class Accept(Differential):
         Case("unknown format", 404, get("/token/?format=zzz", TOKEN)),
         Case("XML, no token", 406, get("/token/", "Accept: application/xml"), first()),
         Case(
-            "XML, bad token",
-            406,
-            get("/token/", "Accept: application/xml", "Authorization: Token bad"),
-            first(detail="Invalid token."),
+            "XML, bad token", 406, get("/token/", "Accept: application/xml", BAD), first(detail="Invalid token.")
         ),
         Case("unknown format, no token", 404, get("/token/?format=zzz"), first()),
         Case("JSON, no token", 401, get("/token/", "Accept: application/json")),
         Case("XML or anything, no token", 401, get("/token/", "Accept: application/xml, */*;q=0.1")),
-        Case(
-            "browser, no token",
-            401,
-            get("/token/", BROWSER),
-            Differs(
-                "DRF shows a browser its browsable page; the gateway has JSON only",
-                content_type="application/json",
-                body='{"detail":"Authentication credentials were not provided."}',
-                vary=["accept"],
-                set_cookie=[],
-            ),
-        ),
-        Case(
-            "indented, no token",
-            401,
-            get("/token/", "Accept: application/json; indent=4"),
-            Differs("The gateway's JSON is compact", body='{"detail":"Authentication credentials were not provided."}'),
-        ),
+    ]
+
+
+def in_json(detail, **parts):
+    return Differs(
+        "DRF shows a browser its browsable page; the gateway has JSON only",
+        content_type="application/json",
+        body=f'{{"detail":"{detail}"}}',
+        set_cookie=[],
+        **parts,
+    )
+
+
+class Browser(Differential):
+    """Status and headers are the same, and the page is not."""
+
+    wait = "Request was throttled. Expected available in <60 s> seconds."
+    variant = Variant(
+        {
+            "REST_FRAMEWORK": {
+                "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.ScopedRateThrottle"],
+                "DEFAULT_THROTTLE_RATES": {"0-m": "0/m"},
+            }
+        },
+        public={"/scoped/0-m/": "throttle: [{ scope: { name: 0-m, rate: 0/m } }]"},
+    )
+    cases = [
+        Case("no token", 401, get("/token/", BROWSER), in_json(NOT_AUTHENTICATED, vary=["accept"])),
+        Case("bad token", 401, get("/token/", BROWSER, BAD), in_json("Invalid token.", vary=["accept"])),
+        Case("denied", 403, get("/api/staff/", BROWSER, TOKEN), in_json(DENIED)),
+        Case("throttled", 429, get("/scoped/0-m/", BROWSER), in_json(wait)),
+    ]
+
+
+def indented(number, *headers):
+    return get("/token/", f"Accept: application/json; indent={number}", *headers)
+
+
+class Indent(Differential):
+    """At most 8 blanks; 0, or what is no number, is none."""
+
+    cases = [
+        *(Case(f"{number}, with a token", 200, indented(number, TOKEN)) for number in (0, 1, 8, 9, 100, "x", "")),
+        *(Case(f"{number}, no token", 401, indented(number)) for number in (0, "x", "")),
+        *(Case(f"{number}, no token", 401, indented(number), COMPACT) for number in (1, 4, 8, 9, 100)),
     ]
 
 

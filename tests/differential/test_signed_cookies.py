@@ -41,6 +41,7 @@ class SignedCookies(Differential):
         Case("too old", 403, using(age=AGE + 60), no_cookie),
         Case("from the future", 200, using(age=-3600)),
         Case("own age, over", 200, using(change=lambda data: data | {"_session_expiry": 60}, age=120)),
+        Case("own age, negative", 200, using(change=lambda data: data | {"_session_expiry": -60})),
         Case("other purpose", 403, using(salt="django.contrib.sessions.SessionStore"), no_cookie),
         Case("other key", 403, using(key="never-a-key-of-this-project-0123456789"), no_cookie),
     ]

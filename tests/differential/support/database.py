@@ -106,16 +106,23 @@ def sessions():
 
 def user(row):
     before = {seeded.pk: seeded for seeded in _users[current]}.get(row.pk)
-    algorithm = row.password[:1] if row.password.startswith("!") else row.password.rsplit("$", 2)[0]
     return {
         "name": row.username,
         "active": row.is_active,
         "staff": row.is_staff,
         "email": row.email,
         "joined": "as before" if before else moment(row.date_joined),
-        "password": "as before" if before and before.password == row.password else algorithm,
+        "password": "as before" if before and before.password == row.password else form(row.password),
         "last_login": moment(row.last_login),
     }
+
+
+def form(encoded):
+    """Algorithm and costs."""
+    if encoded.startswith("!"):
+        return encoded[:1]
+    parts = encoded.split("$")
+    return "$".join(parts[:2] + parts[3:5] if parts[0] == "scrypt" else parts[: max(len(parts) - 2, 1)])
 
 
 def session(row, found):

@@ -76,7 +76,7 @@ def says_no_expires(django, logout, known):
 
 
 def has_two_forms(django, logout, known):
-    return {"vary": ["accept", "cookie"]} if known else {}
+    return {"vary": sorted({*django["vary"], "accept", "cookie"})} if known else {}
 
 
 RULES = [

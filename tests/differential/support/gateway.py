@@ -7,7 +7,13 @@ from project.class_lists import CLASS_LISTS, words
 from . import tokens
 
 # Where a word of a class list is not the gateway's. That tokens are `stateless` is a setting of the whole file.
-SCHEMES = {"stateless": "jwt", "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }"}
+SCHEMES = {
+    "stateless": "jwt",
+    "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }",
+    "custom": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom] } }",
+    "challenged": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom],"
+    " challenge: 'Custom realm=\"x\"' } }",
+}
 PAGES = {
     "/api-token-auth/": "token",
     "/api-auth/": "session",
@@ -31,11 +37,12 @@ jwt: {{ blacklist: true }}
 """
 
 
-def document(port, store, upstream, lines, remote_user, public):
+def document(port, store, native, upstream, lines, remote_user, public):
     given = set(re.findall(r"^(\w+):", lines, re.MULTILINE))
     base = "".join(line for line in BASE.splitlines(keepends=True) if line.partition(":")[0] not in given)
     head = f'listen: 127.0.0.1:{port}\nstore: {{ url: "{store}", connections: 2 }}\n'
-    return head + base + lines + "".join(["routes:\n", *routes(f"http://127.0.0.1:{upstream}", remote_user, public)])
+    views = "".join(routes(f"http://127.0.0.1:{upstream}", remote_user, public)).replace("NATIVE", str(native))
+    return head + base + lines + "routes:\n" + views
 
 
 def routes(upstream, remote_user, public):

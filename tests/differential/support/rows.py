@@ -87,6 +87,10 @@ def change(username="alice", **fields):
     User.objects.filter(username=username).update(**fields)
 
 
+def rename(username, name):
+    User.objects.filter(username=username).update(username=name)
+
+
 def set_password(username, password):
     user = User.objects.get(username=username)
     user.set_password(password)

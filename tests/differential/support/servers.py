@@ -4,9 +4,11 @@ import atexit
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -43,10 +45,13 @@ class Variant:
     remote_user: str = ""
     # Views that anyone may see and only these cases ask for, each with more settings of its route.
     public: dict = field(default_factory=dict)
+    # More of Django's, about languages: for the upstream too, and the gateway has what `init` makes of them.
+    languages: dict = field(default_factory=dict)
 
     def on(self, database):
         """Its two servers, started when first asked for."""
-        key = (json.dumps([self.django, self.gateway, self.remote_user, self.public]), database)
+        told = [self.django, self.gateway, self.remote_user, self.public, self.languages]
+        key = (json.dumps(told), database)
         if key not in _pairs:
             # Not again for each of its cases, if they do not start.
             _pairs[key] = None
@@ -71,23 +76,25 @@ CLASSES = {
 }
 
 
-def default_classes(*names, django=None, gateway=""):
+def default_classes(*names, django=None, gateway="", languages=None):
     """DEFAULT_AUTHENTICATION_CLASSES, under which pages of the packages are served, and more settings."""
     framework = {"DEFAULT_AUTHENTICATION_CLASSES": [CLASSES[name] for name in names]}
     lines = f"authentication: [{', '.join(names)}]\n"
-    return Variant({"REST_FRAMEWORK": framework, **(django or {})}, lines + gateway)
+    return Variant({"REST_FRAMEWORK": framework, **(django or {})}, lines + gateway, languages=languages or {})
 
 
 class Pair:
     def __init__(self, variant, database):
-        self.native = Process("native", GUNICORN, {"MODE": "native", **django(variant.django, database)})
+        settings = {**variant.django, **variant.languages}
+        self.native = Process("native", GUNICORN, {"MODE": "native", **django(settings, database)})
         config = folder() / f"gateway-{len(_processes)}.yaml"
-        port, behind = free_port(), _ports.setdefault(database, free_port())
-        told = (variant.gateway, variant.remote_user, variant.public)
-        config.write_text(gateway.document(port, DATABASES[database], behind, *told))
+        port, behind = free_port(), _ports.setdefault(upstream_key(variant, database), free_port())
+        lines = variant.gateway + (init(settings, database) if variant.languages else "")
+        told = (lines, variant.remote_user, variant.public)
+        config.write_text(gateway.document(port, DATABASES[database], self.native.port, behind, *told))
         self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
         self.gateway.ready()
-        upstream(database, self.gateway).ready()
+        upstream(variant, database, self.gateway).ready()
         self.native.ready()
 
 
@@ -132,9 +139,9 @@ class Process:
 
 
 _pairs: dict[tuple, Pair | None] = {}
-_upstreams: dict[str, Process] = {}
-# Of the upstream of each database, which starts after the first gateway.
-_ports: dict[str, int] = {}
+_upstreams: dict[tuple, Process] = {}
+# Of each upstream, which starts after the first gateway.
+_ports: dict[tuple, int] = {}
 _processes: list[Process] = []
 _folders: list[tempfile.TemporaryDirectory] = []
 
@@ -145,14 +152,31 @@ def folder():
     return Path(_folders[0].name)
 
 
-def upstream(database, first):
-    """Django behind gateways: one a database, since it has no settings of theirs. All sign with the same key."""
-    if database not in _upstreams:
+def upstream(variant, database, first):
+    """Django behind gateways: of their settings it has languages alone. All sign with the same key."""
+    key = upstream_key(variant, database)
+    if key not in _upstreams:
         jwks = http.exchange(first.port, http.get("/.well-known/jwks.json")).json
-        settings = {"PORTCULLIS": {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django"}}
-        environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **django(settings, database)}
-        _upstreams[database] = Process("upstream", GUNICORN, environment, _ports[database])
-    return _upstreams[database]
+        believes = {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django"}
+        settings = django({"PORTCULLIS": believes, **variant.languages}, database)
+        environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **settings}
+        _upstreams[key] = Process("upstream", GUNICORN, environment, _ports[key])
+    return _upstreams[key]
+
+
+def upstream_key(variant, database):
+    return (json.dumps(variant.languages), database)
+
+
+def init(settings, database):
+    """The lines about languages that `portcullis init` writes for the native project, with a file beside them."""
+    config = folder() / f"init-{len(_processes)}.yaml"
+    command = [BINARY, "init", "--django", PROJECT / "manage.py", "--python", sys.executable, "--config", config]
+    environment = os.environ | {"MODE": "native", **django(settings, database)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"init: {done.stderr}")
+    return "".join(re.findall(r"^language:\n(?:  .*\n)+", config.read_text(), re.MULTILINE))
 
 
 def django(settings, database):

@@ -22,6 +22,11 @@ CLASS_LISTS = [
     "jwt-token",
     "token-jwt",
     "knox-basic",
+    "custom",
+    "challenged",
+    "custom-token",
+    "token-custom",
+    "challenged-token",
     "no-class",
 ]
 

@@ -1,6 +1,7 @@
 """What Django does where no gateway does it: authentication classes and the pages that give credentials."""
 
 from django.urls import include, path
+from django.views.decorators.csrf import csrf_exempt
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.views import obtain_auth_token
@@ -14,7 +15,7 @@ from rest_framework_simplejwt.views import (
     TokenVerifyView,
 )
 
-from . import views
+from . import custom, views
 from .class_lists import words
 from .remote import RemoteUserHeaderAuthentication
 
@@ -26,6 +27,8 @@ CLASSES = {
     "stateless": JWTStatelessUserAuthentication,
     "knox": KnoxTokenAuthentication,
     "remote": RemoteUserHeaderAuthentication,
+    "custom": custom.CustomAuthentication,
+    "challenged": custom.ChallengedAuthentication,
 }
 
 
@@ -45,4 +48,5 @@ urlpatterns = [
     path("api/sliding/refresh/", TokenRefreshSlidingView.as_view()),
     path("api/auth/", include("knox.urls")),
     path("accounts/password/", views.ChangePassword.as_view()),
+    path("custom-service/", csrf_exempt(custom.service)),
 ]

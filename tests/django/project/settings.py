@@ -36,6 +36,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "rest_framework",
     "rest_framework.authtoken",
+    # For its translations.
+    "rest_framework_simplejwt",
     "rest_framework_simplejwt.token_blacklist",
     "knox",
 ]
@@ -87,4 +89,9 @@ REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": AUTHENTICATION_CLASSES}
 EXTRA = given(os.environ.get("EXTRA_SETTINGS", "{}"))
 WITHOUT_APPS = EXTRA.pop("WITHOUT_APPS", [])
 INSTALLED_APPS = [name for name in INSTALLED_APPS if name not in WITHOUT_APPS]
+if EXTRA.pop("CHOOSE_LANGUAGE", False):
+    # Where Django's documentation wants it.
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.middleware.common.CommonMiddleware"), "django.middleware.locale.LocaleMiddleware"
+    )
 globals().update(EXTRA)
