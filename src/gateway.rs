@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, Method, Uri,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -15,6 +15,7 @@ use crate::{
     chain::Chain,
     clock::Clock,
     cors::Cors,
+    decision::Decisions,
     endpoint::Endpoint,
     forward::Forward,
     language::Languages,
@@ -119,17 +120,40 @@ pub enum RouteTarget {
     Upstream(Box<dyn Target>),
     /// A page of the gateway's own.
     Endpoint(Box<Endpoint>),
+    /// The page where other proxies ask.
+    Decisions(Decisions),
+    /// A service that only those proxies reach.
+    Elsewhere,
 }
 
 /// What is known of a request when it has been answered.
 #[derive(Default)]
 struct Seen<'a> {
     route: Option<&'a Route>,
+    /// The request that another proxy asks about.
+    asked: Option<Asked>,
     user: Option<(Arc<crate::identity::Identity>, Arc<str>)>,
     /// `Set-Cookie` of schemes, whoever answers.
     cookies: Vec<HeaderValue>,
     /// Whether the answer depends on the client's cookies.
     vary: bool,
+}
+
+/// What of a request is needed when it is gone.
+struct Asked {
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        Self {
+            method: request.method.clone(),
+            uri: request.target.raw().clone().into(),
+            host: Some(request.authority.clone()),
+        }
+    }
 }
 
 impl Seen<'_> {
@@ -206,12 +230,16 @@ impl Gateway {
     pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
         let started = self.clock.now();
         let (parts, body) = request.into_parts();
-        let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let host = parts.headers.get(header::HOST).cloned();
+        let asked = Asked {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            host: parts.headers.get(header::HOST).cloned(),
+        };
         let cookies = parts.headers.get(header::COOKIE).cloned();
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-        let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&method, &parts.headers));
-        let page = self.login_url.is_some() && csrf::is_safe(&method) && wants_page(&parts.headers);
+        let preflight =
+            self.cors.as_ref().and_then(|cors| cors.preflight(&asked.method, &parts.headers));
+        let page = self.login_url.is_some() && wants_page(&parts.headers);
         let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
         let mut seen = Seen::default();
         let (client, outcome) = match self.read(parts, body.into(), peer) {
@@ -221,6 +249,8 @@ impl Gateway {
                 None => (request.client.address, self.serve(request, &mut seen).await),
             },
         };
+        let Asked { method, uri, host } = seen.asked.take().unwrap_or(asked);
+        let page = page && csrf::is_safe(&method);
         let allow = seen.route.and_then(|route| route.allow.as_ref());
         let own = outcome.is_err() || seen.route.is_some_and(Route::is_page);
         let mut reply = outcome.unwrap_or_else(|rejection| {
@@ -286,7 +316,16 @@ impl Gateway {
         mut request: Box<Request>,
         seen: &mut Seen<'a>,
     ) -> Result<Reply, Rejection> {
-        let route = self.route(&request)?;
+        let mut route = self.route(&request)?;
+        let asking = match &route.target {
+            RouteTarget::Decisions(decisions) => {
+                request = decisions.asked(*request, self.head_limits)?;
+                seen.asked = Some(Asked::of(&request));
+                route = self.route(&request)?;
+                true
+            }
+            _ => false,
+        };
         seen.route = Some(route);
         if route.chain.reads_body(&request) {
             request.body.peek(csrf::LOOKED_AT, PEEK_TIME).await?;
@@ -300,6 +339,9 @@ impl Gateway {
             seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
         }
         match &route.target {
+            RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
+            _ if asking => Ok(decided(route.forward.answer(&admitted)?)),
+            RouteTarget::Elsewhere => Err(Rejection::NoRoute),
             RouteTarget::Upstream(target) => {
                 target.send(route.forward.apply(&admitted, request)?).await
             }
@@ -378,6 +420,14 @@ impl Route {
             _ => {}
         }
     }
+}
+
+/// A yes, for the proxy that asked.
+fn decided(identity: HeaderMap) -> Reply {
+    let mut reply = Reply::new(ReplyBody::full(""));
+    *reply.headers_mut() = identity;
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
 }
 
 /// Whether a client would rather have a page for people than an error for programs.

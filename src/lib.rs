@@ -59,6 +59,7 @@ pub mod route;
 pub mod reply;
 pub mod cors;
 pub mod language;
+pub mod decision;
 pub mod gateway;
 pub mod listen;
 pub mod admin;

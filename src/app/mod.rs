@@ -180,6 +180,15 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     check_cookies(document, &mut problems);
     let matchers: Vec<Matcher> = document.routes.iter().map(matcher).collect();
     problems.0.extend(route::overlaps(&matchers, &root.key("routes")).0);
+    if let Some(config) = &document.decisions {
+        let page = Matcher::everything_at(config.path.clone());
+        if matchers.iter().any(|matcher| matcher.overlaps(&page)) {
+            let at = root.key("decisions").key("path");
+            let problem = Problem::new(&at, "a route matches the same requests");
+            problems.push(problem.help("give it a path of its own, for example /_decide"));
+        }
+        routes.extend(problems.keep(builder.decisions(config, &top)).into_iter().flatten());
+    }
     let router = Router::new(routes);
     check_login_url(document, &router, &mut problems);
     let cors = document.cors.as_ref().map(|cors| Cors::new(cors, &root.key("cors")));

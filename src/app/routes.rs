@@ -9,6 +9,7 @@ use crate::{
     chain::Chain,
     client::HttpClient,
     config::{self, Challenges, Document, load::suggest},
+    decision::{self, Decisions},
     endpoint::{self, Asks, Endpoint, JwtTokens, Kind, Page},
     forward::{Forward, OwnedNames},
     gateway::{Route, RouteTarget},
@@ -211,6 +212,25 @@ impl Builder<'_> {
         problems.finish(routes)
     }
 
+    /// The page where other proxies ask. It asks nobody itself: the request that is asked about has
+    /// a route of its own.
+    pub(super) fn decisions(
+        &self,
+        config: &decision::Config,
+        top: &Top,
+    ) -> Result<Vec<(Matcher, Route)>, Problems> {
+        let at = Path::root().key("decisions");
+        let route = config::Route {
+            authentication: Some(Vec::new()),
+            permission: Some(policy::Config::Word(policy::Word::Anyone)),
+            throttle: Some(Vec::new()),
+            ..config::Route::at(config.path.clone())
+        };
+        let target = RouteTarget::Decisions(Decisions::new(config, &at)?);
+        let built = self.route(&route, target, &route.path, &at, top)?;
+        Ok(built.map(|built| (matcher(&route), built)).into_iter().collect())
+    }
+
     fn route(
         &self,
         route: &config::Route,
@@ -222,7 +242,7 @@ impl Builder<'_> {
         let mut problems = Problems::default();
         let page = match &target {
             RouteTarget::Endpoint(endpoint) => Some(endpoint.page()),
-            RouteTarget::Upstream(_) => None,
+            RouteTarget::Upstream(_) | RouteTarget::Decisions(_) | RouteTarget::Elsewhere => None,
         };
         let asks = page.map_or(Asks::TopChain, Page::asks);
         let chain = problems.keep(self.chain(route, asks, at, &top.chain));
@@ -281,6 +301,10 @@ impl Builder<'_> {
             (None, None, Some(to)) => {
                 let redirect = Redirect::new(to, &at.key("redirect"))?;
                 whole(RouteTarget::Upstream(Box::new(redirect)))
+            }
+            // Another proxy reaches the service, and asks here.
+            (None, None, None) if self.document.decisions.is_some() => {
+                whole(RouteTarget::Elsewhere)
             }
             (None, None, None) => {
                 let problem = Problem::new(at, "this route leads nowhere");

@@ -90,9 +90,17 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
         }
         None => println!("  admitted   as nobody"),
     }
-    if let RouteTarget::Endpoint(endpoint) = &route.target {
-        println!("  answered   by the page {:?}", endpoint.page());
-        return;
+    match &route.target {
+        RouteTarget::Endpoint(endpoint) => {
+            println!("  answered   by the page {:?}", endpoint.page());
+            return;
+        }
+        RouteTarget::Decisions(_) => {
+            println!("  answered   with the decision on the request that a proxy asks about");
+            return;
+        }
+        RouteTarget::Elsewhere => println!("  sent       by the proxy that asked, not from here"),
+        RouteTarget::Upstream(_) => {}
     }
     match route.forward.apply(admitted, request) {
         Err(rejection) => refused(&rejection),

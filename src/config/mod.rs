@@ -12,7 +12,7 @@ use serde::{Deserialize, de};
 use crate::{
     cors,
     crypto::password,
-    endpoint, forward, language, listen, lockout,
+    decision, endpoint, forward, language, listen, lockout,
     observe::log,
     policy, reply,
     request::{Ambiguity, ForwardedHeader},
@@ -55,6 +55,8 @@ pub struct Document {
     pub challenges: Challenges,
     /// Pages of other origins that may read answers.
     pub cors: Option<cors::Config>,
+    /// Where other proxies ask what the gateway decides of a request that they hold.
+    pub decisions: Option<decision::Config>,
     /// The language of refusals and pages: Django's `LANGUAGE_CODE` and `LocaleMiddleware`.
     pub language: Option<language::Config>,
     /// How errors look.
@@ -103,6 +105,7 @@ impl Default for Document {
             permission: policy::Config::Word(policy::Word::Authenticated),
             challenges: Challenges::First,
             cors: None,
+            decisions: None,
             language: None,
             errors: reply::Config::Drf,
             throttle: Vec::new(),
@@ -168,6 +171,26 @@ pub struct Route {
     pub endpoint: Option<endpoint::Config>,
     /// Where to send the client instead.
     pub redirect: Option<String>,
+}
+
+impl Route {
+    /// One that says nothing but its path.
+    pub fn at(path: PathPattern) -> Self {
+        Self {
+            host: HostPattern::default(),
+            path,
+            method: Vec::new(),
+            allow: Vec::new(),
+            allow_paths: Vec::new(),
+            authentication: None,
+            permission: None,
+            throttle: None,
+            identity: None,
+            upstream: None,
+            endpoint: None,
+            redirect: None,
+        }
+    }
 }
 
 /// One value, or a list of them.

@@ -163,9 +163,33 @@ impl Forward {
         headers.insert(FORWARDED_HOST, authority.clone());
         headers.insert(header::HOST, authority);
 
-        let identity = admitted.caller().map(|accepted| accepted.identity.as_ref());
+        self.sign(admitted.caller().map(|accepted| &*accepted.identity), &mut headers)?;
+        let mut outgoing = Box::new(hyper::Request::new(body));
+        *outgoing.method_mut() = method;
+        *outgoing.uri_mut() = target.into_raw().into();
+        *outgoing.headers_mut() = headers;
+        Ok(Outgoing(outgoing))
+    }
+
+    /// What a proxy that asked gets, to be set on the request that it holds: every field that
+    /// could say who is asking, an empty one where there is nothing to say, so that none of the
+    /// client's own stays (CVE-2026-30851).
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn answer(&self, admitted: &Admitted) -> Result<HeaderMap, Rejection> {
+        let mut headers = HeaderMap::new();
+        self.sign(admitted.caller().map(|accepted| &*accepted.identity), &mut headers)?;
+        for (name, _) in &self.fields {
+            headers.entry(name).or_insert(HeaderValue::from_static(""));
+        }
+        Ok(headers)
+    }
+
+    /// Writes who is asking, and the assertion of it.
+    fn sign(&self, identity: Option<&Identity>, headers: &mut HeaderMap) -> Result<(), Rejection> {
         if let Some(identity) = identity {
-            self.write(identity, &mut headers)?;
+            self.write(identity, headers)?;
         }
         if let Some(assertion) = &self.assertion {
             let (name, value) = assertion.field(identity).map_err(|error| {
@@ -173,11 +197,7 @@ impl Forward {
             })?;
             headers.insert(name, value);
         }
-        let mut outgoing = Box::new(hyper::Request::new(body));
-        *outgoing.method_mut() = method;
-        *outgoing.uri_mut() = target.into_raw().into();
-        *outgoing.headers_mut() = headers;
-        Ok(Outgoing(outgoing))
+        Ok(())
     }
 
     /// Writes the identity's fields; rendered once per identity, copied after that.

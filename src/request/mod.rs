@@ -68,6 +68,9 @@ pub enum Malformed {
     /// Two `Authorization` fields.
     #[error("Only one Authorization field may be sent.")]
     Authorization,
+    /// A proxy asks about a request and does not say which.
+    #[error("X-Forwarded-Method and X-Forwarded-Uri must say, once each, which request is meant.")]
+    Described,
     /// The head is larger than `limits.head`.
     #[error("The header fields are too large.")]
     TooLarge,

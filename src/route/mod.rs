@@ -141,13 +141,19 @@ pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
 }
 
 impl Matcher {
+    /// Of any host and method.
+    pub fn everything_at(path: PathPattern) -> Self {
+        Self { host: HostPattern::Any, path, methods: Vec::new() }
+    }
+
     /// `GET` is `HEAD` too (RFC 9110 section 9.3.2).
     fn has_method(&self, method: &Method) -> bool {
         let head = method == Method::HEAD && self.methods.contains(&Method::GET);
         self.methods.is_empty() || self.methods.contains(method) || head
     }
 
-    fn overlaps(&self, other: &Matcher) -> bool {
+    /// Whether there are requests that both match, and neither is the more specific.
+    pub fn overlaps(&self, other: &Matcher) -> bool {
         let methods = match (self.methods.is_empty(), other.methods.is_empty()) {
             (true, true) => true,
             (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),

@@ -15,6 +15,7 @@ mod cache;
 mod contract;
 mod contract_token;
 mod csrf;
+mod decision;
 mod django;
 mod forms;
 mod framing;

@@ -1,0 +1,192 @@
+//! The gateway beside another proxy, which asks what it decides of a request that the proxy holds.
+
+use std::collections::BTreeMap;
+
+use crate::support::{Answer, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
+
+const ROUTES: &str = "permission: authenticated\nauthentication: [token, basic]\nroutes:\n\
+     - { path: / }\n\
+     - { path: /public/, permission: anyone }\n\
+     - { path: /staff/, permission: staff }\n\
+     - { path: /write/, method: POST }\n\
+     - { path: /files/, allow_paths: [double_slash] }\n\
+     - { path: /here/, upstream: echo }\n\
+     - { path: /, host: other.example, permission: anyone }\n";
+
+fn start(decisions: &str) -> Gateway {
+    Setup::new().alice().start(&format!("decisions: {{ path: /_decide, {decisions} }}\n{ROUTES}"))
+}
+
+fn usual() -> Gateway {
+    start("proxies: [127.0.0.1]")
+}
+
+/// What a proxy asks that holds this request.
+fn ask(gateway: &Gateway, method: &str, uri: &str, more: &[(&str, &str)]) -> Answer {
+    let mut headers = vec![("X-Forwarded-Method", method), ("X-Forwarded-Uri", uri)];
+    headers.extend(more);
+    gateway.get("/_decide", &headers)
+}
+
+fn token() -> (&'static str, String) {
+    ("Authorization", format!("Token {ALICE_KEY}"))
+}
+
+/// The rule: the answer is what the gateway itself would decide, status and challenge included, and
+/// a yes says who is asking.
+#[test]
+fn the_decision_is_the_gateway_s_own() {
+    let gateway = usual();
+    let (name, value) = token();
+    let good = [(name, &*value)];
+    for (method, uri, headers, status) in [
+        ("GET", "/", &good[..], 200),
+        ("GET", "/", &[], 401),
+        ("GET", "/", &[(name, "Token wrong")], 401),
+        ("GET", "/public/x?y=z", &[], 200),
+        ("GET", "/public/x", &[(name, "Token wrong")], 401),
+        ("DELETE", "/staff/", &good, 403),
+        ("POST", "/write/", &good, 200),
+        ("GET", "/write/", &good, 405),
+        ("GET", "/files/a//b", &good, 200),
+        ("GET", "/a//b", &good, 400),
+        ("GET", "/", &[("X-Forwarded-Host", "other.example")], 200),
+        // The page is not asked about itself.
+        ("GET", "/_decide", &good, 404),
+    ] {
+        let answer = ask(&gateway, method, uri, headers);
+        assert_eq!(answer.status, status, "{method} {uri} {headers:?}");
+        let challenged = answer.header("www-authenticate").is_some();
+        assert_eq!(challenged, status == 401, "{method} {uri}");
+        if status == 200 && headers == good {
+            assert_eq!(answer.header("remote-user"), Some("alice"));
+            assert_eq!(answer.header("remote-email"), Some("alice@example.com"));
+        }
+    }
+    let right = basic("alice", PASSWORD);
+    assert_eq!(ask(&gateway, "GET", "/", &[("Authorization", &right)]).status, 200);
+    // Only the proxy reaches those services; what has a service here is served here.
+    assert_eq!(gateway.get("/", &good).status, 404);
+    assert_eq!(gateway.get("/", &[]).status, 401);
+    assert_eq!(gateway.get("/here/", &good).status, 200);
+}
+
+/// Attack (CVE-2026-30851, CVE-2026-39998): the proxy copies what the answer has, and of what the
+/// answer does not have the client's own stays. Every name is there, with nothing in it if nobody
+/// is known, and once.
+#[test]
+fn a_forged_identity_is_overwritten_by_every_yes() {
+    let gateway = usual();
+    let names = ["remote-user", "remote-email", "remote-name", "remote-groups"];
+    let forged = names.map(|name| (name, "admin"));
+    let said = |answer: &Answer| -> BTreeMap<&str, Vec<String>> {
+        names
+            .map(|name| {
+                let values = answer.values(name).into_iter().map(str::to_owned);
+                (name, values.collect())
+            })
+            .into()
+    };
+    let answer = ask(&gateway, "GET", "/public/", &forged);
+    assert_eq!(answer.status, 200);
+    assert_eq!(said(&answer), names.map(|name| (name, vec![String::new()])).into());
+    let (name, value) = token();
+    let mut headers = forged.to_vec();
+    headers.push((name, &value));
+    let answer = ask(&gateway, "GET", "/", &headers);
+    let expected = [("remote-user", "alice"), ("remote-email", "alice@example.com")];
+    let expected = |name| expected.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| *v);
+    assert_eq!(said(&answer), names.map(|name| (name, vec![expected(name).to_owned()])).into());
+}
+
+/// Attack (CVE-2026-40575): a client reaches the page itself and says what it likes of a request, or
+/// says it on an ordinary request, which is then judged by another path than it has.
+#[test]
+fn only_listed_proxies_are_believed() {
+    let gateway = start("proxies: [192.0.2.0/24]");
+    for headers in [&[][..], &[("X-Forwarded-For", "192.0.2.1")]] {
+        assert_eq!(ask(&gateway, "GET", "/public/", headers).status, 404);
+    }
+    let gateway = usual();
+    let forged = [("X-Forwarded-Uri", "/public/"), ("X-Forwarded-Method", "GET")];
+    assert_eq!(gateway.get("/here/", &forged).status, 401);
+    assert_eq!(gateway.get("/_decide/public/", &[]).status, 400);
+    for (proxies, says) in [("[]", "nobody may ask"), ("[0.0.0.0/0]", "0.0.0.0/0")] {
+        let setup = Setup::new();
+        setup.write(&format!("decisions: {{ path: /_decide, proxies: {proxies} }}\n{ROUTES}"));
+        let output = crate::support::gateway::portcullis(&setup.config(), &["check"], "");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && text.contains(says), "{proxies}: {text}");
+    }
+}
+
+/// Attack (GHSA-68wm-pfjf-wqp6, CVE-2026-25748, CVE-2026-41059): a request that cannot be read in one
+/// way makes the page answer something that the proxy takes for a yes.
+#[test]
+fn what_cannot_be_read_is_never_a_yes() {
+    let gateway = usual();
+    let (name, value) = token();
+    let good = (name, &*value);
+    for uri in [
+        "",
+        "public/",
+        "*",
+        "/public/#/",
+        "/public/../staff/",
+        "/public/%2e%2e/staff/",
+        "/%",
+        "/public%2fx",
+        "/a\\b",
+        "/public/;x",
+        "/%00",
+        "http://h/public/",
+        "/a b",
+        "/public/\tx",
+    ] {
+        let answer = ask(&gateway, "GET", uri, &[good]);
+        assert_eq!(answer.status, 400, "{uri:?} {}", answer.text());
+    }
+    for method in ["", "G T", "CONNECT", "TRACE", "GET, POST", "\u{e9}"] {
+        let status = ask(&gateway, method, "/public/", &[good]).status;
+        assert!(status == 400 || status == 405, "{method:?} {status}");
+    }
+    for headers in [
+        &[("X-Forwarded-Method", "GET")][..],
+        &[("X-Forwarded-Uri", "/public/")],
+        &[("X-Forwarded-Uri", "/public/"), ("X-Forwarded-Uri", "/"), ("X-Forwarded-Method", "GET")],
+        &[("X-Forwarded-Uri", "/"), ("X-Forwarded-Method", "GET"), ("X-Forwarded-Method", "POST")],
+    ] {
+        assert_eq!(gateway.get("/_decide", headers).status, 400, "{headers:?}");
+    }
+    for host in ["", "a b", "a/b", "other.example, h", "a@other.example"] {
+        let answer = ask(&gateway, "GET", "/", &[("X-Forwarded-Host", host), good]);
+        assert_eq!(answer.status, 400, "{host:?}");
+    }
+}
+
+/// The rule: Envoy sends the request itself below the page, and what is behind the prefix is judged
+/// again from the start.
+#[test]
+fn a_request_below_the_page() {
+    let gateway = start("proxies: [127.0.0.1], request_in: path");
+    let (name, value) = token();
+    let good = [(name, &*value)];
+    for (method, target, headers, status) in [
+        ("GET", "/_decide/public/?x=1", &[][..], 200),
+        ("GET", "/_decide/", &[], 401),
+        ("GET", "/_decide/", &good, 200),
+        ("POST", "/_decide/write/", &good, 200),
+        ("PUT", "/_decide/write/", &good, 405),
+        ("GET", "/_decide/staff/", &good, 403),
+        ("GET", "/_decide", &good, 400),
+        ("GET", "/_decide?/public/", &good, 400),
+        ("GET", "/_decidepublic/", &[], 401),
+        ("GET", "/_decide/public/../staff/", &good, 400),
+        ("GET", "/_decide/_decide/public/", &good, 404),
+        // A header that Envoy's client has sent says nothing.
+        ("GET", "/_decide/", &[("X-Forwarded-Uri", "/public/")], 401),
+    ] {
+        let answer = gateway.send(method, target, headers, b"");
+        assert_eq!(answer.status, status, "{method} {target} {headers:?}");
+    }
+}
