@@ -18,6 +18,7 @@ use crate::{
     decision::Decisions,
     endpoint::Endpoint,
     forward::Forward,
+    identity::Identity,
     language::Languages,
     observe::{
         log::{AccessLog, Line},
@@ -90,6 +91,13 @@ impl Memory {
     }
 }
 
+/// The request that a tunnel was made for, which is judged again while it lasts.
+#[derive(Clone)]
+pub struct Watched {
+    head: Arc<Request>,
+    identity: Option<Arc<Identity>>,
+}
+
 /// What happens to the requests that a matcher finds.
 pub struct Route {
     /// Its path as written, for people.
@@ -132,11 +140,13 @@ struct Seen<'a> {
     route: Option<&'a Route>,
     /// The request that another proxy asks about.
     asked: Option<Asked>,
-    user: Option<(Arc<crate::identity::Identity>, Arc<str>)>,
+    user: Option<(Arc<Identity>, Arc<str>)>,
     /// `Set-Cookie` of schemes, whoever answers.
     cookies: Vec<HeaderValue>,
     /// Whether the answer depends on the client's cookies.
     vary: bool,
+    /// Whether it was a cookie that proved who is asking.
+    by_cookie: bool,
 }
 
 /// What of a request is needed when it is gone.
@@ -163,6 +173,7 @@ impl Seen<'_> {
             Outcome::NotAttempted => {}
             Outcome::Ended(cookie) => self.cookies.push(cookie.clone()),
             Outcome::Authenticated(accepted) => {
+                self.by_cookie = scheme.reads_cookies();
                 self.cookies.extend(accepted.cookies.iter().cloned())
             }
             Outcome::Failed(failure) => self.cookies.extend(failure.cookie.clone()),
@@ -342,11 +353,38 @@ impl Gateway {
             RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
             _ if asking => Ok(decided(route.forward.answer(&admitted)?)),
             RouteTarget::Elsewhere => Err(Rejection::NoRoute),
+            RouteTarget::Upstream(target) if request.upgrade.is_some() => {
+                if seen.by_cookie {
+                    let csrf = self.memory.sessions.csrf.check_upgrade(&request);
+                    let forged =
+                        |reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into());
+                    csrf.map_err(forged)?;
+                }
+                let identity = admitted.caller().map(|caller| Arc::clone(&caller.identity));
+                let head = Arc::new(request.head());
+                let outgoing = route.forward.apply(&admitted, request)?;
+                let mut reply = target.send(outgoing).await?;
+                reply.extensions_mut().insert(Watched { head, identity });
+                Ok(reply)
+            }
             RouteTarget::Upstream(target) => {
                 target.send(route.forward.apply(&admitted, request)?).await
             }
             RouteTarget::Endpoint(endpoint) => endpoint.serve(*request, &admitted).await,
         }
+    }
+
+    /// Whether the request of a tunnel would be let in again, as the same caller. An outage ends
+    /// nothing.
+    pub async fn still_admits(&self, watched: &Watched) -> bool {
+        let Ok(route) = self.route(&watched.head) else { return false };
+        let Ok(verdict) = route.chain.run(&watched.head, |_, _| {}).await else { return true };
+        let Ok(admitted) = route.policy.admit(&watched.head, verdict, &route.chain) else {
+            return false;
+        };
+        let id = |identity: &Identity| (identity.id.clone(), identity.username.clone());
+        let now = admitted.caller().map(|caller| id(&caller.identity));
+        now == watched.identity.as_deref().map(id)
     }
 
     /// The route of a request, if its path is one that the route reads.

@@ -150,7 +150,8 @@ impl Forward {
     /// # Errors
     /// If the identity cannot be written faithfully: then nobody's request is sent.
     pub fn apply(&self, admitted: &Admitted, request: Box<Request>) -> Result<Outgoing, Rejection> {
-        let Request { method, target, authority, mut headers, client, body, .. } = *request;
+        let Request { method, target, authority, mut headers, client, body, upgrade, .. } =
+            *request;
         remove_hop_by_hop(&mut headers, |name| self.owned.contains(name));
         join_cookies(&mut headers);
 
@@ -167,6 +168,11 @@ impl Forward {
         let mut outgoing = Box::new(hyper::Request::new(body));
         *outgoing.method_mut() = method;
         *outgoing.uri_mut() = target.into_raw().into();
+        if let Some(upgrade) = upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, upgrade.protocol.clone());
+            outgoing.extensions_mut().insert(upgrade);
+        }
         *outgoing.headers_mut() = headers;
         Ok(Outgoing(outgoing))
     }

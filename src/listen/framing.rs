@@ -8,6 +8,10 @@ use std::{
     collections::VecDeque,
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -30,14 +34,22 @@ pub(super) struct Framed<S> {
     patience: Option<Pin<Box<Sleep>>>,
     begun: usize,
     headers: usize,
+    /// Set when what comes is no longer HTTP.
+    tunnel: Arc<AtomicBool>,
 }
 
 impl<S> Framed<S> {
     /// With the limits of a head: its bytes, its fields, and its time.
-    pub(super) fn new(stream: S, size: usize, headers: usize, time: Duration) -> Self {
+    pub(super) fn new(
+        stream: S,
+        size: usize,
+        headers: usize,
+        time: Duration,
+        tunnel: Arc<AtomicBool>,
+    ) -> Self {
         let patience = Some(Box::pin(tokio::time::sleep(time)));
         let watch = Watch { most: size, ..Watch::default() };
-        Self { stream, watch, poison: None, patience, begun: 0, headers }
+        Self { stream, watch, poison: None, patience, begun: 0, headers, tunnel }
     }
 
     /// Bytes that the parser answers with the right status: NUL is in no method, header or chunk
@@ -85,6 +97,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
             let bytes = buffer.filled().get(before..).unwrap_or_default();
             if this.patience.is_some() && !bytes.is_empty() {
                 this.follow_preface(bytes);
+            }
+            if this.tunnel.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
             }
             if let Err(violation) = this.watch.see(bytes) {
                 this.poison = Some(this.refuse(violation));

@@ -43,6 +43,8 @@ pub struct Config {
     pub head_time: Period,
     /// Concurrent HTTP/2 streams of a connection.
     pub streams: Count,
+    /// How long neither side of a WebSocket may say anything.
+    pub tunnel_idle: Period,
     /// How long open requests may take to finish after SIGTERM.
     pub drain: Period,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             headers: Count(100),
             head_time: Period::seconds(30),
             streams: Count(128),
+            tunnel_idle: Period::seconds(60),
             drain: Period::seconds(30),
         }
     }

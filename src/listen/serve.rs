@@ -1,9 +1,14 @@
 //! One connection: HTTP/1.1 or HTTP/2 by its first bytes, with limits on everything that a client
 //! can make long.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
+};
 
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, StatusCode, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -11,7 +16,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 
 use super::{Shared, framing::Framed};
-use crate::request::Peer;
+use crate::{gateway::Watched, request::Peer, upstream::Tunnel};
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
 const SEND_BUFFER: usize = 256 << 10;
@@ -21,27 +26,68 @@ pub(super) async fn connection(stream: TcpStream, address: SocketAddr, shared: S
     let _ = stream.set_nodelay(true);
     let peer = Arc::new(Peer::new(address.ip(), false));
     let gateway = Arc::clone(&shared.gateway);
+    let tunnel = Arc::clone(&peer.tunnel);
+    // Filled by the request that ends HTTP on this connection.
+    let switched = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&switched);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (peer, gateway) = (Arc::clone(&peer), Arc::clone(&gateway));
+        let (peer, gateway, slot) = (Arc::clone(&peer), Arc::clone(&gateway), Arc::clone(&slot));
         async move {
             // The configuration of this moment; a reload does not touch a request under way.
             let gateway = gateway.load_full();
-            Ok::<_, Infallible>(gateway.handle(request, &peer).await)
+            let mut reply = gateway.handle(request, &peer).await;
+            if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+                peer.tunnel.store(true, Ordering::Relaxed);
+                let extensions = reply.extensions_mut();
+                let tunnel = extensions.remove::<Tunnel>().zip(extensions.remove::<Watched>());
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = tunnel;
+            }
+            Ok::<_, Infallible>(reply)
         }
     });
     let builder = builder(&shared);
     let limits = &shared.limits;
     let (size, fields) = (limits.head.bytes(), limits.headers.get());
-    let framed = Framed::new(stream, size, fields, limits.head_time.0);
-    let connection = builder.serve_connection(TokioIo::new(framed), service);
+    let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(framed), service);
     let mut connection = std::pin::pin!(connection);
     let mut stop = shared.stop.clone();
-    tokio::select! {
+    let ended = tokio::select! {
         // What went wrong on a connection is the client's affair; what a request met is logged.
-        _ = connection.as_mut() => return,
-        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        _ = connection.as_mut() => true,
+        _ = stop.wait_for(|stop| *stop) => false,
+    };
+    if !ended {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
-    let _ = connection.await;
+    let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((tunnel, watched)) = switched {
+        carry(tunnel, &watched, &shared).await;
+    }
+}
+
+/// Whoever made a tunnel is asked for again at least this often, and when anything is revoked.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A tunnel lasts as long as its request would be let in, and no longer than the gateway.
+async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared) {
+    let no_longer = async {
+        loop {
+            let gateway = shared.gateway.load_full();
+            let changed = gateway.memory.facts.changed.notified();
+            let _ = tokio::time::timeout(ASK_AGAIN, changed).await;
+            if !shared.gateway.load_full().still_admits(watched).await {
+                return;
+            }
+        }
+    };
+    let mut stop = shared.stop.clone();
+    tokio::select! {
+        () = tunnel.carry(shared.limits.tunnel_idle.0) => {}
+        () = no_longer => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
 }
 
 fn builder(shared: &Shared) -> Builder<TokioExecutor> {

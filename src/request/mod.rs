@@ -6,10 +6,11 @@ pub mod form;
 mod forwarded;
 mod path;
 mod peer;
+mod upgrade;
 
 use hyper::{
     HeaderMap, Method, Version,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING},
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
     http::{request::Parts, uri::PathAndQuery},
 };
 
@@ -17,6 +18,7 @@ pub use self::{
     body::Body,
     path::{Ambiguity, Target, decode as decode_path},
     peer::{Client, ForwardedHeader, Peer, TrustedProxies, network_of},
+    upgrade::Upgrade,
 };
 
 /// A request whose head has been judged: one target, one host, one framing.
@@ -36,6 +38,8 @@ pub struct Request {
     pub client: Client,
     /// What follows the head.
     pub body: Body,
+    /// The protocol that the client would rather speak from here on.
+    pub upgrade: Option<Upgrade>,
 }
 
 /// How large a head may be, in either protocol.
@@ -77,6 +81,20 @@ pub enum Malformed {
 }
 
 impl Request {
+    /// The same head, to be judged again later.
+    pub fn head(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            host: self.host.clone(),
+            authority: self.authority.clone(),
+            headers: self.headers.clone(),
+            client: self.client.clone(),
+            body: Body::Empty,
+            upgrade: None,
+        }
+    }
+
     /// Judges a head.
     ///
     /// # Errors
@@ -88,7 +106,7 @@ impl Request {
         proxies: &TrustedProxies,
         limits: HeadLimits,
     ) -> Result<Box<Self>, Malformed> {
-        let Parts { method, uri, version, headers, .. } = parts;
+        let Parts { method, uri, version, headers, mut extensions, .. } = parts;
         if method == Method::CONNECT || method == Method::TRACE {
             return Err(Malformed::Method);
         }
@@ -101,8 +119,13 @@ impl Request {
         let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
         let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
         let client = peer.client(&headers, proxies);
+        let upgradable = version == Version::HTTP_11 && method == Method::GET && body.is_empty();
+        let upgrade = match upgradable && headers.contains_key(UPGRADE) {
+            true => Upgrade::read(&headers, &mut extensions),
+            false => None,
+        };
         // Boxed: it goes from step to step, and a pointer is what is moved.
-        Ok(Box::new(Self { method, target, host, authority, headers, client, body }))
+        Ok(Box::new(Self { method, target, host, authority, headers, client, body, upgrade }))
     }
 }
 

@@ -1,6 +1,9 @@
 //! Who is at the other end: the peer of the connection, and the client it may speak for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use hyper::{HeaderMap, header::HeaderValue};
 
@@ -43,6 +46,8 @@ pub struct Peer {
     pub text: HeaderValue,
     /// Whether the connection is TLS.
     pub secure: bool,
+    /// Set when the connection speaks another protocol than HTTP from here on.
+    pub tunnel: Arc<AtomicBool>,
 }
 
 /// The client a request comes from.
@@ -62,7 +67,7 @@ impl Peer {
     /// The peer of a connection.
     pub fn new(address: IpAddr, secure: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, text: text(address), secure }
+        Self { address, text: text(address), secure, tunnel: Arc::default() }
     }
 
     /// The client, by the headers of a trusted proxy or else by the connection.

@@ -16,6 +16,7 @@ use hyper::header::HeaderValue;
 use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Notify;
 
 use super::Unavailable;
 use crate::{
@@ -116,6 +117,8 @@ pub struct Facts {
     /// How many revocations there were, and the last of them.
     revocations: AtomicU64,
     revoked: Mutex<VecDeque<(u64, Revoked)>>,
+    /// Wakes whoever goes on without asking again, when something was revoked.
+    pub changed: Notify,
 }
 
 /// What a revocation was of.
@@ -179,6 +182,7 @@ impl Facts {
             verifiers: AtomicU64::new(0),
             revocations: AtomicU64::new(0),
             revoked: Mutex::default(),
+            changed: Notify::new(),
         })
     }
 
@@ -273,6 +277,7 @@ impl Facts {
         if revoked.len() > REMEMBERED_REVOCATIONS {
             revoked.pop_front();
         }
+        self.changed.notify_waiters();
     }
 
     /// Forgets a credential.

@@ -175,6 +175,18 @@ impl Csrf {
         if same.into() { Ok(()) } else { Err(bad("incorrect")) }
     }
 
+    /// Checks a request for another protocol, for which the browser of another site's page brings
+    /// cookies along and needs no leave: a WebSocket.
+    ///
+    /// # Errors
+    /// Django's reason.
+    pub fn check_upgrade(&self, request: &Request) -> Result<(), String> {
+        match field(&request.headers, &ORIGIN) {
+            Some(origin) => self.check_origin(request, &origin),
+            None => Ok(()),
+        }
+    }
+
     fn check_origin(&self, request: &Request, origin: &str) -> Result<(), String> {
         let scheme = if request.client.secure { "https" } else { "http" };
         let own = format!("{scheme}://{}", latin1(&request.authority));

@@ -3,6 +3,7 @@
 mod body;
 mod echo;
 mod pool;
+mod tunnel;
 
 pub use pool::set_worker;
 
@@ -15,7 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use hyper::{Method, header, http::uri::PathAndQuery};
+use hyper::{Method, StatusCode, header, http::uri::PathAndQuery};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -23,11 +24,12 @@ use self::pool::{Address, Connection, Pool, SendFailure};
 pub use self::{
     body::{Reply, ReplyBody},
     echo::Echo,
+    tunnel::Tunnel,
 };
 use crate::{
     forward::{Outgoing, remove_hop_by_hop},
     rejection::Rejection,
-    request::Body,
+    request::{Body, Upgrade},
     value::{FromWord, Path, Period, Problem, Problems},
 };
 
@@ -172,11 +174,18 @@ impl Upstream {
             };
             let again = (reused && !retried && is_repeatable(&request)).then(|| copy(&request));
             let progress = request.body().progress();
+            let upgrade = request.extensions_mut().remove::<Upgrade>();
             let mut sent = std::pin::pin!(connection.send(request));
             match within(self.response_timeout, progress, sent.as_mut()).await {
                 Err(silent) => return Err(Exchange::Failed(silent)),
                 Ok(Ok(response)) => {
-                    return self.reply(response, connection).map_err(Exchange::Failed);
+                    let reply = match upgrade {
+                        Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            tunnel::switch(response, upgrade)
+                        }
+                        _ => self.reply(response, connection),
+                    };
+                    return reply.map_err(Exchange::Failed);
                 }
                 Ok(Err(SendFailure::Unsent(unsent))) if reused => request = unsent,
                 Ok(Err(SendFailure::Unsent(_))) => {
@@ -207,7 +216,7 @@ impl Upstream {
         mut response: hyper::Response<hyper::body::Incoming>,
         connection: Connection,
     ) -> Result<Reply, Rejection> {
-        // Nothing of ours asks for an upgrade: what follows a 101 would be nobody's.
+        // Nobody has asked for an upgrade: what follows a 101 would be nobody's.
         if response.status().is_informational() {
             let cause = format!("an unasked {}", response.status());
             return Err(Rejection::UpstreamBroken(cause));
@@ -271,7 +280,7 @@ fn check_framing(headers: &hyper::HeaderMap) -> Result<(), Rejection> {
 /// Safe methods (RFC 9110 section 9.2.1) without a body.
 fn is_repeatable(request: &hyper::Request<Body>) -> bool {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    safe && request.body().is_empty()
+    safe && request.extensions().get::<Upgrade>().is_none() && request.body().is_empty()
 }
 
 fn copy(request: &hyper::Request<Body>) -> Box<hyper::Request<Body>> {

@@ -126,7 +126,7 @@ where
 {
     let (sender, connection) = http1::Builder::new().handshake(io).await?;
     // It ends with its sender; what went wrong on it, the sender tells.
-    tokio::spawn(connection.map(drop));
+    tokio::spawn(connection.with_upgrades().map(drop));
     Ok(sender)
 }
 
