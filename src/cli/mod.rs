@@ -8,6 +8,7 @@ mod revoke;
 mod run;
 mod sessions;
 mod users;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -41,7 +42,11 @@ enum Command {
     /// SIGHUP reads the configuration again: a good one replaces the old one between two requests,
     /// a bad one is reported and the old one stays. SIGTERM ends: open requests finish first,
     /// within `limits.drain`.
-    Run,
+    Run {
+        /// Read the configuration again whenever its file has another content.
+        #[arg(long)]
+        watch: bool,
+    },
     /// Write a configuration for a Django project that keeps what it does.
     ///
     /// Reads the project's real settings and URLs with its own Python; opens no database and
@@ -105,8 +110,8 @@ struct Username {
 /// What went wrong, for whoever typed it.
 pub fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run::run(cli.config),
+    match cli.command.unwrap_or(Command::Run { watch: false }) {
+        Command::Run { watch } => run::run(cli.config, watch),
         Command::Init(arguments) => init::init(&cli.config, &arguments),
         Command::Check => check(cli.config),
         Command::Explain(arguments) => explain::explain(cli.config, arguments),

@@ -20,7 +20,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
-use super::{control, load};
+use super::{control, load, watch::Changes};
 use crate::{
     admin::{self, Admin},
     app::{self, Built, World},
@@ -34,7 +34,7 @@ use crate::{
     value::Secret,
 };
 
-pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
+pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let loaded = load(path.clone())?;
     let document = &loaded.document;
     let control = control()?;
@@ -42,6 +42,8 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     let world = World::new(document, Clock::system(), control.handle().clone(), access);
     let built = app::build(document, &world).map_err(|problems| loaded.report(problems))?;
     let signals = control.block_on(async { Signals::install() })?;
+    let changes = watch.then(|| Changes::of(&path)).transpose();
+    let changes = changes.with_context(|| format!("{} cannot be watched", path.display()))?;
     let bound = listen::bind(&document.listen);
     let bound = bound.map_err(|(address, error)| cannot_listen(address, &error))?;
     let admin = document.admin.map(|address| (address, control.block_on(admin::bind(address))));
@@ -76,7 +78,7 @@ pub(super) fn run(path: PathBuf) -> anyhow::Result<()> {
     control.spawn(forget(built.store.revocations(), memory));
     info!(listen = ?document.listen, workers = workers.len(), "serving");
 
-    control.block_on(until_told(signals, &path, &world, &current))?;
+    control.block_on(until_told(signals, changes, &path, &world, &current))?;
     info!("ending: open requests may finish");
     serving.store(false, Ordering::Relaxed);
     // Nobody listens any more only if every worker is gone already.
@@ -113,22 +115,29 @@ impl Signals {
 /// Waits for the end; reloads on the way.
 async fn until_told(
     mut signals: Signals,
+    mut changes: Option<Changes>,
     path: &Path,
     world: &World,
     current: &Arc<ArcSwap<Gateway>>,
 ) -> anyhow::Result<()> {
     loop {
-        tokio::select! {
-            _ = signals.hangup.recv() => {
-                let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
-                // It reads files and builds, which is not for a thread that others wait for.
-                let reloaded = tokio::task::spawn_blocking(move || reload(&path, &world, &current));
-                if reloaded.await.is_err() {
-                    error!("the old configuration stays, for building the new one failed");
-                }
+        let changed = async {
+            match &mut changes {
+                Some(changes) => changes.next().await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
             _ = signals.terminate.recv() => return Ok(()),
             _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hangup.recv() => {}
+            () = changed => info!("the configuration's file has changed"),
+        }
+        let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
+        // It reads files and builds, which is not for a thread that others wait for.
+        let reloaded = tokio::task::spawn_blocking(move || reload(&path, &world, &current));
+        if reloaded.await.is_err() {
+            error!("the old configuration stays, for building the new one failed");
         }
     }
 }

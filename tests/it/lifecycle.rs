@@ -1,6 +1,9 @@
 //! Start, reload and end; and what the command line says of a configuration.
 
-use std::sync::{Mutex, mpsc};
+use std::{
+    os::unix::fs::symlink,
+    sync::{Mutex, mpsc},
+};
 
 use crate::support::{
     Connection, Gateway, NOT_PERMITTED, PASSWORD, Server, Setup, basic,
@@ -120,6 +123,47 @@ fn a_broken_file_changes_nothing() {
     gateway.signal("HUP");
     assert_eq!(gateway.get("/", &[]).status, 401);
     assert!(gateway.is_running());
+}
+
+/// The rule: with `--watch` a file with another content is read again, whether it was written in
+/// place, renamed over, or lies behind a symbolic link that was swapped (as Kubernetes does); a
+/// broken one changes nothing.
+#[test]
+fn a_watched_file_is_read_again() {
+    let text = |permission: &str| {
+        format!("permission: {permission}\nroutes: [{{ path: /, upstream: echo }}]\n")
+    };
+    let setup = Setup::new().alice();
+    setup.prepare(&text("authenticated"));
+    // What the volume of a ConfigMap looks like: gateway.yaml -> ..data/gateway.yaml, ..data -> one.
+    let (file, folder) = (setup.config(), setup.dir.0.clone());
+    let at = |name: &str| folder.join(name);
+    for name in ["one", "two"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    std::fs::rename(&file, at("one/gateway.yaml")).unwrap();
+    symlink("one", at("..data")).unwrap();
+    symlink("..data/gateway.yaml", &file).unwrap();
+    let gateway = Gateway::spawn_with(setup, &["--watch"]);
+    let head = std::fs::read_to_string(at("one/gateway.yaml")).unwrap();
+    let head = head.split("permission:").next().unwrap().to_owned();
+    assert_eq!(gateway.get("/", &[]).status, 401);
+
+    std::fs::write(at("two/gateway.yaml"), head.clone() + &text("anyone")).unwrap();
+    symlink("two", at("..new")).unwrap();
+    std::fs::rename(at("..new"), at("..data")).unwrap();
+    until("the link's new target is read", || gateway.get("/", &[]).status == 200);
+
+    std::fs::write(at("new"), head.clone() + &text("authenticated")).unwrap();
+    std::fs::rename(at("new"), &file).unwrap();
+    until("a renamed file is read", || gateway.get("/", &[]).status == 401);
+
+    std::fs::write(&file, head.clone() + &text("nobody_knows")).unwrap();
+    until("the broken one is told", || gateway.output().contains("the old configuration stays"));
+    assert_eq!(gateway.get("/", &[]).status, 401);
+
+    std::fs::write(&file, head + &text("anyone")).unwrap();
+    until("a file written in place is read", || gateway.get("/", &[]).status == 200);
 }
 
 /// Attack: a reload forgives all failed log-ins.

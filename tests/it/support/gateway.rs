@@ -147,9 +147,14 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts what `setup` has prepared and waits until it serves.
     pub(crate) fn spawn(setup: Setup) -> Self {
+        Self::spawn_with(setup, &[])
+    }
+
+    pub(crate) fn spawn_with(setup: Setup, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["run", "--config"])
             .arg(setup.config())
+            .args(arguments)
             .current_dir(&setup.dir.0)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
