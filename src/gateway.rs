@@ -246,7 +246,7 @@ impl Gateway {
             uri: parts.uri.clone(),
             host: parts.headers.get(header::HOST).cloned(),
         };
-        let cookies = parts.headers.get(header::COOKIE).cloned();
+        let cookies: Vec<_> = parts.headers.get_all(header::COOKIE).iter().cloned().collect();
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
         let preflight =
             self.cors.as_ref().and_then(|cors| cors.preflight(&asked.method, &parts.headers));
@@ -273,9 +273,9 @@ impl Gateway {
             }
         });
         if let (Some((known, code)), true) = (language, own) {
-            known.translate(&mut reply, code);
+            known.translate(&mut reply, code, method == Method::OPTIONS);
         }
-        self.follow(&cookies, &reply).await;
+        self.follow(cookies, &reply).await;
         seen.write(reply.headers_mut());
         if let Some(cors) = &self.cors {
             cors.allow(origin.as_ref(), reply.headers_mut());
@@ -301,14 +301,15 @@ impl Gateway {
 
     /// An upstream that answers with another session than the client sent has ended or renewed that
     /// one: what is remembered of it is no longer so. The same again is only a later expiry.
-    async fn follow(&self, cookies: &Option<HeaderValue>, reply: &Reply) {
+    async fn follow(&self, cookies: Vec<HeaderValue>, reply: &Reply) {
         let sessions = &self.memory.sessions;
         let set = reply.headers().get_all(header::SET_COOKIE).iter().find_map(|cookie| {
             let (name, value) = cookie_pair(cookie);
             sessions.is_cookie(name).then_some(value)
         });
-        let (Some(set), Some(cookies)) = (set, cookies) else { return };
-        let sent = HeaderMap::from_iter([(header::COOKIE, cookies.clone())]);
+        let Some(set) = set else { return };
+        let mut sent = HeaderMap::new();
+        sent.extend(cookies.into_iter().map(|cookie| (header::COOKIE, cookie)));
         if let Some(key) = sessions.key(&sent).filter(|key| key.as_bytes() != set) {
             sessions.forget(&key).await;
         }

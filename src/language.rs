@@ -1,4 +1,4 @@
-//! Refusals and pages in the client's language, as Django's `LANGUAGE_CODE` and `LocaleMiddleware`
+//! Refusals in the client's language, as Django's `LANGUAGE_CODE` and `LocaleMiddleware`
 //! choose it. The translations are the project's own: `portcullis init` asks Django for them and
 //! writes them down beside the configuration.
 
@@ -131,8 +131,9 @@ impl Languages {
         let asked = self.negotiate.then(|| {
             let by_cookie = cookie(headers, &self.cookie).and_then(|code| self.variant(&code));
             by_cookie.or_else(|| {
-                let accept = headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?;
-                let codes = accepted(accept).into_iter().take_while(|code| code != "*");
+                let lines = headers.get_all(ACCEPT_LANGUAGE).iter();
+                let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+                let codes = accepted(&lines.join(",")).into_iter().take_while(|code| code != "*");
                 codes.into_iter().find_map(|code| self.variant(&code))
             })
         });
@@ -142,7 +143,7 @@ impl Languages {
 
     /// Django's `get_supported_language_variant`: `fr-ca` is served by `fr`, and `pt` by `pt-br`.
     fn variant(&self, code: &str) -> Option<&Language> {
-        let code = code.to_lowercase();
+        let code = code.get(..LONGEST).unwrap_or(code).to_lowercase();
         let named = |code: &str| self.known.iter().find(|language| language.code == code);
         let mut shorter = code.as_str();
         loop {
@@ -164,9 +165,15 @@ impl Languages {
         self.known.iter().find(below)
     }
 
-    /// Says it in that language: every text of a JSON body that has a translation.
-    pub fn translate(&self, reply: &mut Reply, code: &str) {
+    /// Says a refusal, or what a page is made of, in that language: every text of a JSON body that has
+    /// a translation. What else a page says in JSON is data.
+    pub fn translate(&self, reply: &mut Reply, code: &str, describes: bool) {
+        let says = describes || !reply.status().is_success();
         let headers = reply.headers_mut();
+        let json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
+        if !json {
+            return;
+        }
         if self.negotiate {
             let vary = match headers.get(VARY).and_then(|vary| vary.to_str().ok()) {
                 Some(vary) => HeaderValue::try_from(format!("{vary}, Accept-Language")),
@@ -178,9 +185,8 @@ impl Languages {
                 value.and_then(|value| headers.insert(name, value));
             }
         }
-        let json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().ends_with(b"json"));
         let language = self.known.iter().find(|language| language.code == code);
-        let (Some(language), true) = (language, json) else { return };
+        let (Some(language), true) = (language, says) else { return };
         let Some(mut body) = reply.body().whole().and_then(|b| serde_json::from_slice(b).ok())
         else {
             return;
@@ -279,6 +285,13 @@ fn accepted(header: &str) -> Vec<String> {
     let range = |range: &str| {
         let (code, weight) = range.split_once(';').unwrap_or((range, "q=1"));
         let (code, weight) = (code.trim(), weight.trim().strip_prefix("q=")?);
+        // As the grammar has it: `0`, `0.` or `1.`, and three digits at the most.
+        let (whole, part_of_one) = weight.split_once('.').unwrap_or((weight, ""));
+        let digits =
+            part_of_one.len() <= 3 && part_of_one.bytes().all(|byte| byte.is_ascii_digit());
+        if !(digits && matches!(whole, "0" | "1")) {
+            return None;
+        }
         let part = |part: &str| {
             (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
@@ -339,6 +352,8 @@ zh-cn: zh-hans
             ("zh-CN", "zh-hans"),
             ("*, fr;q=0.5", "en"),
             ("fr;q=2", "en"),
+            ("fr;q=0.5555", "en"),
+            ("fr;q=1e-1", "en"),
             ("fr, b@d", "en"),
         ] {
             assert_eq!(choose(accept, ""), code, "{accept}");
@@ -357,9 +372,15 @@ zh-cn: zh-hans
             let mut reply = Reply::new(ReplyBody::full(body.to_owned()));
             let json = HeaderValue::from_static("application/json");
             reply.headers_mut().insert(CONTENT_TYPE, json);
-            languages.translate(&mut reply, languages.choose(&HeaderMap::new()));
+            languages.translate(&mut reply, languages.choose(&HeaderMap::new()), true);
             String::from_utf8(reply.body().whole().unwrap().to_vec()).unwrap()
         };
+        // A page that was served tells of data: a user may be called so.
+        let mut page = Reply::new(ReplyBody::full(r#"{"username":"Not found."}"#));
+        let json = HeaderValue::from_static("application/json");
+        page.headers_mut().insert(CONTENT_TYPE, json);
+        languages.translate(&mut page, "fr", false);
+        assert_eq!(page.body().whole().unwrap(), r#"{"username":"Not found."}"#);
         assert_eq!(say(r#"{"a":["Not found."],"b":1}"#), r#"{"a":["Pas trouvé."],"b":1}"#);
         assert_eq!(say(r#"["1 seconds.","60 seconds."]"#), r#"["1 seconde.","60 secondes."]"#);
         assert_eq!(

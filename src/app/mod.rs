@@ -291,6 +291,13 @@ fn check_top(document: &Document, problems: &mut Problems) {
         let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
         problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
     }
+    for (index, address) in document.listen.iter().enumerate() {
+        if document.listen.iter().take(index).any(|before| before == address) {
+            let at = Path::root().key("listen").index(index);
+            let problem = Problem::new(&at, format!("{address} is there twice"));
+            problems.push(problem.help("keep one of them"));
+        }
+    }
     if document.listen.is_empty() {
         let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
         problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));

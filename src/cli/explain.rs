@@ -56,6 +56,11 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
 
 async fn told(gateway: &Gateway, request: Box<Request>) {
     println!("  client     {}", request.client.address);
+    let cors = gateway.cors.as_ref();
+    if cors.is_some_and(|cors| cors.preflight(&request.method, &request.headers).is_some()) {
+        println!("  answered   by `cors`: a preflight, which asks before the request itself");
+        return;
+    }
     let route = match gateway.route(&request) {
         Ok(route) => route,
         Err(rejection) => return refused(&rejection),
@@ -78,7 +83,13 @@ async fn told(gateway: &Gateway, request: Box<Request>) {
     let decided = decided.await;
     println!("  rule       {}", route.policy.describe());
     match decided {
-        Err(rejection) => refused(&rejection),
+        Err(rejection) => {
+            refused(&rejection);
+            if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, &gateway.login_url)
+            {
+                println!("  a browser  without a session is sent to {login}");
+            }
+        }
         Ok(admitted) => admit(route, request, &admitted),
     }
 }

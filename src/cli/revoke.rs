@@ -16,7 +16,9 @@ type Ended = Result<Option<String>, Unavailable>;
 
 pub(super) async fn revoke(built: Built) -> anyhow::Result<()> {
     let credential = secret_from_stdin("Credential: ")?;
-    let credential = credential.reveal();
+    // Whoever found it in a header or a log may bring the word before it along.
+    let credential = credential.reveal().trim();
+    let credential = credential.rsplit(' ').next().unwrap_or(credential);
     if credential.matches('.').count() == 2 {
         let Some(jwt) = &built.simplejwt else {
             bail!("this is a JSON Web Token, and no route here takes the project's own");
@@ -45,6 +47,9 @@ pub(super) async fn revoke(built: Built) -> anyhow::Result<()> {
         }
     }
     match unasked.as_slice() {
+        [] if credential.contains(':') => {
+            bail!("if this is a signed cookie (`engine: signed_cookies`), nothing can end it")
+        }
         [] => bail!("this is no token, knox token, session key or API key of the store"),
         causes => bail!("it was not found; not every table could be asked: {}", causes.join("; ")),
     }
@@ -52,7 +57,11 @@ pub(super) async fn revoke(built: Built) -> anyhow::Result<()> {
 
 async fn blacklist(jwt: &SimpleJwt, token: &str) -> anyhow::Result<String> {
     for kind in [TokenType::Refresh, TokenType::Sliding] {
-        let Ok(claims) = jwt.read(token.as_bytes(), Some(kind)).await? else { continue };
+        let claims = match jwt.read(token.as_bytes(), Some(kind)).await? {
+            Ok(claims) => claims,
+            Err(why) if why == "Token is blacklisted" => bail!("it is in the blacklist already"),
+            Err(_) => continue,
+        };
         if !jwt.has_blacklist() {
             bail!(
                 "there is no blacklist: set `jwt: {{ blacklist: true }}` where token_blacklist is \
@@ -66,6 +75,11 @@ async fn blacklist(jwt: &SimpleJwt, token: &str) -> anyhow::Result<String> {
         return Ok(said);
     }
     match jwt.read(token.as_bytes(), Some(TokenType::Access)).await? {
+        Ok(claims) if jwt.is_stateless() => bail!(
+            "nobody is asked about an access token, nor about its user (`stateless: true`): it ends \
+             at {} (UTC), and nothing ends it before",
+            jwt.expiry(&claims)
+        ),
         Ok(claims) => bail!(
             "nobody is asked about an access token: it ends at {} (UTC); until then only its user \
              can be refused, with `portcullis user disable`",

@@ -56,7 +56,9 @@ pub(super) async fn session(built: Built, command: Session) -> anyhow::Result<()
             let id = user.id.to_string();
             let ended = sessions.end(|session| session.user.as_deref() == Some(&id)).await?;
             println!("Ended {ended} sessions of user {}", user.identity.username);
-            tell_who_heard(&built);
+            if ended > 0 {
+                tell_who_heard(&built);
+            }
         }
         Session::End(Which { id, .. }) => {
             let id = id.unwrap_or_default();
@@ -75,7 +77,9 @@ pub(super) async fn knox(built: Built, command: Knox) -> anyhow::Result<()> {
     let user = find(&built.store, &username).await?;
     let deleted = built.store.delete_knox_tokens(user.id).await?;
     println!("Deleted {deleted} knox tokens of user {}", user.identity.username);
-    tell_who_heard(&built);
+    if deleted > 0 {
+        tell_who_heard(&built);
+    }
     Ok(())
 }
 

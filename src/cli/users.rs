@@ -116,6 +116,7 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
         User::Disable(user) => {
             set_active(store, &user.username, false).await?;
             tell_who_heard(&built);
+            tell_of_stateless(&built);
         }
         User::Delete(user) => {
             if !store.delete_user(&user.username).await? {
@@ -123,6 +124,7 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
             }
             println!("Deleted user {}", user.username);
             tell_who_heard(&built);
+            tell_of_stateless(&built);
         }
     }
     Ok(())
@@ -219,6 +221,12 @@ pub(super) async fn find(store: &impl Users, username: &str) -> anyhow::Result<R
 }
 
 /// A line of standard input; asks for it where somebody types.
+fn tell_of_stateless(built: &Built) {
+    if built.simplejwt.as_ref().is_some_and(|jwt| jwt.is_stateless()) {
+        println!("Their JSON Web Tokens are good until they end: `jwt: {{ stateless: true }}`");
+    }
+}
+
 pub(super) fn secret_from_stdin(prompt: &str) -> anyhow::Result<Secret> {
     if std::io::stdin().is_terminal() {
         let mut terminal = std::io::stderr();

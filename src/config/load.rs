@@ -104,10 +104,11 @@ impl Loader<'_> {
             return Ok(Loaded { document, source: found.source });
         }
         // Every problem at once: also those of the parts that could be understood.
-        let more = crate::app::problems(&document).0.into_iter();
-        let more: Vec<_> = more.filter(|problem| !found.caused(problem)).collect();
-        for problem in more {
-            found.located.push(found.source.locate(problem));
+        for problem in crate::app::problems(&document).0 {
+            let (line, problem) = found.source.locate(problem);
+            if !found.caused(&problem) {
+                found.located.push((line, problem));
+            }
         }
         Err(found.source.report(found.located))
     }
@@ -196,6 +197,7 @@ impl Loaded {
 struct Found {
     source: Source,
     located: Vec<(usize, Problem)>,
+    /// As the file has them.
     cut: Vec<Path>,
 }
 
@@ -221,15 +223,17 @@ impl Found {
     /// Notes a problem and takes its cause out of the tree; false if it cannot be.
     fn cut_out(&mut self, problem: Problem, tree: &mut Value) -> bool {
         let path = problem.path.clone();
+        let (line, problem) = self.source.locate(problem);
+        let written = problem.path.clone();
         // What is missing because it was cut out has been told already.
         let missing = problem.message.strip_prefix("missing field `");
         let missing = missing.and_then(|rest| rest.split('`').next());
-        if !missing.is_some_and(|name| self.cut.contains(&path.key(name))) {
-            self.located.push(self.source.locate(problem));
+        if !missing.is_some_and(|name| self.cut.contains(&written.key(name))) {
+            self.located.push((line, problem));
         }
         let gone = cut_out(tree, &path);
         self.source.places.cut_out(&path);
-        self.cut.push(path);
+        self.cut.push(written);
         gone
     }
 

@@ -57,7 +57,7 @@ pub struct Document {
     pub cors: Option<cors::Config>,
     /// Where other proxies ask what the gateway decides of a request that they hold.
     pub decisions: Option<decision::Config>,
-    /// The language of refusals and pages: Django's `LANGUAGE_CODE` and `LocaleMiddleware`.
+    /// The language of refusals: Django's `LANGUAGE_CODE` and `LocaleMiddleware`.
     pub language: Option<language::Config>,
     /// How errors look.
     pub errors: reply::Config,
@@ -202,7 +202,7 @@ impl<'de, T: std::str::FromStr> Deserialize<'de> for OneOrMany<T> {
         impl<'de, T: std::str::FromStr> de::Visitor<'de> for Form<T> {
             type Value = OneOrMany<T>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("one value or a list of them")
+                f.write_str("one value or a list of them, as text (127.0.0.1:8080, GET)")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
                 let value =

@@ -92,7 +92,11 @@ impl OwnedNames {
 
     pub(super) fn contains(&self, name: &str) -> bool {
         let length = 1_u64.checked_shl(u32::try_from(name.len()).unwrap_or(63)).unwrap_or(1 << 63);
-        let forwarded = || name.len() > 12 && name.bytes().map(fold).take(12).eq(*b"x_forwarded_");
+        let starts = |with: &[u8]| {
+            name.len() > with.len()
+                && name.bytes().map(fold).take(with.len()).eq(with.iter().copied())
+        };
+        let forwarded = || starts(b"x_forwarded_") || starts(b"http_x_forwarded_");
         if self.lengths & length != 0
             && self.names.binary_search_by(|own| own.bytes().cmp(name.bytes().map(fold))).is_ok()
         {
@@ -153,7 +157,7 @@ mod tests {
                 let byte = if byte == b'-' { separator.next().unwrap() } else { byte };
                 char::from(if upper { byte.to_ascii_uppercase() } else { byte.to_ascii_lowercase() })
             }).collect();
-            if prefix && name != "X-Forwarded-For" {
+            if prefix {
                 spelled = format!("HTTP_{spelled}");
             }
             let forward = forward("{ user: X-My-User }");

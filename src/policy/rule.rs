@@ -10,7 +10,7 @@ use super::expression::Expression;
 use crate::{
     identity::Identity,
     request::Request,
-    value::{Path, Problems},
+    value::{Path, Problem, Problems},
 };
 
 /// The `permission` setting, as written.
@@ -143,6 +143,11 @@ impl Config {
         let many = |rules: &[Config], key: &str| {
             let mut problems = Problems::default();
             let at = path.key(key);
+            if rules.is_empty() {
+                let problem = Problem::new(&at, "there is no rule in it");
+                problems
+                    .push(problem.help("an empty `all` would let everybody in: write `anyone`"));
+            }
             let rules = rules.iter().enumerate();
             let rules: Vec<_> =
                 rules.filter_map(|(i, rule)| problems.keep(rule.build(&at.index(i)))).collect();

@@ -107,7 +107,10 @@ impl Request {
         limits: HeadLimits,
     ) -> Result<Box<Self>, Malformed> {
         let Parts { method, uri, version, headers, mut extensions, .. } = parts;
-        if method == Method::CONNECT || method == Method::TRACE {
+        // Methods are case-sensitive (RFC 9110 section 9.1), and Django makes capitals of them: a rule
+        // for `DELETE` must hold for `delete`.
+        let odd = method.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
+        if odd || method == Method::CONNECT || method == Method::TRACE {
             return Err(Malformed::Method);
         }
         // HTTP/2 carries scheme and authority beside the path; in HTTP/1 they mean absolute form.
@@ -149,9 +152,7 @@ fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed
             framed &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
         } else if name == AUTHORIZATION {
             authorizations += 1;
-        } else if folds_to(name.as_str(), CONTENT_LENGTH.as_str())
-            || folds_to(name.as_str(), TRANSFER_ENCODING.as_str())
-        {
+        } else if folds_to_framing(name.as_str()) {
             return Err(Malformed::Framing);
         }
     }
@@ -164,11 +165,14 @@ fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed
     if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(()) }
 }
 
-/// A different spelling of the same CGI variable.
-fn folds_to(name: &str, known: &str) -> bool {
+/// Whether it is a spelling of a framing field that some servers fold to it (a CGI variable's).
+pub fn folds_to_framing(name: &str) -> bool {
     let fold =
         |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
-    name.len() == known.len() && name.bytes().map(fold).eq(known.bytes().map(fold))
+    let folds_to = |known: &[u8]| {
+        name.len() == known.len() && name.bytes().map(fold).eq(known.iter().copied())
+    };
+    folds_to(b"content_length") || folds_to(b"transfer_encoding")
 }
 
 fn host(
@@ -206,7 +210,8 @@ pub fn canonical_host(text: &str) -> Option<Box<str>> {
     let good = !host.is_empty()
         && host.len() <= 255
         && (host.starts_with('[') || is_name(host))
-        && (port.is_empty() || port.parse::<u16>().is_ok());
+        && (port.is_empty()
+            || port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
     good.then(|| host.to_ascii_lowercase().into())
 }
 
@@ -220,7 +225,7 @@ fn is_name(host: &str) -> bool {
         };
         before = byte;
         good
-    })
+    }) && before != b'.'
 }
 
 #[cfg(test)]
@@ -237,7 +242,7 @@ mod tests {
         assert_eq!(canonical_host("[::1]:80").as_deref(), Some("[::1]"));
         for wrong in [
             "", ".", "a b", "a/b", "a@b", "a:b", "a:99999", "..", "a..b", "[::1", "[x]", "a,b",
-            "é", ":80",
+            "é", ":80", "a..", "a.b..:80", "a:+80",
         ] {
             assert_eq!(canonical_host(wrong), None, "{wrong}");
         }

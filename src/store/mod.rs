@@ -224,6 +224,8 @@ pub struct OutstandingToken {
     pub expires: Timestamp,
     /// Whose, if the user still exists.
     pub user: Option<i64>,
+    /// Whom its claim names, which is all that is known of a caller who is not looked up.
+    pub subject: Option<Box<str>>,
 }
 
 /// `token_blacklist_outstandingtoken` and `token_blacklist_blacklistedtoken`.

@@ -88,11 +88,13 @@ impl KeySet {
         let known = keys.fetched.load_full();
         // One request waits for an issuer that is slow; the others go by what is known.
         let good = now.since(known.at) < LIFETIME || keys.asking.try_lock().is_err();
-        if let Some(mut named) = known.named(token.key_id()).filter(|_| good) {
-            return Ok(named.find_map(|key| token.verify(key)));
+        let claims = known.claims(token);
+        // A name can be given to another key, and some issuers give none: a signature that does not
+        // fit is asked about too, as a name that is not there.
+        if good && claims.is_some() {
+            return Ok(claims);
         }
-        let known = keys.ask(known.asked).await?;
-        Ok(known.named(token.key_id()).and_then(|mut keys| keys.find_map(|key| token.verify(key))))
+        Ok(keys.ask(known.asked).await?.claims(token))
     }
 }
 
@@ -152,15 +154,13 @@ impl Inner {
 }
 
 impl Fetched {
-    /// The keys of a name; all of them for a token that names none. Nothing if there is none.
-    fn named<'a>(
-        &'a self,
-        name: Option<&'a str>,
-    ) -> Option<impl Iterator<Item = &'a VerifyingKey> + 'a> {
-        let fits = move |known: &Option<String>| name.is_none() || known.as_deref() == name;
-        let mut keys = self.keys.iter().filter(move |(known, _)| fits(known)).map(|(_, key)| key);
-        let first = keys.next()?;
-        Some(std::iter::once(first).chain(keys))
+    /// The claims of a token that one of the keys has signed: of those of its name, or of all if it
+    /// names none.
+    fn claims(&self, token: &Unverified<'_>) -> Option<serde_json::Map<String, serde_json::Value>> {
+        let name = token.key_id();
+        let named = |known: &Option<String>| name.is_none() || known.as_deref() == name;
+        let mut keys = self.keys.iter().filter(|(known, _)| named(known));
+        keys.find_map(|(_, key)| token.verify(key))
     }
 
     fn or_unavailable(self: Arc<Self>) -> Result<Arc<Self>, Unavailable> {

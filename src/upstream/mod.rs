@@ -29,7 +29,7 @@ pub use self::{
 use crate::{
     forward::{Outgoing, remove_hop_by_hop},
     rejection::Rejection,
-    request::{Body, Upgrade},
+    request::{Body, Upgrade, folds_to_framing},
     value::{FromWord, Path, Period, Problem, Problems},
 };
 
@@ -269,6 +269,8 @@ fn check_framing(headers: &hyper::HeaderMap) -> Result<(), Rejection> {
         } else if name == header::CONTENT_LENGTH {
             told += 1;
             good &= !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+        } else {
+            good &= !folds_to_framing(name.as_str());
         }
     }
     if good && told <= 1 {

@@ -121,6 +121,26 @@ async fn the_issuer_s_keys_are_followed() {
     assert_eq!(issuer.server.count(), 3);
 }
 
+/// The rule: an issuer that gives its new key the old one's name, as those do that have one key and
+/// rotate it, is followed all the same; and no more often than others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_takes_another_s_name_is_followed() {
+    let (old, new, foreign) = (Key::ec("only"), Key::ec("only"), Key::ec("only"));
+    let issuer = Issuer::start(&[&old]);
+    let scene = Scene::new(&issuer.url());
+    assert_eq!(scene.verifies(&old).await, Some(true));
+    issuer.publish(&[&new]);
+    scene.pass(COOLDOWN);
+    assert_eq!(scene.verifies(&new).await, Some(true));
+    assert_eq!(scene.verifies(&old).await, Some(false));
+    // Attack: tokens that no key has signed, so that the issuer is asked for each.
+    scene.pass(COOLDOWN);
+    for _ in 0..20 {
+        assert_eq!(scene.verifies(&foreign).await, Some(false));
+    }
+    assert_eq!(issuer.server.count(), 3);
+}
+
 /// Attack: the issuer is down, and everybody is logged out; or it is down, and each request waits
 /// for it. Known keys stay good for as long as it takes; it is asked once in a cool-down.
 #[tokio::test(flavor = "multi_thread")]

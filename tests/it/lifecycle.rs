@@ -200,6 +200,8 @@ fn every_problem_is_told_at_once() {
         "  - { path: /c, upstream: echo }",
         "  - { path: /d/, permission: stuff, upstream: echo }",
         "  - { path: /e/, authentication: [remote_user], upstream: echo }",
+        "  - { path: f, upstream: echo }",
+        "  - { path: /g/, permission: { all: [] }, upstream: echo, endpoint: token }",
     ];
     std::fs::write(setup.config(), lines.join("\n")).unwrap();
     for command in ["check", "run"] {
@@ -225,6 +227,9 @@ fn every_problem_is_told_at_once() {
         told(13, "routes[5]: this route and `path: /c/` before it match the same requests");
         told(14, "stuff");
         told(15, "nobody may name a user");
+        told(16, "routes[8].path");
+        told(17, "routes[9]: this route leads to more than one place");
+        told(17, "there is no rule in it");
     }
     assert!(!setup.dir.0.join("store.db").exists(), "check has made a store");
 

@@ -156,6 +156,37 @@ fn a_credential_that_leaked_is_ended_as_it_was_found() {
     assert!(!revoke(&forged).0 && !revoke("nonsense").0);
 }
 
+/// Attack: tokens are believed without the store, so no user is known whose tokens could be forgotten,
+/// and a blacklisted one works on. What cannot be ended is not said to be.
+#[test]
+fn a_stateless_token_that_is_blacklisted_is_refused_at_once() {
+    let settings = |more: &str| {
+        format!(
+            "secret_key: throwaway-secret-key-for-tests-0123456789\ncache: {{ ttl: 1h }}\n\
+             jwt: {{ stateless: true, token_types: [access, sliding], blacklist: true{more} }}\n\
+             authentication: [jwt]\npermission: authenticated\nroutes:\n\
+             - {{ path: /, upstream: echo }}\n- {{ path: /sliding/, endpoint: jwt_sliding }}\n\
+             - {{ path: /jwt/, endpoint: jwt }}\n"
+        )
+    };
+    for more in ["", ", user_id_field: username, user_id_claim: username"] {
+        let gateway = Setup::new().alice().start(&settings(more));
+        let right = json!({ "username": "alice", "password": PASSWORD });
+        let token = post_json(&gateway, "/sliding/", &right).json()["token"].clone();
+        let token = token.as_str().unwrap();
+        let bearer = ("jwt", ("Authorization", format!("Bearer {token}")));
+        assert_eq!(ask(&gateway, &bearer), 200);
+        let said = portcullis(&gateway.setup.config(), &["revoke"], token);
+        let text = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(text.contains("1 running gateway"), "{more} {text}");
+        assert_eq!(ask(&gateway, &bearer), 401, "{more}");
+        let said = gateway.command(&["user", "disable", "alice"]);
+        assert!(said.contains("good until they end"), "{said}");
+        let access = jwt_pair(&gateway);
+        assert_eq!(access["access"], Value::Null, "who is disabled gets no more");
+    }
+}
+
 /// The rule: a session is ended by the name that the list gives it, which is not its key, and no
 /// other ends with it.
 #[test]

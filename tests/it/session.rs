@@ -242,6 +242,7 @@ fn an_upstream_s_own_cookie_ends_only_another_session() {
     let key = "k0000000000000000000000000000000";
     for (set, remembered) in [(key, true), ("", false), ("another0000000000000000000000000", false)]
     {
+        // Browsers that speak HTTP/2 may send each cookie in a field of its own.
         let server = Server::start(move |_, wire| {
             let _ = write!(
                 wire,
@@ -261,10 +262,44 @@ fn an_upstream_s_own_cookie_ends_only_another_session() {
                 server.url()
             ));
         let cookie = format!("sessionid={key}");
-        assert_eq!(gateway.get("/", &[("Cookie", &cookie)]).status, 200);
+        let crumbs = [("Cookie", "csrftoken=x"), ("Cookie", &*cookie)];
+        assert_eq!(gateway.get("/", &crumbs).status, 200);
         gateway.execute("DELETE FROM django_session");
         let again = gateway.get("/me/", &[("Cookie", &cookie)]);
         assert_eq!(again.status == 200, remembered, "{set}");
+    }
+}
+
+/// Attack (a slow one): the project ends a session early, by a number with a fraction or by a date,
+/// and the gateway, which writes it anew with every request, lets it live for the usual two weeks. A
+/// number past all dates is no reason to fail either.
+#[test]
+fn a_session_s_own_end_is_kept() {
+    let key = "k0000000000000000000000000000000";
+    for (expiry, most) in [
+        (json!(1800), 1800),
+        (json!(1800.5), 1801),
+        (json!("2000-01-01T00:00:00+00:00"), 0),
+        (json!(-1.5), 0),
+        (json!(1e12), u64::MAX),
+        (json!(i64::MAX), u64::MAX),
+    ] {
+        let mut data = data_of(1, "hash", KEY);
+        data["_session_expiry"] = expiry.clone();
+        let gateway = start(
+            Setup::new()
+                .alice()
+                .sql("UPDATE auth_user SET password = 'hash'")
+                .sql(&format!("{INSERT}{}", row(key, &signed(&data, KEY)))),
+            &format!("secret_key: {KEY}\nsession: {{ save_every_request: true }}"),
+        );
+        let mut browser = Browser::with_session(&gateway, key);
+        assert_eq!(browser.get("/me/").status, 200, "{expiry}");
+        let end = gateway.texts("SELECT expire_date FROM django_session").remove(0);
+        let end = portcullis::clock::Timestamp::from_iso(&end.replace(' ', "T")).unwrap();
+        let left = end.since(Clock::system().now()).as_secs();
+        assert!(left <= most, "{expiry}: {left} s left");
+        assert!(left + 60 >= most.min(1_000_000), "{expiry}: {left} s left");
     }
 }
 

@@ -341,6 +341,7 @@ async fn keeps_knox_tokens(store: &Sql, owner: i64, url: &str) {
 async fn keeps_outstanding_tokens(store: &Sql, owner: i64, url: &str) {
     let run = MOMENT.0 + u64::from(std::process::id());
     let token = |name: &str, user| OutstandingToken {
+        subject: None,
         jti: sha256_hex(format!("{name} {run}").as_bytes()),
         token: Secret::new(format!("the token {name}")),
         created: MOMENT,

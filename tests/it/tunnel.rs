@@ -85,6 +85,11 @@ fn a_tunnel_carries_bytes_for_a_known_caller() {
     }
     connection.finish_sending();
     assert!(connection.is_closed());
+    // Attack (CVE-2026-71324): the connection goes back to the pool, and the next request is said
+    // into what is left of the tunnel.
+    let login = format!("Token {ALICE_KEY}");
+    assert_eq!(gateway.get("/", &[("Authorization", &login)]).status, 200);
+    assert_ne!(server.last().connection, seen.connection);
 }
 
 /// Attack (CVE-2026-2833): what follows the request is sent on before anybody has switched, so that

@@ -61,6 +61,7 @@ fn an_answer_that_is_none_is_502() {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent_Length: 1\r\nContent-Length: 2\r\n\r\nab",
     ];
     let mut wrong = Vec::new();
     for bytes in answers {

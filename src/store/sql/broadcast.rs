@@ -65,7 +65,7 @@ impl Inner {
             }
         });
         let heard: usize = join_all(told).await.into_iter().sum();
-        self.heard.fetch_add(heard, Ordering::Relaxed);
+        self.heard.fetch_max(heard, Ordering::Relaxed);
     }
 
     /// Where sockets may be: beside an SQLite file, so that whoever opens the one finds the other;

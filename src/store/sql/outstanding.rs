@@ -36,7 +36,8 @@ impl OutstandingTokens for Sql {
         now: Timestamp,
     ) -> Result<bool, Unavailable> {
         let token = token.clone();
-        let user = token.user;
+        let user = token.user.map(|user| user.to_string().into());
+        let subject = token.subject.clone().filter(|subject| Some(subject) != user.as_ref());
         self.ask(move |store| async move {
             let id = store.record(token).await?;
             let insert = "INSERT INTO token_blacklist_blacklistedtoken (token_id, blacklisted_at) \
@@ -49,8 +50,8 @@ impl OutstandingTokens for Sql {
                 }
                 other => other?,
             };
-            if let Some(user) = user {
-                store.announce(Revocation::User(user.to_string().into())).await;
+            for user in user.into_iter().chain(subject) {
+                store.announce(Revocation::User(user)).await;
             }
             Ok(true)
         })

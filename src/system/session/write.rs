@@ -34,6 +34,9 @@ pub struct Begun {
     pub csrf_secret: String,
 }
 
+/// A hundred years; columns and cookies end with the year 9999.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 impl Sessions {
     /// Django's `login(request, user)`: a new key, the old session's data if it was nobody's, a new
     /// CSRF secret, `last_login`.
@@ -199,12 +202,14 @@ impl Sessions {
     /// until the browser is closed.
     fn expiry(&self, custom: Option<&Value>, now: Timestamp) -> (Duration, bool) {
         match custom {
-            Some(Value::Number(seconds)) => match seconds.as_i64() {
-                Some(0) | None => (self.age, true),
-                Some(seconds) => (Duration::from_secs(seconds.try_into().unwrap_or(0)), false),
+            Some(Value::Number(seconds)) => match seconds.as_f64() {
+                Some(0.0) | None => (self.age, true),
+                Some(seconds) => {
+                    (Duration::from_secs_f64(seconds.clamp(0.0, LONGEST.as_secs_f64())), false)
+                }
             },
             Some(Value::String(date)) => match Timestamp::from_iso(date) {
-                Some(end) => (end.since(now), false),
+                Some(end) => (end.since(now).min(LONGEST), false),
                 None => (self.age, false),
             },
             _ => (self.age, self.expire_at_browser_close),

@@ -132,6 +132,7 @@ impl SimpleJwt {
             created: self.clock.now(),
             expires: moment(claims.get("exp")),
             user,
+            subject: self.subject(claims).map(Into::into),
         }
     }
 

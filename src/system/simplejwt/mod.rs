@@ -299,13 +299,23 @@ impl SimpleJwt {
     /// # Errors
     /// If the store does not answer.
     pub async fn owner(&self, claims: &Claims) -> Result<Result<Option<User>, ()>, Unavailable> {
-        let id = match claims.get(&self.config.user_id_claim) {
-            Some(Value::String(id)) if !id.is_empty() => id.clone(),
-            Some(Value::Number(id)) if id.as_i64() != Some(0) => id.to_string(),
-            _ => return Ok(Ok(None)),
-        };
+        let Some(id) = self.subject(claims) else { return Ok(Ok(None)) };
         let user = self.store.user_by_field(&self.config.user_id_field, &id).await?;
         Ok(user.map(Some).ok_or(()))
+    }
+
+    /// What the claim says that names the user.
+    fn subject(&self, claims: &Claims) -> Option<String> {
+        match claims.get(&self.config.user_id_claim)? {
+            Value::String(id) if !id.is_empty() => Some(id.clone()),
+            Value::Number(id) if id.as_i64() != Some(0) => Some(id.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Whether callers are who their token says, unasked.
+    pub fn is_stateless(&self) -> bool {
+        self.config.stateless
     }
 
     /// Whether a user may have tokens (`USER_AUTHENTICATION_RULE`).
