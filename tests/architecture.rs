@@ -97,6 +97,54 @@ fn the_schema_is_current() {
     assert!(kept == portcullis::config::schema(), "deploy/gateway.schema.json is not current");
 }
 
+/// The maps whose keys the README lists, and what the schema calls them.
+const MAPS: [(&str, &str); 11] = [
+    ("session", "Session"),
+    ("csrf", "Csrf"),
+    ("jwt", "SimpleJwt"),
+    ("knox", "Knox"),
+    ("store", "Store"),
+    ("cache", "Cache"),
+    ("passwords", "Passwords"),
+    ("limits", "Limits"),
+    ("log", "Log"),
+    ("language", "Language"),
+    ("decisions", "Decisions"),
+];
+
+#[test]
+fn the_readme_lists_every_key() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&portcullis::config::schema()).unwrap();
+    for (map, name) in MAPS {
+        // A scheme of that name has a row too, which says other things.
+        let rows: Vec<&str> =
+            readme.lines().filter(|line| line.starts_with(&format!("| `{map}` |"))).collect();
+        let row = rows.last().unwrap_or_else(|| panic!("no row for {map}"));
+        let keys = schema["$defs"][name]["properties"].as_object().unwrap();
+        for key in keys.keys() {
+            assert!(row.contains(&format!("`{key}`")), "{map}: {key}");
+        }
+    }
+}
+
+/// The file on the README's first screen is a good one.
+#[test]
+fn the_readme_s_file_passes() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let yaml = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let file = std::env::temp_dir().join(format!("portcullis-readme-{}.yaml", std::process::id()));
+    fs::write(&file, yaml).unwrap();
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["check", "--config"])
+        .arg(&file)
+        .env("DJANGO_SECRET_KEY", "k".repeat(50))
+        .output()
+        .unwrap();
+    fs::remove_file(&file).unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
 #[test]
 fn every_scheme_has_a_row_in_the_readme() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -73,22 +73,35 @@ enum Command {
     /// Users of the store.
     #[command(subcommand)]
     User(users::User),
-    /// Tokens, as `manage.py drf_create_token` makes them.
+    /// Tokens of Django REST framework: make, list, delete.
+    ///
+    /// `create` does what `manage.py drf_create_token` does and prints what it prints; with `-r` the old
+    /// token is dead before the new one is told. A user has one token.
     #[command(subcommand)]
     Token(users::Token),
     /// API keys; only their SHA-256 is kept.
     #[command(subcommand)]
     ApiKey(users::ApiKey),
-    /// Django's sessions.
+    /// Django's sessions: list and end them.
+    ///
+    /// A session is named by the beginning of its key's SHA-256, so that a list can be pasted into a
+    /// ticket. What is ended is refused by the next request. Signed cookies cannot be listed or ended.
     #[command(subcommand)]
     Session(sessions::Session),
-    /// django-rest-knox's tokens.
+    /// django-rest-knox's tokens: delete all of a user's. For one of them see `revoke`.
     #[command(subcommand)]
     Knox(sessions::Knox),
-    /// End one credential, which comes from standard input: a token, a knox token, a refresh or
-    /// sliding token, a session's key, an API key. The next request with it is refused.
+    /// End one credential, which comes from standard input, as it was found.
+    ///
+    /// A token, a knox token, a refresh or sliding token, a session's key, an API key; the word before
+    /// it (`Token …`) may be there. The next request with it is refused, by every gateway that hears
+    /// of it, and the command says how many have. What cannot be ended is said to be so: an access
+    /// token of simplejwt's (its user can be disabled), a session in a signed cookie.
+    ///
+    ///     portcullis revoke < found.txt
+    #[command(verbatim_doc_comment)]
     Revoke,
-    /// The store itself.
+    /// The store itself: triggers that tell every gateway at once what Django ends.
     #[command(subcommand)]
     Store(sessions::Store),
     /// Hash a password from standard input as the configuration says; for `auth_user.password`.
