@@ -1,7 +1,12 @@
 //! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
 //! write the identity, send. Every refusal becomes a response in one place.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     HeaderMap, Method, Uri,
@@ -46,6 +51,8 @@ pub struct Gateway {
     pub cors: Option<Cors>,
     /// What the gateway answers in, if not in English.
     pub language: Option<Languages>,
+    /// The certificates of the listeners that speak HTTPS.
+    pub tls: HashMap<SocketAddr, Arc<rustls::ServerConfig>>,
     /// Where browsers without a session are sent.
     pub login_url: Option<String>,
     /// Whose forwarding headers count.

@@ -66,6 +66,7 @@ impl Rejection {
             Rejection::Malformed(Malformed::TooLarge) => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
+            Rejection::Malformed(Malformed::Misdirected) => StatusCode::MISDIRECTED_REQUEST,
             Rejection::Malformed(_) | Rejection::BodyBroken => StatusCode::BAD_REQUEST,
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

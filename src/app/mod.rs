@@ -3,7 +3,7 @@
 
 mod routes;
 
-use std::{cell::OnceCell, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use tokio::runtime::Handle;
 
@@ -18,6 +18,7 @@ use crate::{
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Memory},
     language::Languages,
+    listen::Listener,
     lockout::Lockout,
     login::Login,
     observe::{log::AccessLog, metrics::Metrics},
@@ -72,6 +73,7 @@ impl World {
 /// secret in it.
 pub fn fixed(document: &Document) -> String {
     let Document { listen, admin, limits, log, lockout, .. } = document;
+    let listen: Vec<_> = listen.iter().map(|one| (one.address, one.tls.is_some())).collect();
     format!("{listen:?} {admin:?} {limits:?} {log:?} {lockout:?}")
 }
 
@@ -196,6 +198,12 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let language = document.language.as_ref();
     let language = language.map(|language| Languages::new(language, &root.key("language")));
     let language = language.and_then(|language| problems.keep(language));
+    let mut tls = HashMap::new();
+    for (index, Listener { address, tls: config }) in document.listen.iter().enumerate() {
+        let at = root.key("listen").index(index).key("tls");
+        let built = config.as_ref().and_then(|config| problems.keep(config.build(&at)));
+        tls.extend(built.map(|built| (*address, built)));
+    }
     let simplejwt = builder.simplejwt.into_inner().flatten();
     match renderer {
         Some(renderer) => problems.finish(Built {
@@ -204,6 +212,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                 renderer,
                 cors,
                 language,
+                tls,
                 login_url: document.session.login_url.clone(),
                 proxies: TrustedProxies {
                     networks: document.trusted_proxies.clone(),
@@ -291,8 +300,8 @@ fn check_top(document: &Document, problems: &mut Problems) {
         let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
         problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
     }
-    for (index, address) in document.listen.iter().enumerate() {
-        if document.listen.iter().take(index).any(|before| before == address) {
+    for (index, Listener { address, .. }) in document.listen.iter().enumerate() {
+        if document.listen.iter().take(index).any(|before| before.address == *address) {
             let at = Path::root().key("listen").index(index);
             let problem = Problem::new(&at, format!("{address} is there twice"));
             problems.push(problem.help("keep one of them"));
@@ -302,7 +311,7 @@ fn check_top(document: &Document, problems: &mut Problems) {
         let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
         problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
     }
-    if document.admin.is_some_and(|admin| document.listen.contains(&admin)) {
+    if document.admin.is_some_and(|admin| document.listen.iter().any(|one| one.address == admin)) {
         let at = Path::root().key("admin");
         let problem = Problem::new(&at, "the admin pages would stand where clients connect");
         problems.push(problem.help("give them a port of their own"));

@@ -76,7 +76,8 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     }
     control.spawn(prune(Arc::clone(&built.auth_limit)));
     control.spawn(forget(built.store.revocations(), memory));
-    info!(listen = ?document.listen, workers = workers.len(), "serving");
+    let addresses: Vec<_> = document.listen.iter().map(|one| one.address).collect();
+    info!(listen = ?addresses, workers = workers.len(), "serving");
 
     control.block_on(until_told(signals, changes, &path, &world, &current))?;
     info!("ending: open requests may finish");
@@ -237,18 +238,19 @@ async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, 
 
 fn welcome(document: &Document, name: &str, password: &str, token: &str) {
     let Some(listen) = document.listen.first() else { return };
-    let host = match listen.ip().is_unspecified() {
-        true => format!("127.0.0.1:{}", listen.port()),
-        false => listen.to_string(),
+    let (scheme, address) = (if listen.tls.is_some() { "https" } else { "http" }, listen.address);
+    let host = match address.ip().is_unspecified() {
+        true => format!("127.0.0.1:{}", address.port()),
+        false => address.to_string(),
     };
     let basic = STANDARD.encode(format!("{name}:{password}"));
     println!(
         "\nThe store was empty. It has a superuser now; this is shown once:\n\n  \
          user      {name}\n  password  {password}\n  token     {token}\n\n\
          Try it:\n\n  \
-         curl -i http://{host}/                                   # 401 with the challenge\n  \
-         curl -i http://{host}/ -H 'Authorization: Token {token}'\n  \
-         curl -i http://{host}/ -H 'Authorization: Basic {basic}'\n  \
-         curl -i http://{host}/ -H 'Authorization: Token {token}' -H 'Remote-User: root'\n"
+         curl -i {scheme}://{host}/                                   # 401 with the challenge\n  \
+         curl -i {scheme}://{host}/ -H 'Authorization: Token {token}'\n  \
+         curl -i {scheme}://{host}/ -H 'Authorization: Basic {basic}'\n  \
+         curl -i {scheme}://{host}/ -H 'Authorization: Token {token}' -H 'Remote-User: root'\n"
     );
 }

@@ -20,7 +20,7 @@ use crate::{
     scheme, store,
     system::{csrf, knox, session, simplejwt},
     throttle, upstream,
-    value::{Network, Rate, Secret, optional_word_or_map, word_or_map},
+    value::{FromWord, Network, Rate, Secret, optional_word_or_map, word_or_map},
 };
 
 /// `gateway.yaml`.
@@ -29,9 +29,9 @@ use crate::{
 #[schemars(rename = "Portcullis", title = "Portcullis configuration")]
 pub struct Document {
     /// Where clients connect: an address and port, or several.
-    #[serde(deserialize_with = "addresses")]
-    #[schemars(with = "serde_json::Value")]
-    pub listen: Vec<SocketAddr>,
+    #[serde(deserialize_with = "listeners")]
+    #[schemars(schema_with = "listeners_schema")]
+    pub listen: Vec<listen::Listener>,
     /// Where health, readiness and metrics are; not for clients.
     #[schemars(with = "String")]
     pub admin: Option<SocketAddr>,
@@ -94,7 +94,10 @@ pub struct Document {
 impl Default for Document {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+            listen: vec![listen::Listener {
+                address: SocketAddr::from(([127, 0, 0, 1], 8080)),
+                tls: None,
+            }],
             admin: None,
             store: store::Config::default(),
             secret_key: None,
@@ -225,10 +228,41 @@ impl<'de, T: std::str::FromStr> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-fn addresses<'de, D: serde::Deserializer<'de>>(
+fn listeners_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let one = generator.subschema_for::<listen::Listener>();
+    let word = schemars::json_schema!({ "type": "string" });
+    let entry = schemars::json_schema!({ "anyOf": [word, one] });
+    schemars::json_schema!({ "anyOf": [entry, { "type": "array", "items": entry }] })
+}
+
+/// One listener, or a list of them; each an address or a map.
+fn listeners<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<SocketAddr>, D::Error> {
-    OneOrMany::deserialize(deserializer).map(|list| list.0)
+) -> Result<Vec<listen::Listener>, D::Error> {
+    #[derive(Deserialize)]
+    struct One(#[serde(deserialize_with = "word_or_map")] listen::Listener);
+    struct Form;
+    impl<'de> de::Visitor<'de> for Form {
+        type Value = Vec<listen::Listener>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an address such as 0.0.0.0:8080, a map with `address`, or a list of these")
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            listen::Listener::from_word(text).map(|one| vec![one]).map_err(E::custom)
+        }
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            let one = de::value::MapAccessDeserializer::new(map);
+            listen::Listener::deserialize(one).map(|one| vec![one])
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut listeners = Vec::new();
+            while let Some(One(listener)) = list.next_element()? {
+                listeners.push(listener);
+            }
+            Ok(listeners)
+        }
+    }
+    deserializer.deserialize_any(Form)
 }
 
 fn methods<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {

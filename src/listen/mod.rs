@@ -3,6 +3,7 @@
 
 mod framing;
 mod serve;
+mod tls;
 
 use std::{
     io,
@@ -17,7 +18,7 @@ use std::{
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 use tokio::sync::watch;
 use tracing::warn;
 
@@ -25,8 +26,29 @@ use crate::{
     gateway::Gateway,
     observe::metrics::Metrics,
     upstream::set_worker,
-    value::{Count, Period, Size},
+    value::{Count, FromWord, Period, Size},
 };
+
+/// One entry of `listen`.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Address and port.
+    #[schemars(with = "String")]
+    pub address: SocketAddr,
+    /// Its certificates, if it speaks HTTPS.
+    pub tls: Option<tls::Config>,
+}
+
+impl FromWord for Listener {
+    const EXPECTING: &'static str = "an address such as 0.0.0.0:8080, or a map with `address`";
+    fn from_word(word: &str) -> Result<Self, String> {
+        let address = word
+            .parse()
+            .map_err(|_| format!("`{word}` is not an address and a port, such as 0.0.0.0:8080"))?;
+        Ok(Self { address, tls: None })
+    }
+}
 
 /// The `limits` setting.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -79,7 +101,21 @@ pub struct Shared {
 }
 
 /// Listening sockets, bound but not yet served: one list for each worker.
-pub struct Bound(Vec<Vec<std::net::TcpListener>>);
+pub struct Bound(Vec<Vec<Socket>>);
+
+/// One of them.
+struct Socket {
+    listener: std::net::TcpListener,
+    place: Place,
+}
+
+/// Which listener a connection has come to.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    address: SocketAddr,
+    /// Whether it speaks HTTPS: from the start, so that no reload makes it speak less.
+    secure: bool,
+}
 
 /// How many worker threads serve: one for each core.
 pub fn workers() -> usize {
@@ -90,24 +126,27 @@ pub fn workers() -> usize {
 ///
 /// # Errors
 /// The address that cannot be had, and why.
-pub fn bind(addresses: &[SocketAddr]) -> Result<Bound, (SocketAddr, io::Error)> {
+pub fn bind(listeners: &[Listener]) -> Result<Bound, (SocketAddr, io::Error)> {
     let mut bound = Vec::new();
     for _ in 0..workers() {
         bound.push(Vec::new());
     }
-    for address in addresses {
+    for Listener { address, tls } in listeners {
+        let place = Place { address: *address, secure: tls.is_some() };
         // Without this look first, a second gateway would quietly take half of the connections:
         // that is what SO_REUSEPORT is for.
         drop(socket(*address, false).map_err(|error| (*address, error))?);
-        for listeners in &mut bound {
-            listeners.push(socket(*address, true).map_err(|error| (*address, error))?);
+        for sockets in &mut bound {
+            let listener = socket(*address, true).map_err(|error| (*address, error))?;
+            sockets.push(Socket { listener, place });
         }
     }
     Ok(Bound(bound))
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if shared {
         socket.set_reuse_port(true)?;
@@ -128,28 +167,24 @@ impl Bound {
     /// If a thread or its runtime cannot be had.
     pub fn serve(self, shared: &Shared) -> io::Result<Vec<JoinHandle<()>>> {
         let workers = self.0.into_iter().enumerate();
-        workers.map(|(number, listeners)| start(number, listeners, shared.clone())).collect()
+        workers.map(|(number, sockets)| start(number, sockets, shared.clone())).collect()
     }
 }
 
-fn start(
-    number: usize,
-    listeners: Vec<std::net::TcpListener>,
-    shared: Shared,
-) -> io::Result<JoinHandle<()>> {
+fn start(number: usize, sockets: Vec<Socket>, shared: Shared) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         set_worker(number);
-        runtime.block_on(work(listeners, shared));
+        runtime.block_on(work(sockets, shared));
     })
 }
 
-async fn work(listeners: Vec<std::net::TcpListener>, shared: Shared) {
+async fn work(sockets: Vec<Socket>, shared: Shared) {
     let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
-    for listener in listeners {
+    for Socket { listener, place } in sockets {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                tokio::spawn(accept(listener, shared.clone(), done.clone()));
+                tokio::spawn(accept(listener, place, shared.clone(), done.clone()));
             }
             Err(error) => warn!(%error, "a listener is lost"),
         }
@@ -172,6 +207,7 @@ async fn heartbeat() {
 
 async fn accept(
     listener: tokio::net::TcpListener,
+    place: Place,
     shared: Shared,
     done: tokio::sync::mpsc::Sender<()>,
 ) {
@@ -187,7 +223,7 @@ async fn accept(
                 if shared.open.load(Ordering::Relaxed) > shared.limits.connections.get() {
                     continue;
                 }
-                let connection = serve::connection(stream, address, shared.clone());
+                let connection = serve::accepted(stream, address, place, shared.clone());
                 let done = done.clone();
                 tokio::spawn(async move {
                     connection.await;

@@ -13,18 +13,42 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsAcceptor;
 
-use super::{Shared, framing::Framed};
+use super::{Place, Shared, framing::Framed};
 use crate::{gateway::Watched, request::Peer, upstream::Tunnel};
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
 const SEND_BUFFER: usize = 256 << 10;
 
-pub(super) async fn connection(stream: TcpStream, address: SocketAddr, shared: Shared) {
+/// A connection that has just come.
+pub(super) async fn accepted(stream: TcpStream, address: SocketAddr, place: Place, shared: Shared) {
     // Small answers must not wait for a full packet; a socket that is gone tells it when read.
     let _ = stream.set_nodelay(true);
-    let peer = Arc::new(Peer::new(address.ip(), false));
+    if !place.secure {
+        return connection(stream, Peer::new(address.ip(), false), shared).await;
+    }
+    // The certificates of this moment. A file that has none for this address any more does not make
+    // plain HTTP of it.
+    let tls = shared.gateway.load().tls.get(&place.address).cloned();
+    let Some(tls) = tls else { return };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    if let Ok(Ok(stream)) = tokio::time::timeout(shared.limits.head_time.0, handshake).await {
+        let name = stream.get_ref().1.server_name().map(Into::into);
+        let peer = Peer { server_name: name, ..Peer::new(address.ip(), true) };
+        connection(stream, peer, shared).await;
+    }
+}
+
+async fn connection<S>(stream: S, peer: Peer, shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let peer = Arc::new(peer);
     let gateway = Arc::clone(&shared.gateway);
     let tunnel = Arc::clone(&peer.tunnel);
     // Filled by the request that ends HTTP on this connection.

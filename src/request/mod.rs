@@ -66,6 +66,9 @@ pub enum Malformed {
     /// None, two, not a host.
     #[error("Exactly one valid Host is needed.")]
     Host,
+    /// Not the host that TLS was made for.
+    #[error("This connection was made for another host.")]
+    Misdirected,
     /// More than one way to tell where the body ends.
     #[error("The body's length must be given once, in one way.")]
     Framing,
@@ -120,6 +123,14 @@ impl Request {
         }
         check_fields(&headers, limits)?;
         let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
+        // A certificate, and later a rule, was chosen for another host (RFC 9110 section 15.5.20). A
+        // trusted proxy reaches us by a name of ours, and speaks for others.
+        if let Some(name) = peer.server_name.as_deref()
+            && !name.eq_ignore_ascii_case(&host)
+            && !proxies.contains(peer.address)
+        {
+            return Err(Malformed::Misdirected);
+        }
         let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
         let client = peer.client(&headers, proxies);
         let upgradable = version == Version::HTTP_11 && method == Method::GET && body.is_empty();

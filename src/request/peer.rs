@@ -46,6 +46,8 @@ pub struct Peer {
     pub text: HeaderValue,
     /// Whether the connection is TLS.
     pub secure: bool,
+    /// The name that the client has asked for in TLS.
+    pub server_name: Option<Box<str>>,
     /// Set when the connection speaks another protocol than HTTP from here on.
     pub tunnel: Arc<AtomicBool>,
 }
@@ -67,7 +69,7 @@ impl Peer {
     /// The peer of a connection.
     pub fn new(address: IpAddr, secure: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, text: text(address), secure, tunnel: Arc::default() }
+        Self { address, text: text(address), secure, server_name: None, tunnel: Arc::default() }
     }
 
     /// The client, by the headers of a trusted proxy or else by the connection.

@@ -34,6 +34,7 @@ mod session;
 mod spoofing;
 mod store;
 mod support;
+mod tls;
 mod tunnel;
 mod upstream;
 #[cfg(feature = "wasm")]
