@@ -101,7 +101,7 @@ fn https_is_served_and_nothing_else() {
     let mut silent = gateway.connect();
     let mut plain = gateway.connect();
     plain.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
-    assert!(!plain.head().is_some_and(|(status, _)| status == 200));
+    assert!(plain.head().is_none_or(|(status, _)| status != 200));
     assert!(silent.is_closed());
     let client = Client::trusting(&[&known]);
     assert!(client.ask(port, "a.example", "a.example").is_some(), "it serves on");
