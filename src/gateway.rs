@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     cors::Cors,
     decision::Decisions,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Page},
     forward::Forward,
     identity::Identity,
     language::Languages,
@@ -262,7 +262,7 @@ impl Gateway {
         let mut seen = Seen::default();
         let (client, outcome) = match self.read(parts, body.into(), peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
-            Ok(request) => match preflight {
+            Ok(request) => match preflight.filter(|_| !self.is_asked(&request)) {
                 Some(answer) => (request.client.address, Ok(answer)),
                 None => (request.client.address, self.serve(request, &mut seen).await),
             },
@@ -280,7 +280,9 @@ impl Gateway {
             }
         });
         if let (Some((known, code)), true) = (language, own) {
-            known.translate(&mut reply, code, method == Method::OPTIONS);
+            // Of what pages say of themselves, only DRF's own has labels.
+            let labels = method == Method::OPTIONS && seen.route.is_some_and(Route::has_labels);
+            known.translate(&mut reply, code, labels);
         }
         self.follow(cookies, &reply).await;
         seen.write(reply.headers_mut());
@@ -395,6 +397,12 @@ impl Gateway {
         now == watched.identity.as_deref().map(id)
     }
 
+    /// Whether it is a proxy that asks: its answer is a decision, and nothing else is a yes.
+    fn is_asked(&self, request: &Request) -> bool {
+        let route = self.route(request);
+        route.is_ok_and(|route| matches!(route.target, RouteTarget::Decisions(_)))
+    }
+
     /// The route of a request, if its path is one that the route reads.
     ///
     /// # Errors
@@ -448,6 +456,10 @@ impl Route {
         let client = request.client.address;
         self.throttle.admit(identity, client).map_err(Rejection::Throttled)?;
         Ok(admitted)
+    }
+
+    fn has_labels(&self) -> bool {
+        matches!(&self.target, RouteTarget::Endpoint(page) if page.page() == Page::Token)
     }
 
     fn is_page(&self) -> bool {

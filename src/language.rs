@@ -4,7 +4,6 @@
 
 use std::{collections::HashMap, path::PathBuf};
 
-use cel::{Context, Program};
 use hyper::{
     HeaderMap,
     header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderValue, VARY},
@@ -52,9 +51,6 @@ enum Entry {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Translations {
-    /// gettext's rule: which form a number `n` takes.
-    #[serde(default)]
-    plural: Option<String>,
     /// By the English text; `{…}` stands for what a message names.
     messages: HashMap<String, Message>,
 }
@@ -63,8 +59,8 @@ struct Translations {
 #[serde(untagged)]
 enum Message {
     Text(String),
-    /// One for each form that a number takes.
-    Forms(Vec<String>),
+    /// Of one, and of any other number: DRF knows no other forms.
+    Forms([String; 2]),
 }
 
 /// The languages that the gateway answers in.
@@ -83,7 +79,6 @@ struct Language {
     texts: HashMap<String, String>,
     /// What names something: before it and behind it, and the same of each form.
     patterns: Vec<(Around, Vec<Around>)>,
-    plural: Option<Program>,
 }
 
 /// A text with something in its middle.
@@ -200,8 +195,7 @@ impl Languages {
 impl Language {
     fn new(code: &str, entry: Entry) -> Result<Self, String> {
         let code = code.to_lowercase();
-        let mut language =
-            Self { code, alias: None, texts: HashMap::new(), patterns: Vec::new(), plural: None };
+        let mut language = Self { code, alias: None, texts: HashMap::new(), patterns: Vec::new() };
         let translations = match entry {
             Entry::Alias(alias) => {
                 language.alias = Some(alias.to_lowercase());
@@ -209,12 +203,10 @@ impl Language {
             }
             Entry::Translations(translations) => translations,
         };
-        let rule = translations.plural.as_deref().map(Program::compile).transpose();
-        language.plural = rule.map_err(|error| format!("`plural`: {error}"))?;
         for (english, message) in translations.messages {
             let forms = match message {
                 Message::Text(text) => vec![text],
-                Message::Forms(forms) => forms,
+                Message::Forms(forms) => forms.into(),
             };
             match Around::parse(&english) {
                 Some(pattern) => {
@@ -251,20 +243,10 @@ impl Language {
         }
         self.patterns.iter().find_map(|(pattern, forms)| {
             let named = english.strip_prefix(&*pattern.0)?.strip_suffix(&*pattern.1)?;
-            let form = named.parse().ok().and_then(|number| self.form(number)).unwrap_or_default();
+            let form = usize::from(named != "1");
             let Around(before, behind) = forms.get(form).or(forms.last())?;
             Some(format!("{before}{named}{behind}"))
         })
-    }
-
-    fn form(&self, number: u32) -> Option<usize> {
-        let mut context = Context::default();
-        context.add_variable_from_value("n", i64::from(number));
-        match self.plural.as_ref()?.execute(&context).ok()? {
-            cel::Value::Int(form) => usize::try_from(form).ok(),
-            cel::Value::Bool(form) => Some(usize::from(form)),
-            _ => None,
-        }
     }
 }
 
@@ -282,6 +264,8 @@ fn accepted(header: &str) -> Vec<String> {
         Some(cut) => cut.rsplit_once(',').map_or("", |(whole, _)| whole),
         None => header,
     };
+    let header = header.to_lowercase();
+    let header = header.trim_end().strip_suffix(',').unwrap_or(&header);
     let range = |range: &str| {
         let (code, weight) = range.split_once(';').unwrap_or((range, "q=1"));
         let (code, weight) = (code.trim(), weight.trim().strip_prefix("q=")?);
@@ -295,9 +279,10 @@ fn accepted(header: &str) -> Vec<String> {
         let part = |part: &str| {
             (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
-        let language = code.split('-').all(part) && !code.starts_with(|c: char| c.is_ascii_digit());
+        let first = code.split('-').next().unwrap_or_default();
+        let language = code.split('-').all(part) && first.bytes().all(|b| b.is_ascii_alphabetic());
         let weight: f32 = weight.parse().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
-        (code == "*" || language).then(|| (code.to_lowercase(), weight))
+        (code == "*" || language).then(|| (code.to_owned(), weight))
     };
     let ranges: Option<Vec<_>> = header.split(',').map(range).collect();
     let mut ranges = ranges.unwrap_or_default();
@@ -312,7 +297,6 @@ mod tests {
     const FILE: &str = r#"
 en: { messages: {} }
 fr:
-  plural: n > 1
   messages:
     "Not found.": Pas trouvé.
     "{n} seconds.": ["{n} seconde.", "{n} secondes."]
@@ -352,6 +336,8 @@ zh-cn: zh-hans
             ("zh-CN", "zh-hans"),
             ("*, fr;q=0.5", "en"),
             ("fr;q=2", "en"),
+            ("fr;Q=0.5,", "fr"),
+            ("f1, fr", "en"),
             ("fr;q=0.5555", "en"),
             ("fr;q=1e-1", "en"),
             ("fr, b@d", "en"),

@@ -310,7 +310,7 @@ class Shop(unittest.TestCase):
         settings = self.told["settings"]
         self.assertEqual((settings["SESSION_COOKIE_AGE"], settings["CSRF_COOKIE_NAME"]), (3600, "csrftoken"))
         self.assertEqual((settings["LOGIN_URL"], settings["LOGIN_REDIRECT_URL"]), ("/api-auth/login/", "nowhere"))
-        for words in [["shop.backends.LDAP"], ["LocaleMiddleware"], ["shop.middleware.Tenant"], ["LOGIN_REDIRECT_URL"]]:
+        for words in [["shop.backends.LDAP"], ["shop.middleware.Tenant"], ["LOGIN_REDIRECT_URL"]]:
             self.noted(*words)
 
     def test_authentication(self):

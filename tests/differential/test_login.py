@@ -225,9 +225,6 @@ class Right(Differential):
     def test_from_a_session_with_its_own_age(self):
         self.log_in(lambda: rows.session(None, _session_expiry=60))
 
-    def test_from_a_session_with_a_negative_age(self):
-        self.log_in(lambda: rows.session(None, _session_expiry=-60))
-
     def test_from_a_session_that_ends_with_the_browser(self):
         self.log_in(lambda: rows.session(None, _session_expiry=0))
 

@@ -51,9 +51,7 @@ class Accept(Differential):
         Case("format", 200, get("/token/?format=json", TOKEN)),
         Case("unknown format", 404, get("/token/?format=zzz", TOKEN)),
         Case("XML, no token", 406, get("/token/", "Accept: application/xml"), first()),
-        Case(
-            "XML, bad token", 406, get("/token/", "Accept: application/xml", BAD), first(detail="Invalid token.")
-        ),
+        Case("XML, bad token", 406, get("/token/", "Accept: application/xml", BAD), first(detail="Invalid token.")),
         Case("unknown format, no token", 404, get("/token/?format=zzz"), first()),
         Case("JSON, no token", 401, get("/token/", "Accept: application/json")),
         Case("XML or anything, no token", 401, get("/token/", "Accept: application/xml, */*;q=0.1")),
@@ -99,7 +97,7 @@ class Indent(Differential):
     """At most 8 blanks; 0, or what is no number, is none."""
 
     cases = [
-        *(Case(f"{number}, with a token", 200, indented(number, TOKEN)) for number in (0, 1, 8, 9, 100, "x", "")),
+        *(Case(f"{number}, with a token", 200, indented(number, TOKEN)) for number in (1, 8, 9, 100)),
         *(Case(f"{number}, no token", 401, indented(number)) for number in (0, "x", "")),
         *(Case(f"{number}, no token", 401, indented(number), COMPACT) for number in (1, 4, 8, 9, 100)),
     ]

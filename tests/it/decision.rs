@@ -164,6 +164,28 @@ fn what_cannot_be_read_is_never_a_yes() {
     }
 }
 
+/// Attack: a browser's preflight is answered by the gateway itself, with a 2xx; the proxy that asked
+/// about one takes it for a yes that has no identity in it, and lets the client's own pass.
+#[test]
+fn a_preflight_is_no_yes() {
+    for proxies in ["127.0.0.1", "192.0.2.0/24"] {
+        let gateway = Setup::new().alice().start(&format!(
+            "cors: {{ origins: [\"https://app.example\"] }}\n\
+             decisions: {{ path: /_decide, proxies: [\"{proxies}\"] }}\n{ROUTES}"
+        ));
+        for origin in ["https://app.example", "https://evil.example"] {
+            let headers = [
+                ("X-Forwarded-Method", "OPTIONS"),
+                ("X-Forwarded-Uri", "/staff/"),
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "GET"),
+            ];
+            let status = gateway.send("OPTIONS", "/_decide", &headers, b"").status;
+            assert_eq!(status, if proxies == "127.0.0.1" { 401 } else { 404 }, "{origin}");
+        }
+    }
+}
+
 /// The rule: Envoy sends the request itself below the page, and what is behind the prefix is judged
 /// again from the start.
 #[test]

@@ -24,12 +24,11 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      methods   [name], or null: all
                      endpoint  the gateway's page that does the same, or null
                      and where a DRF view differs from the defaults: authentication, permission, throttle, as above
-    languages        {code: {plural, messages: {English: text or [form]}} or code}: the languages that refusals come in,
+    languages        {code: {messages: {English: text, or [of one, of many]}} or code}: the languages that refusals come in,
                      each translated by the project's own catalogues; null where they come in English
     not_carried      [sentence]
 """
 
-import gettext
 import inspect
 import json
 import os
@@ -131,8 +130,9 @@ Token is blacklisted
 Token has no id
 Token has no type
 Token has wrong type
-Token has no '{claim}' claim
-Token '{claim}' claim has expired
+Token has no '{}' claim
+Token '{}' claim has expired
+Surrogate characters are not allowed: U+{code_point:X}.
 Maximum amount of tokens allowed per user exceeded.""".splitlines()
 THROTTLED = [f"Request was throttled. Expected available in {{wait}} {unit}." for unit in ("second", "seconds")]
 # What the gateway does, whatever these say.
@@ -315,8 +315,11 @@ def languages():
         with translation.override(code):
             texts = {text: translation.gettext(text) for text in MESSAGES}
         texts = {text: said for text, said in texts.items() if said != text}
-        plural, throttled = throttling(code)
-        told[code] = {"plural": plural, "messages": {**texts, **throttled}}
+        told[code] = {"messages": {**texts, **throttling(code)}}
+    # Django answers in LANGUAGE_CODE even where LANGUAGES leaves it out.
+    default = settings.LANGUAGE_CODE.lower()
+    if not any(default == code or default.startswith(code + "-") for code in told):
+        told[default] = {"messages": {}}
     if negotiated:
         for code, info in LANG_INFO.items():
             fallback = [code for code in info.get("fallback", ()) if code in told]
@@ -326,23 +329,14 @@ def languages():
 
 
 def throttling(code):
-    """The one message with a number: the language's rule for numbers, and what it comes to in each form."""
-    import rest_framework
+    """The one message with a number. DRF looks up the text that it has translated already, so one second is one, and
+    any other number is many, whatever the language's own rule is."""
     from django.utils import translation
     from rest_framework.exceptions import Throttled
 
-    where = os.path.join(os.path.dirname(rest_framework.__file__), "locale")
-    catalogue = gettext.translation("django", where, [translation.to_locale(code)], fallback=True).info()
-    rule = re.search(r"plural\s*=\s*([^;]+)", catalogue.get("plural-forms", ""))
-    rule = rule[1].strip() if rule else "n != 1"
-    form = gettext.c2py(rule)
-    examples = {form(number): number for number in range(200, -1, -1)}
     with translation.override(code):
-        said = {at: str(Throttled(number).detail).replace(str(number), "{wait}", 1) for at, number in examples.items()}
-    forms = [said.get(at, said[max(said)]) for at in range(max(said) + 1)]
-    if set(forms) <= set(THROTTLED):
-        return None, {}
-    return rule, dict.fromkeys(THROTTLED, forms)
+        forms = [str(Throttled(number).detail).replace(str(number), "{wait}", 1) for number in (1, 2)]
+    return {} if forms == THROTTLED else dict.fromkeys(THROTTLED, forms)
 
 
 def package_settings(package, settings_name):

@@ -79,10 +79,22 @@ def has_two_forms(django, logout, known):
     return {"vary": sorted({*django["vary"], "accept", "cookie"})} if known else {}
 
 
+OWN = (b"/api-auth/", b"/api/token", b"/api/sliding", b"/api/auth/", b"/api-token-auth")
+
+
+def says_no_language(request, django):
+    """Of what the gateway answers itself, and not in JSON."""
+    if not request.split()[1].startswith(OWN) or django["content_type"] == "application/json":
+        return {}
+    headers = {name: value for name, value in django["headers"].items() if name != "content-language"}
+    return {"headers": headers, "vary": [name for name in django["vary"] if name != "accept-language"]}
+
+
 RULES = [
     Rule("Every answer of a page of the gateway's own says its methods", of_pages(says_methods)),
     Rule("Expires is left out where Cache-Control says all (RFC 9111, section 5.3)", of_pages(says_no_expires)),
     Rule("The log-in pages are for programs too, in JSON, and Vary says so", of_pages(has_two_forms)),
+    Rule("The log-in pages are in English, and what has no words is in no language", says_no_language),
 ]
 
 SECURITY = "Django's middleware does not see every answer; the gateway's own all have its security headers"

@@ -40,7 +40,7 @@ jwt: {{ blacklist: true }}
 def document(port, store, native, upstream, lines, remote_user, public):
     given = set(re.findall(r"^(\w+):", lines, re.MULTILINE))
     base = "".join(line for line in BASE.splitlines(keepends=True) if line.partition(":")[0] not in given)
-    head = f'listen: 127.0.0.1:{port}\nstore: {{ url: "{store}", connections: 2 }}\n'
+    head = f"listen: 127.0.0.1:{port}\nstore: {{ {store} }}\n"
     views = "".join(routes(f"http://127.0.0.1:{upstream}", remote_user, public)).replace("NATIVE", str(native))
     return head + base + lines + "routes:\n" + views
 

@@ -63,6 +63,8 @@ def vary(values):
 
 # --- Set-Cookie ------------------------------------------------------------------------------------
 
+TEN_YEARS = 315_360_000
+
 
 def set_cookie(line, sent):
     """Name, value and attributes in their order; what is random as its form, dates as their distance."""
@@ -75,7 +77,7 @@ def set_cookie(line, sent):
     elif value != '""':
         value = re.sub(r"[a-z0-9]{32}|[A-Za-z0-9]{32}", form, value)
     age = next((int(each[8:]) for each in attributes if each.lower().startswith("max-age=")), None)
-    return (name, value, [expires(each, age) for each in attributes])
+    return (name, value, [moments(each, age) for each in attributes])
 
 
 def signed_session(value):
@@ -91,8 +93,11 @@ def form(match):
     return "<32 of a-z 0-9>" if match[0] == match[0].lower() else "<32 of A-Z a-z 0-9>"
 
 
-def expires(attribute, age):
+def moments(attribute, age):
     name, _, value = attribute.partition("=")
+    if name.lower() == "max-age" and age > TEN_YEARS:
+        # Until a date, which is a second nearer for the later answer.
+        return f"{name}=<until minute {round((time.time() + age) / 60)}>"
     if name.lower() != "expires" or age is None:
         return attribute
     distance = parsedate_to_datetime(value).timestamp() - time.time()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from . import gateway, http
@@ -47,11 +47,12 @@ class Variant:
     public: dict = field(default_factory=dict)
     # More of Django's, about languages: for the upstream too, and the gateway has what `init` makes of them.
     languages: dict = field(default_factory=dict)
+    # `USERNAME_FIELD`, for all three.
+    username_field: str = "username"
 
     def on(self, database):
         """Its two servers, started when first asked for."""
-        told = [self.django, self.gateway, self.remote_user, self.public, self.languages]
-        key = (json.dumps(told), database)
+        key = (json.dumps(asdict(self)), database)
         if key not in _pairs:
             # Not again for each of its cases, if they do not start.
             _pairs[key] = None
@@ -85,13 +86,14 @@ def default_classes(*names, django=None, gateway="", languages=None):
 
 class Pair:
     def __init__(self, variant, database):
-        settings = {**variant.django, **variant.languages}
+        settings = {**variant.django, **shared(variant)}
         self.native = Process("native", GUNICORN, {"MODE": "native", **django(settings, database)})
         config = folder() / f"gateway-{len(_processes)}.yaml"
         port, behind = free_port(), _ports.setdefault(upstream_key(variant, database), free_port())
         lines = variant.gateway + (init(settings, database) if variant.languages else "")
+        store = f'url: "{DATABASES[database]}", connections: 2, username_field: {variant.username_field}'
         told = (lines, variant.remote_user, variant.public)
-        config.write_text(gateway.document(port, DATABASES[database], self.native.port, behind, *told))
+        config.write_text(gateway.document(port, store, self.native.port, behind, *told))
         self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
         self.gateway.ready()
         upstream(variant, database, self.gateway).ready()
@@ -153,19 +155,24 @@ def folder():
 
 
 def upstream(variant, database, first):
-    """Django behind gateways: of their settings it has languages alone. All sign with the same key."""
+    """Django behind gateways, of whose settings it has few. All sign with the same key."""
     key = upstream_key(variant, database)
     if key not in _upstreams:
         jwks = http.exchange(first.port, http.get("/.well-known/jwks.json")).json
         believes = {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django"}
-        settings = django({"PORTCULLIS": believes, **variant.languages}, database)
+        settings = django({"PORTCULLIS": believes, **shared(variant)}, database)
         environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **settings}
         _upstreams[key] = Process("upstream", GUNICORN, environment, _ports[key])
     return _upstreams[key]
 
 
 def upstream_key(variant, database):
-    return (json.dumps(variant.languages), database)
+    return (json.dumps(shared(variant)), database)
+
+
+def shared(variant):
+    named = {} if variant.username_field == "username" else {"USERNAME_FIELD": variant.username_field}
+    return {**variant.languages, **named}
 
 
 def init(settings, database):

@@ -89,6 +89,8 @@ REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": AUTHENTICATION_CLASSES}
 EXTRA = given(os.environ.get("EXTRA_SETTINGS", "{}"))
 WITHOUT_APPS = EXTRA.pop("WITHOUT_APPS", [])
 INSTALLED_APPS = [name for name in INSTALLED_APPS if name not in WITHOUT_APPS]
+if EXTRA.get("USERNAME_FIELD"):
+    INSTALLED_APPS.append("project.username_field.UsernameField")
 if EXTRA.pop("CHOOSE_LANGUAGE", False):
     # Where Django's documentation wants it.
     MIDDLEWARE.insert(
