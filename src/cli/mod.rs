@@ -98,7 +98,7 @@ enum Command {
     /// of it, and the command says how many have. What cannot be ended is said to be so: an access
     /// token of simplejwt's (its user can be disabled), a session in a signed cookie.
     ///
-    ///     portcullis revoke < found.txt
+    /// For example: portcullis revoke < found.txt
     #[command(verbatim_doc_comment)]
     Revoke,
     /// The store itself: triggers that tell every gateway at once what Django ends.
