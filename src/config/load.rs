@@ -225,10 +225,15 @@ impl Found {
         let path = problem.path.clone();
         let (line, problem) = self.source.locate(problem);
         let written = problem.path.clone();
-        // What is missing because it was cut out has been told already.
+        // What is missing because it was cut out has been told already, and so has a map that is empty
+        // because its only key was.
+        let within =
+            |cut: &Path| cut.0.len() == written.0.len() + 1 && cut.0.starts_with(&written.0);
+        let emptied =
+            problem.message.starts_with("invalid length 0") && self.cut.iter().any(within);
         let missing = problem.message.strip_prefix("missing field `");
         let missing = missing.and_then(|rest| rest.split('`').next());
-        if !missing.is_some_and(|name| self.cut.contains(&written.key(name))) {
+        if !emptied && !missing.is_some_and(|name| self.cut.contains(&written.key(name))) {
             self.located.push((line, problem));
         }
         let gone = cut_out(tree, &path);

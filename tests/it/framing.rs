@@ -240,8 +240,8 @@ fn the_target_is_sent_as_it_came() {
     );
 }
 
-/// Attack (CVE-2026-27587, CVE-2026-27588, CVE-2026-48794): another spelling of a protected path,
-/// or of the host, gets the public route's rule.
+/// Attack (CVE-2026-27587, CVE-2026-27588, CVE-2026-48794; CVE-2025-54576, where a query counted as
+/// part of the path): another spelling of a protected path, or of the host, gets the public rule.
 #[test]
 fn no_spelling_of_a_protected_path_is_public() {
     let upstream = Server::ok();

@@ -308,7 +308,8 @@ fn no_key_comes_from_a_token() {
     assert_eq!(trap.count(), 0, "somebody was asked: {:?}", trap.all());
 }
 
-/// Attack (CVE-2026-27840, CVE-2022-29226, CVE-2024-28180): a token cut off or with one character
+/// Attack (CVE-2026-27840, CVE-2022-29226, CVE-2024-28180; Envoy's PR 43630, where claims that nobody
+/// had verified looked like verified ones): a token cut off or with one character
 /// changed is taken for it; that there is any token at all counts as proof; a token of a megabyte is
 /// taken apart.
 #[test]

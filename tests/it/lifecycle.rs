@@ -200,7 +200,7 @@ fn every_problem_is_told_at_once() {
         "  - { path: /c, upstream: echo }",
         "  - { path: /d/, permission: stuff, upstream: echo }",
         "  - { path: /e/, authentication: [remote_user], upstream: echo }",
-        "  - { path: f, upstream: echo }",
+        "  - { path: f, throttle: [ { user: 3/fortnight } ], upstream: echo }",
         "  - { path: /g/, permission: { all: [] }, upstream: echo, endpoint: token }",
     ];
     std::fs::write(setup.config(), lines.join("\n")).unwrap();
@@ -228,6 +228,7 @@ fn every_problem_is_told_at_once() {
         told(14, "stuff");
         told(15, "nobody may name a user");
         told(16, "routes[8].path");
+        assert!(!text.contains("invalid length"), "{text}");
         told(17, "routes[9]: this route leads to more than one place");
         told(17, "there is no rule in it");
     }

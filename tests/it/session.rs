@@ -337,6 +337,36 @@ fn the_secret_key_can_be_changed() {
     assert_eq!((answer.status, answer.header("set-cookie")), (403, None));
 }
 
+/// Attack (CVE-2025-64101, GHSA-93m4-mfpg-c3xf): the host that a client names is made part of an
+/// address that the gateway tells, and a link or a redirect leads to the attacker's site.
+#[test]
+fn no_address_is_made_of_the_host_that_was_named() {
+    let gateway = Setup::new().alice().start(&format!(
+        "secret_key: {KEY}\nsession: {{ login_url: /accounts/login/ }}\n\
+         authentication: [session]\npermission: authenticated\nroutes:\n\
+         - {{ path: /, upstream: echo }}\n- {{ path: /accounts/, endpoint: session }}\n\
+         - {{ path: /api-token-auth/, endpoint: token }}\n\
+         - {{ path: /moved/, permission: anyone, redirect: /elsewhere/ }}\n"
+    ));
+    let forged = [
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("Forwarded", "host=evil.example"),
+        ("X-Original-Host", "evil.example"),
+        ("Accept", "text/html"),
+    ];
+    for target in ["/", "/accounts/login", "/accounts/login/", "/api-token-auth", "/moved/"] {
+        let mut head =
+            format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n");
+        forged.iter().for_each(|(name, value)| head += &format!("{name}: {value}\r\n"));
+        let answer = gateway.raw(format!("{head}\r\n").as_bytes()).unwrap();
+        let location = answer.header("location").unwrap_or("/").to_owned();
+        assert!(location.starts_with('/') && !location.starts_with("//"), "{target}: {location}");
+        assert!(!answer.text().contains("evil.example"), "{target}: {}", answer.text());
+        assert!(!format!("{:?}", answer.headers).contains("evil.example"), "{target}");
+    }
+}
+
 /// Attack (CVE-2026-33544): state shared between requests gives one user's session to another. A
 /// thousand users at once, each with a session, first use and remembered.
 #[test]

@@ -89,7 +89,7 @@ fn spell(name: &str, separator: char, case: usize) -> String {
 /// Attack (CVE-2025-64484, CVE-2026-39858, -54763, -52845, -88011, CVE-2015-0219, CVE-2026-3902):
 /// the client sends an identity header in a spelling that the gateway does not strip and WSGI, CGI
 /// or ASGI fold to the same variable. Every name, every separator, every case, once and twice; on
-/// a protected route, a public one, and one without any scheme.
+/// a protected route, a public one (oauth2-proxy's skipped routes, PR 1065), and one without any scheme.
 #[test]
 fn no_spelling_of_an_owned_name_passes() {
     let upstream = Server::ok();
