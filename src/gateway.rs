@@ -431,10 +431,13 @@ impl Gateway {
         route: &'r Route,
     ) -> Result<&'r Route, Rejection> {
         let Some(ambiguity) = request.target.ambiguities.first() else { return Ok(route) };
-        let other = request.target.other_reading();
-        match self.router.find_decoded(&request.host, &other, &request.method) {
-            Found::Route(found) if std::ptr::eq(found, route) => Ok(route),
-            _ => Err(Malformed::Path(*ambiguity).into()),
+        let leads_here = |path: &Vec<u8>| {
+            let found = self.router.find_decoded(&request.host, path, &request.method);
+            matches!(found, Found::Route(found) if std::ptr::eq(found, route))
+        };
+        match request.target.readings().iter().all(leads_here) {
+            true => Ok(route),
+            false => Err(Malformed::Path(*ambiguity).into()),
         }
     }
 }

@@ -24,6 +24,8 @@ struct Source {
     name: String,
     text: String,
     places: Place,
+    /// What stood for the variables in it, and their names.
+    variables: Vec<(String, String)>,
 }
 
 /// Everything that is wrong in a file, drawn with its lines.
@@ -70,7 +72,8 @@ impl Loader<'_> {
             drawn: format!("error: {name} cannot be read: {error}\n"),
         })?;
         let (places, repeated) = Place::scan(&text);
-        let source = Source { name, text, places };
+        let variables = self.variables(&text);
+        let source = Source { name, text, places, variables };
         if !repeated.is_empty() {
             return Err(source.report(repeated));
         }
@@ -133,6 +136,13 @@ impl Loader<'_> {
             }
             _ => {}
         }
+    }
+
+    /// The variables of a file with their values. Short ones are no secrets, and part of any word.
+    fn variables(&self, text: &str) -> Vec<(String, String)> {
+        let names = text.split("${").skip(1).filter_map(|rest| rest.split([':', '}']).next());
+        let pair = |name: &str| Some(((self.environment)(name)?, name.to_owned()));
+        names.filter_map(pair).filter(|(value, _)| value.len() >= 8).collect()
     }
 
     fn expand(&self, text: &str) -> Result<String, Problem> {
@@ -255,6 +265,14 @@ impl Source {
         (line, Problem { path, ..problem })
     }
 
+    /// A message as it may be shown: of what a variable stands for, its name.
+    fn without_values(&self, message: String) -> String {
+        let named = |message: String, (value, name): &(String, String)| {
+            message.replace(value, &format!("${{{name}}}"))
+        };
+        self.variables.iter().fold(message, named)
+    }
+
     fn report(&self, mut problems: Vec<(usize, Problem)>) -> Report {
         problems.sort_by_key(|(line, _)| *line);
         problems.dedup();
@@ -269,9 +287,10 @@ impl Source {
                 true => problem.message.clone(),
                 false => format!("{}: {}", problem.path, problem.message),
             };
+            let title = self.without_values(title);
             let mut group = Level::ERROR.primary_title(title).element(snippet);
             if let Some(help) = &problem.help {
-                group = group.element(Level::HELP.message(help.clone()));
+                group = group.element(Level::HELP.message(self.without_values(help.clone())));
             }
             drawn.push_str(&renderer.render(&[group]));
             drawn.push_str("\n\n");

@@ -3,16 +3,23 @@
 
 /// A value; of numbers only the digits, of arrays and truth values only that they are such.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Json {
+pub enum Json {
+    /// `null`.
     Null,
+    /// `true` or `false`.
     Bool,
+    /// Its digits.
     Number(String),
     /// A text, and a surrogate of it that stands alone, which UTF-8 cannot hold.
     Text {
+        /// The text.
         text: String,
+        /// The surrogate.
         surrogate: Option<u32>,
     },
+    /// A list.
     Array,
+    /// Names and values in order; a name may stand there twice.
     Object(Vec<(String, Json)>),
 }
 
@@ -39,7 +46,7 @@ impl Json {
 ///
 /// # Errors
 /// Python's text for what is wrong.
-pub(super) fn parse(bytes: &[u8]) -> Result<Json, String> {
+pub fn parse(bytes: &[u8]) -> Result<Json, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| undecodable(bytes, error))?;
     let characters: Vec<char> = text.chars().collect();
     let mut reader = Reader { characters: &characters, place: 0 };

@@ -1,13 +1,16 @@
 //! Pages of the gateway's own. A new one is a file here and a word in [`Kind`].
 
 mod drf;
-mod json;
+pub mod json;
 mod jwt;
 mod knox;
 mod session;
 mod token;
 
-pub use self::{jwt::Tokens as JwtTokens, session::Pages as SessionPages};
+pub use self::{
+    jwt::Tokens as JwtTokens,
+    session::{Pages as SessionPages, is_local},
+};
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 /// A stream whose inbound bytes are watched.
-pub(super) struct Framed<S> {
+pub struct Framed<S> {
     stream: S,
     watch: Watch,
     /// What the parser gets instead, once something was refused.
@@ -40,7 +40,7 @@ pub(super) struct Framed<S> {
 
 impl<S> Framed<S> {
     /// With the limits of a head: its bytes, its fields, and its time.
-    pub(super) fn new(
+    pub fn new(
         stream: S,
         size: usize,
         headers: usize,
@@ -53,13 +53,15 @@ impl<S> Framed<S> {
     }
 
     /// Bytes that the parser answers with the right status: NUL is in no method, header or chunk
-    /// size (400); more fields than it takes are too large a head (431).
-    fn refuse(&self, violation: Violation) -> VecDeque<u8> {
-        let fields = match violation {
-            Violation::Ambiguous => "\0".to_owned(),
-            Violation::TooLarge => "\r\na:".repeat(self.headers + 1),
+    /// size (400); more fields than it takes are too large a head (431). A line that it has the
+    /// beginning of ends first, and not as an empty one, which would end a head.
+    fn refuse(&self, refused: &Refused) -> VecDeque<u8> {
+        let begun = if refused.begun { "x\n" } else { "" };
+        let fields = match refused.violation {
+            Violation::Ambiguous => "\0\r\n".to_owned(),
+            Violation::TooLarge => "a:\r\n".repeat(self.headers + 1),
         };
-        (fields + "\r\n\r\n").into_bytes().into()
+        format!("{begun}{fields}\r\n").into_bytes().into()
     }
 
     /// Whether the bytes so far could still become HTTP/2, which is when nobody else has a timer.
@@ -101,9 +103,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
             if this.tunnel.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }
-            if let Err(violation) = this.watch.see(bytes) {
-                this.poison = Some(this.refuse(violation));
-                buffer.set_filled(before);
+            if let Err(refused) = this.watch.see(bytes) {
+                this.poison = Some(this.refuse(&refused));
+                // What stands before is honest, and may be a body that has to end as it should.
+                buffer.set_filled(before + refused.place);
             }
         }
         if let Some(poison) = &mut this.poison {
@@ -185,14 +188,27 @@ enum Violation {
     TooLarge,
 }
 
+/// A violation, and where its line begins in the bytes that were seen: there the parser looks at
+/// what it is given, and takes nothing of it for a body.
+struct Refused {
+    violation: Violation,
+    place: usize,
+    /// Whether the line has begun before.
+    begun: bool,
+}
+
 const LONGEST_CHUNK_LINE: usize = 256;
 const LONGEST_TRAILERS: usize = 8 << 10;
 /// A chunk size of more digits is past what any body may be, and past 64 bits soon.
 const MOST_CHUNK_DIGITS: usize = 12;
 
 impl Watch {
-    fn see(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+    fn see(&mut self, whole: &[u8]) -> Result<(), Refused> {
+        let mut bytes = whole;
         while !bytes.is_empty() {
+            let place = whole.len() - bytes.len();
+            let begun = !self.line.is_empty();
+            let here = |violation| Refused { violation, place, begun };
             match self.state {
                 State::Off => return Ok(()),
                 State::Body(left) => {
@@ -204,16 +220,16 @@ impl Watch {
                 _ => {
                     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
                         self.line.extend_from_slice(bytes);
-                        return self.limit(self.line.len());
+                        return self.limit(self.line.len()).map_err(here);
                     };
                     let (line, rest) = bytes.split_at(end + 1);
                     bytes = rest;
                     if self.line.is_empty() {
-                        self.take_line(line)?;
+                        self.take_line(line).map_err(here)?;
                     } else {
                         let mut whole = std::mem::take(&mut self.line);
                         whole.extend_from_slice(line);
-                        self.take_line(&whole)?;
+                        self.take_line(&whole).map_err(here)?;
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! Sockets: one listener for each worker thread on each address, each thread with a runtime of its
 //! own and nothing to steal; and the end, when open requests are let finish.
 
-mod framing;
+pub mod framing;
 mod serve;
 mod tls;
 

@@ -66,15 +66,19 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
         for pair in line.as_bytes().split(|byte| *byte == b';') {
             let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
             let (key, value) = pair.split_at(equals);
-            if key.trim_ascii() == name.as_bytes() {
-                found = Some(value.get(1..).unwrap_or_default().trim_ascii());
+            // Blanks as `str.strip` knows them.
+            if String::from_utf8_lossy(key).trim() == name {
+                found = Some(value.get(1..).unwrap_or_default());
             }
         }
     }
-    let value = std::str::from_utf8(found?).ok()?;
+    let value = match String::from_utf8_lossy(found?) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(quoted) => Some(unquote(quoted).into()),
-        None => Some(value.into()),
+        None => Some(value),
     }
 }
 
@@ -101,7 +105,7 @@ fn unquote(quoted: &str) -> String {
             }
             None => {
                 let mut characters = escaped.chars();
-                text.extend(characters.next());
+                text.push(characters.next().unwrap_or('\\'));
                 rest = characters.as_str();
             }
         }

@@ -20,7 +20,8 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 
 pub(super) fn read(headers: &HeaderMap, proxies: &TrustedProxies) -> Claim {
     if proxies.field == ForwardedHeader::Forwarded {
-        let elements = list(headers, &FORWARDED);
+        let lines = headers.get_all(FORWARDED).iter();
+        let elements: Vec<_> = lines.flat_map(|line| split(line.as_bytes(), b',')).collect();
         return Claim {
             address: nearest(elements.iter().map(|e| parameter(e, "for")), proxies),
             secure: elements.last().and_then(|e| secure(parameter(e, "proto")?)),
@@ -35,7 +36,7 @@ pub(super) fn read(headers: &HeaderMap, proxies: &TrustedProxies) -> Claim {
 /// From the right: the first address that is not a trusted proxy. An element that is no address
 /// ends the walk, since whatever stands left of it was written by a stranger.
 fn nearest<'a>(
-    elements: impl DoubleEndedIterator<Item = Option<&'a str>>,
+    elements: impl DoubleEndedIterator<Item = Option<&'a [u8]>>,
     proxies: &TrustedProxies,
 ) -> Option<IpAddr> {
     let mut last = None;
@@ -49,28 +50,50 @@ fn nearest<'a>(
     last
 }
 
-fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
     let lines = headers.get_all(name).iter();
-    lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).map(str::trim).collect()
+    lines.flat_map(|line| line.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii).collect()
 }
 
-fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    element.split(';').find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then_some(value.trim().trim_matches('"'))
+fn parameter<'a>(element: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    split(element, b';').into_iter().find_map(|pair| {
+        let (key, value) = pair.split_at(pair.iter().position(|byte| *byte == b'=')?);
+        let value = value.get(1..)?.trim_ascii();
+        let bare = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        key.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then_some(bare.unwrap_or(value))
     })
 }
 
-fn address(text: &str) -> Option<IpAddr> {
+/// Splits where a separator stands outside quotes (RFC 9110 section 5.6.4). It is read from the
+/// right: a quote that a stranger has opened on the left swallows nothing of the proxy's.
+fn split(text: &[u8], separator: u8) -> Vec<&[u8]> {
+    let (mut parts, mut rest, mut quoted) = (Vec::new(), text, false);
+    for (place, byte) in text.iter().enumerate().rev() {
+        let before = text.get(..place).unwrap_or_default();
+        let backslashes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if *byte == b'"' && backslashes % 2 == 0 {
+            quoted = !quoted;
+        } else if *byte == separator && !quoted {
+            parts.push(rest.get(place + 1..).unwrap_or_default());
+            rest = before;
+        }
+    }
+    parts.push(rest);
+    parts.reverse();
+    parts
+}
+
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))?;
     Some(IpAddr::to_canonical(&address))
 }
 
-fn secure(proto: &str) -> Option<bool> {
+fn secure(proto: &[u8]) -> Option<bool> {
     match proto {
-        "https" => Some(true),
-        "http" => Some(false),
+        b"https" => Some(true),
+        b"http" => Some(false),
         _ => None,
     }
 }

@@ -75,23 +75,26 @@ impl Target {
         self.raw.query()
     }
 
-    /// The path as a server reads it that decodes twice, cuts parameters off and takes slashes in
-    /// a row for one.
-    pub fn other_reading(&self) -> Vec<u8> {
-        let once = decode(self.path());
-        let twice = std::str::from_utf8(&once).map_or(once.clone(), decode);
-        let mut reading = Vec::with_capacity(twice.len());
-        for segment in twice.split(|byte| *byte == b'/').skip(1) {
-            let plain = segment.split(|byte| *byte == b';').next().unwrap_or_default();
-            if !plain.is_empty() {
-                reading.push(b'/');
-                reading.extend_from_slice(plain);
+    /// Every path that a server could read this one as: it decodes once or twice, and before,
+    /// between and after that it takes slashes in a row for one, cuts parameters off, resolves
+    /// dots, takes a backslash for a slash or a NUL for the end; all of it, some or nothing, in any
+    /// order.
+    pub fn readings(&self) -> Vec<Vec<u8>> {
+        let mut readings = vec![(self.path().as_bytes().to_vec(), 0)];
+        let mut place = 0;
+        while let Some((path, decodings)) = readings.get(place).cloned() {
+            place += 1;
+            let mut next: Vec<_> = STEPS.iter().map(|step| (step(&path), decodings)).collect();
+            if decodings < 2 {
+                next.push((decode_bytes(&path), decodings + 1));
+            }
+            for reading in next {
+                if !readings.contains(&reading) {
+                    readings.push(reading);
+                }
             }
         }
-        if twice.ends_with(b"/") || reading.is_empty() {
-            reading.push(b'/');
-        }
-        reading
+        readings.into_iter().filter(|(_, decodings)| *decodings > 0).map(|(path, _)| path).collect()
     }
 
     /// What goes upstream: what came.
@@ -105,26 +108,65 @@ impl Target {
     }
 }
 
+type Step = fn(&[u8]) -> Vec<u8>;
+
+/// What servers do to a path before they look for what stands there; see [`Target::readings`].
+const STEPS: [Step; 5] = [
+    |path| {
+        let mut path = path.to_vec();
+        path.dedup_by(|a, b| (*a, *b) == (b'/', b'/'));
+        path
+    },
+    |path| {
+        let plain =
+            |segment: &[u8]| segment.split(|b| *b == b';').next().unwrap_or_default().to_vec();
+        path.split(|byte| *byte == b'/').map(plain).collect::<Vec<_>>().join(&b'/')
+    },
+    |path| {
+        let (mut kept, mut is_folder) = (Vec::new(), false);
+        for segment in path.split(|byte| *byte == b'/') {
+            is_folder = matches!(segment, b"." | b"..");
+            if segment == b".." {
+                kept.truncate(kept.len().saturating_sub(1).max(1));
+            } else if segment != b"." {
+                kept.push(segment);
+            }
+        }
+        if is_folder {
+            kept.push(b"");
+        }
+        kept.join(&b'/')
+    },
+    |path| path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect(),
+    |path| path.split(|byte| *byte == 0).next().unwrap_or_default().to_vec(),
+];
+
 /// The path as the application behind will see it (WSGI's `PATH_INFO`).
 pub fn decode(path: &str) -> Cow<'_, [u8]> {
     if !path.contains('%') {
         return Cow::Borrowed(path.as_bytes());
     }
+    Cow::Owned(decode_bytes(path.as_bytes()))
+}
+
+fn decode_bytes(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+    let mut rest = path;
     while let [byte, tail @ ..] = rest {
-        match (byte, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                decoded.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
+        rest = tail;
+        let digits = match (byte, tail) {
+            (b'%', [high, low, tail @ ..]) => hex(*high).zip(hex(*low)).map(|both| (both, tail)),
+            _ => None,
+        };
+        match digits {
+            Some(((high, low), tail)) => {
+                decoded.push(high << 4 | low);
                 rest = tail;
             }
-            _ => {
-                decoded.push(*byte);
-                rest = tail;
-            }
+            None => decoded.push(*byte),
         }
     }
-    Cow::Owned(decoded)
+    decoded
 }
 
 fn hex(digit: u8) -> Option<u8> {
@@ -216,19 +258,6 @@ mod tests {
         assert_eq!(read("/a;b=c/d"), Ok(vec![Ambiguity::Semicolon]));
         assert_eq!(read("/a%3bb"), Ok(vec![Ambiguity::Semicolon]));
         assert_eq!(read("/a%2fb;c"), Ok(vec![Ambiguity::EncodedSlash, Ambiguity::Semicolon]));
-    }
-
-    #[test]
-    fn the_other_reading() {
-        for (path, other) in [
-            ("/a//b/", "/a/b/"),
-            ("/a/b;x=y/c;z", "/a/b/c"),
-            ("/a%2Fb%252Fc", "/a/b/c"),
-            ("//", "/"),
-        ] {
-            let target = Target::new(path.parse().unwrap()).unwrap();
-            assert_eq!(String::from_utf8(target.other_reading()).unwrap(), other, "{path}");
-        }
     }
 
     #[test]

@@ -99,7 +99,11 @@ impl<R> Router<R> {
                 let at_end = end == folded.len();
                 let mut here = candidates.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
                 if here.peek().is_some() {
-                    return match here.find(|(matcher, _)| matcher.has_method(method)) {
+                    // `HEAD` goes to a route of its own before one that it has by `GET`.
+                    let fit = here.filter(|(matcher, _)| matcher.has_method(method));
+                    let own = |m: &Matcher| m.methods.is_empty() || m.methods.contains(method);
+                    let order = |m: &Matcher| (!m.path.is_exact(), m.methods.is_empty(), !own(m));
+                    return match fit.min_by_key(|(matcher, _)| order(matcher)) {
                         None => Found::WrongMethod,
                         Some((matcher, route)) => match path.get(..end) {
                             Some(spelled) if matcher.path.is_spelled(spelled) => {

@@ -149,7 +149,7 @@ impl Basic {
 }
 
 /// User name and password, split at the first colon; UTF-8, else Latin-1.
-fn decode(encoded: &[u8]) -> Option<(String, Secret)> {
+pub fn decode(encoded: &[u8]) -> Option<(String, Secret)> {
     let bytes = lenient_base64(encoded)?;
     let text = String::from_utf8(bytes)
         .unwrap_or_else(|error| error.as_bytes().iter().map(|byte| char::from(*byte)).collect());

@@ -17,6 +17,8 @@ mod session;
 mod token;
 mod wasm;
 
+pub use self::basic::decode as decode_basic;
+
 use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::header::HeaderValue;

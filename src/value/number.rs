@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, de};
 
+/// A number without a sign, which Rust would take.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// A whole number, zero or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Count(pub u64);
@@ -27,9 +32,8 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(number))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Count, E> {
-                text.parse()
-                    .map(Count)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Str(text), &self))
+                let number = digits(text).map(Count);
+                number.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Number)

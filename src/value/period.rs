@@ -24,7 +24,7 @@ impl FromStr for Period {
             .iter()
             .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))
             .ok_or(())?;
-        let number: u64 = digits.parse().map_err(|_| ())?;
+        let number = super::number::digits(digits).ok_or(())?;
         let most = 3650 * 86_400_000;
         let ms = number.checked_mul(unit).filter(|ms| *ms <= most);
         ms.map(|ms| Self(Duration::from_millis(ms))).ok_or(())

@@ -24,7 +24,9 @@ impl FromStr for Rate {
         }
         let letter = unit.chars().next().ok_or(())?;
         let (_, seconds) = UNITS.iter().find(|(name, _)| *name == letter).ok_or(())?;
-        Ok(Self { limit: limit.parse().map_err(|_| ())?, period: Duration::from_secs(*seconds) })
+        let limit =
+            super::number::digits(limit).and_then(|limit| limit.try_into().ok()).ok_or(())?;
+        Ok(Self { limit, period: Duration::from_secs(*seconds) })
     }
 }
 

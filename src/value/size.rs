@@ -28,7 +28,7 @@ impl FromStr for Size {
             .iter()
             .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))
             .unwrap_or((text, 1));
-        let number: u64 = digits.trim_end().parse().map_err(|_| ())?;
+        let number = super::number::digits(digits.trim_end()).ok_or(())?;
         number.checked_mul(unit).map(Self).ok_or(())
     }
 }

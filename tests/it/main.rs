@@ -19,6 +19,8 @@ mod decision;
 mod django;
 mod forms;
 mod framing;
+#[path = "../fuzz/smoke.rs"]
+mod fuzz;
 mod golden;
 mod http2;
 mod jwt;

@@ -19,10 +19,10 @@ use hyper::{
 use serde_json::json;
 use unicode_normalization::UnicodeNormalization;
 
-pub use self::pages::Pages;
+pub use self::{pages::Pages, places::is_local};
 use self::{
     pages::{Form, security_policy},
-    places::{ascii, is_local, is_own},
+    places::{ascii, is_own},
 };
 use super::{
     Page, Parts,

@@ -6,7 +6,7 @@ use crate::request::Request;
 
 /// A path on this host, as every browser reads it: browsers take a backslash for a slash, and drop
 /// tabs and line ends, so `/\evil.example` leads elsewhere.
-pub(super) fn is_local(to: &str) -> bool {
+pub fn is_local(to: &str) -> bool {
     to.starts_with('/')
         && !to.starts_with("//")
         && !to.contains('\\')
