@@ -108,6 +108,10 @@ impl Decisions {
         let target = Some(target).filter(|target| target.starts_with('/') && !target.contains('#'));
         let target: PathAndQuery =
             target.and_then(|target| target.parse().ok()).ok_or(Malformed::Described)?;
+        if self.described == Described::Path {
+            // It came with the request itself, and the client may have sent this.
+            headers.remove(HOST);
+        }
         if headers.contains_key(HOST) {
             let host = take(&mut headers, &HOST)?;
             let host = HeaderValue::try_from(host).map_err(|_| Malformed::Host)?;

@@ -359,17 +359,15 @@ impl Gateway {
         if let Some(caller) = admitted.caller() {
             seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
         }
+        if seen.by_cookie {
+            let csrf = self.memory.sessions.csrf.check_upgrade(&request);
+            csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
+        }
         match &route.target {
             RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
             _ if asking => Ok(decided(route.forward.answer(&admitted)?)),
             RouteTarget::Elsewhere => Err(Rejection::NoRoute),
             RouteTarget::Upstream(target) if request.upgrade.is_some() => {
-                if seen.by_cookie {
-                    let csrf = self.memory.sessions.csrf.check_upgrade(&request);
-                    let forged =
-                        |reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into());
-                    csrf.map_err(forged)?;
-                }
                 let identity = admitted.caller().map(|caller| Arc::clone(&caller.identity));
                 let head = Arc::new(request.head());
                 let outgoing = route.forward.apply(&admitted, request)?;
@@ -388,6 +386,9 @@ impl Gateway {
     /// nothing.
     pub async fn still_admits(&self, watched: &Watched) -> bool {
         let Ok(route) = self.route(&watched.head) else { return false };
+        if !matches!(route.target, RouteTarget::Upstream(_)) {
+            return false;
+        }
         let Ok(verdict) = route.chain.run(&watched.head, |_, _| {}).await else { return true };
         let Ok(admitted) = route.policy.admit(&watched.head, verdict, &route.chain) else {
             return false;

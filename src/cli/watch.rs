@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode, ModifyKind},
+};
 use tokio::sync::mpsc;
 
 use crate::crypto::digest::sha256;
@@ -26,9 +29,12 @@ impl Changes {
     /// Watches the folder, since the file itself is another one after a rename.
     pub(super) fn of(path: &Path) -> notify::Result<Self> {
         let (tell, events) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |_| {
-            // One that waits to be heard stands for all.
-            let _ = tell.try_send(());
+        let of = path.to_owned();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| may_be_of(&event, &of)) {
+                // One that waits to be heard stands for all.
+                let _ = tell.try_send(());
+            }
         })?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         watcher.watch(folder.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
@@ -41,7 +47,8 @@ impl Changes {
             if self.events.recv().await.is_none() {
                 return std::future::pending().await;
             }
-            while let Ok(Some(())) = tokio::time::timeout(SETTLED, self.events.recv()).await {}
+            tokio::time::sleep(SETTLED).await;
+            while self.events.try_recv().is_ok() {}
             let now = content(&self.path);
             if now.is_some() && now != self.seen {
                 self.seen = now;
@@ -51,6 +58,59 @@ impl Changes {
     }
 }
 
+/// Whether the file may be another one, and a whole one: it was closed by who wrote it, or something
+/// was renamed, to it or to a link that it lies behind. Whoever is still writing is not done, and what
+/// happens to other files is nobody's business here.
+fn may_be_of(event: &Event, path: &Path) -> bool {
+    let named = event.paths.iter().any(|changed| changed.file_name() == path.file_name());
+    match event.kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => named,
+        EventKind::Modify(ModifyKind::Name(_)) => named || path.is_symlink(),
+        EventKind::Create(_) => path.is_symlink(),
+        _ => false,
+    }
+}
+
+/// A configuration larger than this is none.
+const LARGEST: u64 = 16 << 20;
+
 fn content(path: &Path) -> Option<[u8; 32]> {
+    // Not a pipe, which nobody may write to.
+    let about = std::fs::metadata(path).ok()?;
+    let readable = about.is_file() && about.len() <= LARGEST;
+    if !readable {
+        return None;
+    }
     std::fs::read(path).ok().map(|text| sha256(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, RenameMode};
+
+    use super::*;
+
+    /// Attack (an accident, in truth): the file is written in two steps, and between them it has the
+    /// public route and not yet the one that protects what is below it.
+    #[test]
+    fn a_file_that_is_still_written_is_not_read() {
+        let path = Path::new("/etc/portcullis/gateway.yaml");
+        let told = |kind: EventKind, name: &str| {
+            may_be_of(&Event::new(kind).add_path(path.with_file_name(name)), path)
+        };
+        let closed = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        let renamed = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        for kind in [closed, renamed] {
+            assert!(told(kind, "gateway.yaml"), "{kind:?}");
+            assert!(!told(kind, "access.log"), "{kind:?}");
+        }
+        for kind in [
+            EventKind::Create(CreateKind::File),
+            EventKind::Modify(ModifyKind::Data(DataChange::Any)),
+            EventKind::Access(AccessKind::Open(AccessMode::Any)),
+            EventKind::Access(AccessKind::Close(AccessMode::Read)),
+        ] {
+            assert!(!told(kind, "gateway.yaml"), "{kind:?}");
+        }
+    }
 }

@@ -98,12 +98,13 @@ const ASK_AGAIN: Duration = Duration::from_secs(5);
 async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared) {
     let no_longer = async {
         loop {
+            // Asked at once too: something may have been revoked before the upstream had answered.
             let gateway = shared.gateway.load_full();
             let changed = gateway.memory.facts.changed.notified();
-            let _ = tokio::time::timeout(ASK_AGAIN, changed).await;
-            if !shared.gateway.load_full().still_admits(watched).await {
+            if !gateway.still_admits(watched).await {
                 return;
             }
+            let _ = tokio::time::timeout(ASK_AGAIN, changed).await;
         }
     };
     let mut stop = shared.stop.clone();

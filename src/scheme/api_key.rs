@@ -139,6 +139,10 @@ impl Scheme for ApiKey {
     }
 
     /// RFC 9110 wants a challenge with each 401; this one names the header to send.
+    fn reads_cookies(&self) -> bool {
+        self.cookie.is_some()
+    }
+
     fn challenge(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("ApiKey header=\"{}\"", self.header)).ok()
     }

@@ -277,13 +277,13 @@ impl Facts {
         if revoked.len() > REMEMBERED_REVOCATIONS {
             revoked.pop_front();
         }
-        self.changed.notify_waiters();
     }
 
     /// Forgets a credential.
     pub async fn forget(&self, key: &Fingerprint) {
         self.note(Revoked::Credential(*key));
         self.entries.invalidate(key).await;
+        self.changed.notify_waiters();
     }
 
     fn entry(
@@ -345,6 +345,7 @@ impl Facts {
     pub fn clear(&self) {
         self.note(Revoked::Everything);
         self.entries.invalidate_all();
+        self.changed.notify_waiters();
     }
 
     /// Forgets all credentials of these users, from the next look-up on.
@@ -356,6 +357,7 @@ impl Facts {
         };
         // It fails only on a cache built without support for it.
         let _ = self.entries.invalidate_entries_if(theirs);
+        self.changed.notify_waiters();
     }
 }
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use hyper::{
     HeaderMap, Method,
-    header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, REFERER},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, ORIGIN, REFERER, UPGRADE},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -181,6 +181,13 @@ impl Csrf {
     /// # Errors
     /// Django's reason.
     pub fn check_upgrade(&self, request: &Request) -> Result<(), String> {
+        let names = ["sec-websocket-key", "sec-websocket-version"];
+        let is_one = request.upgrade.is_some()
+            || field(&request.headers, &UPGRADE).is_some()
+            || names.iter().any(|name| request.headers.contains_key(*name));
+        if !is_one {
+            return Ok(());
+        }
         match field(&request.headers, &ORIGIN) {
             Some(origin) => self.check_origin(request, &origin),
             None => Ok(()),

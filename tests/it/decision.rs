@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Answer, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
+use crate::support::{Answer, Browser, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
 
 const ROUTES: &str = "permission: authenticated\nauthentication: [token, basic]\nroutes:\n\
      - { path: / }\n\
@@ -186,6 +186,33 @@ fn a_preflight_is_no_yes() {
     }
 }
 
+/// Attack: cross-site WebSocket hijacking beside a proxy. The browser of another site's page brings the
+/// cookie along and asks nobody; the proxy asks about a GET like any other.
+#[test]
+fn another_site_s_page_gets_no_yes_for_a_websocket() {
+    let gateway = Setup::new().alice().start(
+        "decisions: { path: /_decide, proxies: [127.0.0.1] }\npermission: authenticated\n\
+         secret_key: throwaway-secret-key-for-tests-0123456789\n\
+         authentication: [session, token]\nroutes:\n\
+         - { path: / }\n- { path: /accounts/, endpoint: session }\n",
+    );
+    let mut browser = Browser::new(&gateway);
+    browser.log_in("alice", PASSWORD);
+    let cookie = format!("sessionid={}", browser.session());
+    let (name, value) = token();
+    for (asked, credential, origin, status) in [
+        (("Sec-WebSocket-Key", "dGhl"), ("Cookie", &*cookie), "https://evil.example", 403),
+        (("Upgrade", "websocket"), ("Cookie", &*cookie), "null", 403),
+        (("Upgrade", "websocket"), ("Cookie", &*cookie), "http://localhost", 200),
+        (("Upgrade", "websocket"), (name, &*value), "https://evil.example", 200),
+        // What it reads otherwise, the browser itself keeps from the page.
+        (("X-Other", "x"), ("Cookie", &*cookie), "https://evil.example", 200),
+    ] {
+        let answer = ask(&gateway, "GET", "/ws/", &[asked, credential, ("Origin", origin)]);
+        assert_eq!(answer.status, status, "{asked:?} {origin}");
+    }
+}
+
 /// The rule: Envoy sends the request itself below the page, and what is behind the prefix is judged
 /// again from the start.
 #[test]
@@ -206,6 +233,7 @@ fn a_request_below_the_page() {
         ("GET", "/_decide/public/../staff/", &good, 400),
         ("GET", "/_decide/_decide/public/", &good, 404),
         // A header that Envoy's client has sent says nothing.
+        ("GET", "/_decide/", &[("X-Forwarded-Host", "other.example")], 401),
         ("GET", "/_decide/", &[("X-Forwarded-Uri", "/public/")], 401),
     ] {
         let answer = gateway.send(method, target, headers, b"");

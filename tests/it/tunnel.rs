@@ -185,4 +185,14 @@ fn another_site_s_page_cannot_use_the_cookie() {
     // A token is not added by a browser: whoever has it may come from anywhere.
     assert_eq!(with(&token(), "https://evil.example"), 101);
     assert_eq!(ask(&gateway, ASKED).1, 403, "nobody");
+    let key = Setup::new().start(&format!(
+        "authentication: [{{ api_key: {{ cookie: ak, keys: [{{ service: partner, sha256: \"{}\" }}] }} }}]\n\
+         permission: authenticated\nroutes: [{{ path: /, upstream: \"{}\" }}]\n",
+        portcullis::crypto::digest::sha256_hex(b"k1"),
+        server.url()
+    ));
+    let with_key =
+        |origin: &str| ask(&key, &format!("{ASKED}Cookie: ak=k1\r\nOrigin: {origin}\r\n")).1;
+    assert_eq!(with_key("https://evil.example"), 403);
+    assert_eq!(with_key("http://localhost"), 101);
 }
