@@ -11,10 +11,11 @@ use serde::Deserialize;
 use super::{Answer, Failure, NOT_PROVIDED, Outcome, Parts, Scheme, lookup::Lookup};
 use crate::{
     clock::{Clock, Timestamp},
+    identity::Identity,
     request::Request,
     store::{NewUser, Store, Unavailable, User, cache::Fact},
     system::session::{Proof, Sessions},
-    value::{Network, Path, Problem, Problems},
+    value::{Network, Path, Problem, Problems, Secret},
 };
 
 /// `- remote_user: { from: [10.0.0.0/8] }`
@@ -164,9 +165,21 @@ impl RemoteUser {
             password: String::new(),
             superuser: false,
         };
+        let made = self.store.create_user(&user, self.clock.now()).await?;
         // Another request may have made it in between: then it is theirs that counts.
-        self.store.create_user(&user, self.clock.now()).await?;
-        self.store.user_by_name(&username).await
+        let found = self.store.user_by_name(&username).await?;
+        // `explain` makes nobody, and tells of whom it would have made.
+        Ok(found.or(made.map(|id| User {
+            id,
+            password: Secret::new(String::new()),
+            active: true,
+            identity: Arc::new(Identity {
+                id: Some(id.to_string().into()),
+                row: Some(id),
+                username: username.into(),
+                ..Identity::default()
+            }),
+        })))
     }
 
     /// Begins a session for who has none of their own.

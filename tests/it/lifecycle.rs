@@ -458,3 +458,21 @@ fn users_and_tokens_by_command_line() {
     run(&["token", "delete", "élise"], "");
     assert_eq!(ask(&key).status, 401);
 }
+
+/// The rule: `explain` says what would happen, also of who would be made on first sight, and makes
+/// nobody.
+#[test]
+fn explain_tells_of_a_user_on_first_sight() {
+    let setup = Setup::new().alice();
+    setup.prepare(
+        "authentication: [{ remote_user: { from: [127.0.0.1], create_unknown_user: true } }]\n\
+         permission: authenticated\nroutes: [{ path: /, upstream: echo }]\n",
+    );
+    let ask = ["explain", "GET", "/", "-H", "Remote-User: newcomer"];
+    let told = portcullis(&setup.config(), &ask, "");
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("remote_user: is newcomer"), "{text}");
+    assert!(text.contains("remote-user: newcomer"), "{text}");
+    let users = portcullis(&setup.config(), &["user", "list"], "");
+    assert_eq!(String::from_utf8(users.stdout).unwrap(), "alice\n");
+}

@@ -1,5 +1,7 @@
 //! `auth_user`, or the project's own user model.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use sqlx::Row;
 
@@ -97,6 +99,10 @@ impl Users for Sql {
         now: Timestamp,
     ) -> Result<Option<i64>, Unavailable> {
         let user = user.clone();
+        if self.inner.only_look.load(Ordering::Relaxed) {
+            let taken = self.user_by_name(&user.username).await?.is_some();
+            return Ok((!taken).then_some(0));
+        }
         self.ask(|store| async move {
             let (truth, lie) = match store.dialect {
                 Dialect::Postgres => ("TRUE", "FALSE"),
