@@ -1,21 +1,25 @@
 //! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
 //! write the identity, send. Every refusal becomes a response in one place.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+mod memory;
+mod seen;
+mod to_login;
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap, Method, Uri,
+    HeaderMap, Method,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
 };
 use tracing::{debug, warn};
 
+pub use self::memory::Memory;
+use self::{
+    seen::{Asked, Seen},
+    to_login::{to_login, wants_page},
+};
 use crate::{
     chain::Chain,
     clock::Clock,
@@ -35,8 +39,8 @@ use crate::{
     request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Request, TrustedProxies},
     route::{Found, Router},
     scheme::{Outcome, Scheme},
-    store::{Sql, cache::Facts, revocation::Revocation},
-    system::{csrf, session::Sessions},
+    store::Sql,
+    system::csrf,
     throttle::Throttle,
     upstream::{Reply, ReplyBody, Target},
 };
@@ -69,33 +73,6 @@ pub struct Gateway {
     pub unrouted: RouteMetrics,
     /// Forgets what is no longer so.
     pub memory: Arc<Memory>,
-}
-
-/// What a gateway remembers of credentials.
-pub struct Memory {
-    /// The credential cache.
-    pub facts: Arc<Facts>,
-    /// Names sessions in it.
-    pub sessions: Arc<Sessions>,
-}
-
-impl Memory {
-    /// Forgets what has been revoked, from the next look-up on.
-    pub async fn forget(&self, revocations: Vec<Revocation>) {
-        let mut users = HashSet::new();
-        for revocation in revocations {
-            match revocation {
-                Revocation::User(id) => {
-                    users.insert(id);
-                }
-                Revocation::Session(digest) => self.sessions.revoke(&digest).await,
-                Revocation::Everything => self.facts.clear(),
-            }
-        }
-        if !users.is_empty() {
-            self.facts.revoke_users(users);
-        }
-    }
 }
 
 /// The request that a tunnel was made for, which is judged again while it lasts.
@@ -139,105 +116,6 @@ pub enum RouteTarget {
     Decisions(Decisions),
     /// A service that only those proxies reach.
     Elsewhere,
-}
-
-/// What is known of a request when it has been answered.
-#[derive(Default)]
-struct Seen<'a> {
-    route: Option<&'a Route>,
-    /// The request that another proxy asks about.
-    asked: Option<Asked>,
-    user: Option<(Arc<Identity>, Arc<str>)>,
-    /// `Set-Cookie` of schemes, whoever answers.
-    cookies: Vec<HeaderValue>,
-    /// Whether the answer depends on the client's cookies.
-    vary: bool,
-    /// Whether it was a cookie that proved who is asking.
-    by_cookie: bool,
-}
-
-/// What of a request is needed when it is gone.
-struct Asked {
-    method: Method,
-    uri: Uri,
-    host: Option<HeaderValue>,
-}
-
-impl Asked {
-    fn of(request: &Request) -> Self {
-        Self {
-            method: request.method.clone(),
-            uri: request.target.raw().clone().into(),
-            host: Some(request.authority.clone()),
-        }
-    }
-}
-
-impl Seen<'_> {
-    fn outcome(&mut self, scheme: &dyn Scheme, outcome: &Outcome) {
-        self.vary |= scheme.reads_cookies();
-        match outcome {
-            Outcome::NotAttempted => {}
-            Outcome::Ended(cookie) => self.cookies.push(cookie.clone()),
-            Outcome::Authenticated(accepted) => {
-                self.by_cookie = scheme.reads_cookies();
-                self.cookies.extend(accepted.cookies.iter().cloned())
-            }
-            Outcome::Failed(failure) => self.cookies.extend(failure.cookie.clone()),
-        }
-    }
-
-    /// What schemes have for the client, on every answer.
-    fn write(&mut self, headers: &mut HeaderMap) {
-        if self.vary {
-            vary_by_cookie(headers);
-        }
-        if self.cookies.is_empty() {
-            return;
-        }
-        // An upstream that logs somebody in or out itself has the last word; of the schemes, the
-        // last that spoke.
-        let set = headers.get_all(header::SET_COOKIE).iter();
-        let mut set: Vec<Vec<u8>> = set.map(|cookie| cookie_pair(cookie).0.to_vec()).collect();
-        let mut kept = Vec::new();
-        for cookie in self.cookies.drain(..).rev() {
-            let name = cookie_pair(&cookie).0.to_vec();
-            if !set.contains(&name) {
-                set.push(name);
-                kept.push(cookie);
-            }
-        }
-        for cookie in kept.into_iter().rev() {
-            headers.append(header::SET_COOKIE, cookie);
-        }
-    }
-}
-
-/// The name and the value that a `Set-Cookie` sets.
-fn cookie_pair(cookie: &HeaderValue) -> (&[u8], &[u8]) {
-    let pair = cookie.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-    let mut parts = pair.splitn(2, |byte| *byte == b'=');
-    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
-}
-
-/// Django's `patch_vary_headers(response, ["Cookie"])`.
-fn vary_by_cookie(headers: &mut HeaderMap) {
-    let mut names: Vec<&str> = Vec::new();
-    for line in headers.get_all(header::VARY) {
-        names.extend(line.to_str().unwrap_or_default().split(',').map(str::trim));
-    }
-    if names.iter().any(|name| name.eq_ignore_ascii_case("cookie") || *name == "*") {
-        return;
-    }
-    names.retain(|name| !name.is_empty());
-    if names.is_empty() {
-        headers.insert(header::VARY, HeaderValue::from_static("Cookie"));
-        return;
-    }
-    names.push("Cookie");
-    if let Ok(value) = HeaderValue::try_from(names.join(", ")) {
-        headers.insert(header::VARY, value);
-    }
 }
 
 /// How long the beginning of a form may take to come.
@@ -284,7 +162,7 @@ impl Gateway {
             let labels = method == Method::OPTIONS && seen.route.is_some_and(Route::has_labels);
             known.translate(&mut reply, code, labels);
         }
-        self.follow(cookies, &reply).await;
+        self.memory.follow(cookies, &reply).await;
         seen.write(reply.headers_mut());
         if let Some(cors) = &self.cors {
             cors.allow(origin.as_ref(), reply.headers_mut());
@@ -306,22 +184,6 @@ impl Gateway {
             microseconds: time.as_micros(),
         });
         reply
-    }
-
-    /// An upstream that answers with another session than the client sent has ended or renewed that
-    /// one: what is remembered of it is no longer so. The same again is only a later expiry.
-    async fn follow(&self, cookies: Vec<HeaderValue>, reply: &Reply) {
-        let sessions = &self.memory.sessions;
-        let set = reply.headers().get_all(header::SET_COOKIE).iter().find_map(|cookie| {
-            let (name, value) = cookie_pair(cookie);
-            sessions.is_cookie(name).then_some(value)
-        });
-        let Some(set) = set else { return };
-        let mut sent = HeaderMap::new();
-        sent.extend(cookies.into_iter().map(|cookie| (header::COOKIE, cookie)));
-        if let Some(key) = sessions.key(&sent).filter(|key| key.as_bytes() != set) {
-            sessions.forget(&key).await;
-        }
     }
 
     /// Judges a head.
@@ -489,28 +351,6 @@ fn decided(identity: HeaderMap) -> Reply {
     let mut reply = Reply::new(ReplyBody::full(""));
     *reply.headers_mut() = identity;
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    reply
-}
-
-/// Whether a client would rather have a page for people than an error for programs.
-fn wants_page(headers: &HeaderMap) -> bool {
-    let accept = headers.get(header::ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
-    accept.starts_with(b"text/html") || accept.starts_with(b"application/xhtml+xml")
-}
-
-/// Django's `redirect_to_login`.
-fn to_login(login: &str, uri: &hyper::Uri) -> Reply {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let next: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
-    let mut reply = Reply::new(ReplyBody::full(""));
-    *reply.status_mut() = hyper::StatusCode::FOUND;
-    let headers = reply.headers_mut();
-    if let Ok(location) = HeaderValue::try_from(format!("{login}?next={next}")) {
-        headers.insert(header::LOCATION, location);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-    crate::endpoint::protect(headers);
     reply
 }
 
