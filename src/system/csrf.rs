@@ -181,17 +181,12 @@ impl Csrf {
     /// # Errors
     /// Django's reason.
     pub fn check_upgrade(&self, request: &Request) -> Result<(), String> {
-        let names = ["sec-websocket-key", "sec-websocket-version"];
+        // Asked on each request with a cookie: most have no origin, and are done here.
+        let Some(origin) = field(&request.headers, &ORIGIN) else { return Ok(()) };
+        let names = [UPGRADE.as_str(), "sec-websocket-key", "sec-websocket-version"];
         let is_one = request.upgrade.is_some()
-            || field(&request.headers, &UPGRADE).is_some()
             || names.iter().any(|name| request.headers.contains_key(*name));
-        if !is_one {
-            return Ok(());
-        }
-        match field(&request.headers, &ORIGIN) {
-            Some(origin) => self.check_origin(request, &origin),
-            None => Ok(()),
-        }
+        if is_one { self.check_origin(request, &origin) } else { Ok(()) }
     }
 
     fn check_origin(&self, request: &Request, origin: &str) -> Result<(), String> {
