@@ -54,6 +54,8 @@ pub enum Rejection {
     UpstreamBroken(String),
     /// The upstream did not answer in time.
     UpstreamSlow,
+    /// No server of the upstream may be asked now.
+    UpstreamAway(&'static str),
 }
 
 impl Rejection {
@@ -80,7 +82,9 @@ impl Rejection {
                 StatusCode::FORBIDDEN
             }
             Rejection::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
-            Rejection::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::Unavailable(_) | Rejection::UpstreamAway(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Rejection::UpstreamUnreachable(_) | Rejection::UpstreamBroken(_) => {
                 StatusCode::BAD_GATEWAY
             }
@@ -111,7 +115,9 @@ impl Rejection {
                 let unit = if seconds == 1 { "second" } else { "seconds" };
                 format!("Request was throttled. Expected available in {seconds} {unit}.").into()
             }
-            Rejection::Unavailable(_) => "The service is temporarily unavailable.".into(),
+            Rejection::Unavailable(_) | Rejection::UpstreamAway(_) => {
+                "The service is temporarily unavailable.".into()
+            }
             Rejection::UpstreamUnreachable(_) | Rejection::UpstreamBroken(_) => {
                 "The upstream service gave no usable answer.".into()
             }
@@ -140,7 +146,7 @@ impl Rejection {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Rejection::Throttled(wait) => Some(seconds(*wait)),
-            Rejection::Unavailable(_) => Some(1),
+            Rejection::Unavailable(_) | Rejection::UpstreamAway(_) => Some(1),
             _ => None,
         }
     }
@@ -163,6 +169,7 @@ impl Rejection {
             Rejection::UpstreamUnreachable(cause) | Rejection::UpstreamBroken(cause) => {
                 Some(cause.clone())
             }
+            Rejection::UpstreamAway(cause) => Some((*cause).to_owned()),
             Rejection::Unwritable => Some("the identity cannot be written as a header".into()),
             _ => None,
         }

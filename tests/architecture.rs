@@ -98,7 +98,7 @@ fn the_schema_is_current() {
 }
 
 /// The maps whose keys the README lists, and what the schema calls them.
-const MAPS: [(&str, &str); 11] = [
+const MAPS: [(&str, &str); 12] = [
     ("session", "Session"),
     ("csrf", "Csrf"),
     ("jwt", "SimpleJwt"),
@@ -110,6 +110,7 @@ const MAPS: [(&str, &str); 11] = [
     ("log", "Log"),
     ("language", "Language"),
     ("decisions", "Decisions"),
+    ("upstream", "Upstream"),
 ];
 
 #[test]

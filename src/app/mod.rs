@@ -29,6 +29,7 @@ use crate::{
     store::{Sql, Store, cache::Facts},
     system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     throttle::{AuthLimit, Windows},
+    upstream::Upstreams,
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -51,6 +52,8 @@ pub struct World {
     pub fixed: String,
     /// Failures so far: a reload must not forgive them.
     pub lockout: Arc<Lockout>,
+    /// Connections to upstreams, and what is known of their servers.
+    pub upstreams: Upstreams,
 }
 
 impl World {
@@ -63,6 +66,7 @@ impl World {
             seed: Secret::new(random_text(43).unwrap_or_default()),
             fixed: fixed(document),
             windows: Windows::new(clock.clone()),
+            upstreams: Upstreams::default(),
             lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
             clock,
         }

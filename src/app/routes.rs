@@ -20,7 +20,7 @@ use crate::{
     store::cache::Facts,
     system::{jwt_cookies::JwtCookies, simplejwt::SimpleJwt},
     throttle::Throttle,
-    upstream::{Echo, Redirect},
+    upstream::{self, Echo, Redirect},
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -202,7 +202,7 @@ impl Builder<'_> {
         let mut routes = Vec::new();
         let targets = problems.keep(self.targets(route, at)).unwrap_or_else(|| {
             // What else is wrong with the route is told at once all the same.
-            vec![(route.path.clone(), RouteTarget::Upstream(Box::new(Echo)))]
+            vec![(route.path.clone(), RouteTarget::Upstream(Arc::new(Echo)))]
         });
         for (path, target) in targets {
             let built = problems.keep(self.route(route, target, &path, at, top));
@@ -294,13 +294,29 @@ impl Builder<'_> {
         let whole = |target| Ok(vec![(route.path.clone(), target)]);
         match (&route.upstream, &route.endpoint, &route.redirect) {
             (Some(upstream), None, None) => {
-                let target = upstream.build(&at.key("upstream"), listen::workers())?;
+                let at = at.key("upstream");
+                if let Some(prefix) = upstream.strip_prefix()
+                    && !route.path.is_below(prefix)
+                {
+                    let at = at.key("strip_prefix");
+                    let problem = Problem::new(
+                        &at,
+                        format!("the route `{}` has other paths too", route.path),
+                    );
+                    return Err(problem.help(format!("give the route the path {prefix}")).into());
+                }
+                let parts = upstream::Parts {
+                    workers: listen::workers(),
+                    clock: &self.world.clock,
+                    metrics: &self.world.metrics,
+                };
+                let target = self.world.upstreams.get(upstream, &at, &parts)?;
                 whole(RouteTarget::Upstream(target))
             }
             (None, Some(config), None) => self.pages(route, config, &at.key("endpoint")),
             (None, None, Some(to)) => {
                 let redirect = Redirect::new(to, &at.key("redirect"))?;
-                whole(RouteTarget::Upstream(Box::new(redirect)))
+                whole(RouteTarget::Upstream(Arc::new(redirect)))
             }
             // Another proxy reaches the service, and asks here.
             (None, None, None) if self.document.decisions.is_some() => {

@@ -113,7 +113,13 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
         RouteTarget::Elsewhere => println!("  sent       by the proxy that asked, not from here"),
         RouteTarget::Upstream(_) => {}
     }
-    match route.forward.apply(admitted, request) {
+    let outgoing = route.forward.apply(admitted, request).and_then(|mut outgoing| {
+        if let RouteTarget::Upstream(target) = &route.target {
+            target.rewrite(&mut outgoing)?;
+        }
+        Ok(outgoing)
+    });
+    match outgoing {
         Err(rejection) => refused(&rejection),
         Ok(outgoing) => {
             println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), outgoing.target());

@@ -55,6 +55,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     built.gateway.memory.sessions.warning().into_iter().for_each(|warning| warn!("{warning}"));
     let memory = Arc::downgrade(&built.gateway.memory);
+    built.gateway.start(&world.control);
     let current = Arc::new(ArcSwap::from_pointee(built.gateway));
     let shared = Shared {
         gateway: Arc::clone(&current),
@@ -158,6 +159,7 @@ fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
             }
             tokio::spawn(prune(Arc::clone(&built.auth_limit)));
             tokio::spawn(forget(built.store.revocations(), Arc::downgrade(&built.gateway.memory)));
+            built.gateway.start(&world.control);
             current.store(Arc::new(built.gateway));
             info!("the new configuration serves");
         }

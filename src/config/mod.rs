@@ -20,7 +20,7 @@ use crate::{
     scheme, store,
     system::{csrf, knox, session, simplejwt},
     throttle, upstream,
-    value::{FromWord, Network, Rate, Secret, optional_word_or_map, word_or_map},
+    value::{FromWord, Network, Rate, Secret, false_or_map, optional_word_or_map, word_or_map},
 };
 
 /// `gateway.yaml`.
@@ -66,8 +66,8 @@ pub struct Document {
     /// The limit on pages that take passwords, per network.
     pub auth_rate: Rate,
     /// Failed credentials.
-    #[serde(deserialize_with = "lockout")]
-    #[schemars(with = "serde_json::Value")]
+    #[serde(deserialize_with = "false_or_map")]
+    #[schemars(schema_with = "crate::value::false_or_map_schema::<lockout::Config>")]
     pub lockout: Option<lockout::Config>,
     /// Remembered credentials.
     pub cache: store::cache::Config,
@@ -267,26 +267,6 @@ fn listeners<'de, D: serde::Deserializer<'de>>(
 
 fn methods<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Method>, D::Error> {
     OneOrMany::deserialize(deserializer).map(|list| list.0)
-}
-
-/// A map, or `false`.
-fn lockout<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<lockout::Config>, D::Error> {
-    struct Form;
-    impl<'de> de::Visitor<'de> for Form {
-        type Value = Option<lockout::Config>;
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a map with `failures`, `window` and `duration`, or false")
-        }
-        fn visit_bool<E: de::Error>(self, on: bool) -> Result<Self::Value, E> {
-            Ok(on.then(lockout::Config::default))
-        }
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            lockout::Config::deserialize(de::value::MapAccessDeserializer::new(map)).map(Some)
-        }
-    }
-    deserializer.deserialize_any(Form)
 }
 
 /// The JSON Schema of the file, as `portcullis schema` prints it.

@@ -8,9 +8,12 @@ mod owned;
 mod template;
 mod value;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hyper::{
@@ -150,7 +153,11 @@ impl Forward {
     ///
     /// # Errors
     /// If the identity cannot be written faithfully: then nobody's request is sent.
-    pub fn apply(&self, admitted: &Admitted, request: Box<Request>) -> Result<Outgoing, Rejection> {
+    pub fn apply<'a>(
+        &self,
+        admitted: &'a Admitted,
+        request: Box<Request>,
+    ) -> Result<Outgoing<'a>, Rejection> {
         let Request { method, target, authority, mut headers, client, body, upgrade, .. } =
             *request;
         remove_hop_by_hop(&mut headers, |name| self.owned.contains(name));
@@ -170,7 +177,8 @@ impl Forward {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
 
-        self.sign(admitted.caller().map(|accepted| &*accepted.identity), &mut headers)?;
+        let caller = admitted.caller().map(|accepted| &*accepted.identity);
+        self.sign(caller, &mut headers)?;
         let mut outgoing = Box::new(hyper::Request::new(body));
         *outgoing.method_mut() = method;
         *outgoing.uri_mut() = target.into_raw().into();
@@ -180,7 +188,7 @@ impl Forward {
             outgoing.extensions_mut().insert(upgrade);
         }
         *outgoing.headers_mut() = headers;
-        Ok(Outgoing(outgoing))
+        Ok(Outgoing { request: outgoing, caller, client: client.address })
     }
 
     /// What a proxy that asked gets, to be set on the request that it holds: every field that
@@ -239,27 +247,38 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// A request as it goes upstream: decided, stripped, signed.
 #[derive(Debug)]
-pub struct Outgoing(Box<hyper::Request<Body>>);
+pub struct Outgoing<'a> {
+    request: Box<hyper::Request<Body>>,
+    /// Who is asking, if they are known.
+    pub caller: Option<&'a Identity>,
+    /// The client's own address.
+    pub client: IpAddr,
+}
 
-impl Outgoing {
+impl Outgoing<'_> {
     /// To be sent.
     pub fn into_request(self) -> Box<hyper::Request<Body>> {
-        self.0
+        self.request
+    }
+
+    /// To be made what the upstream wants.
+    pub fn request(&mut self) -> &mut hyper::Request<Body> {
+        &mut self.request
     }
 
     /// The method.
     pub fn method(&self) -> &Method {
-        self.0.method()
+        self.request.method()
     }
 
     /// Path and query.
     pub fn target(&self) -> &str {
-        self.0.uri().path_and_query().map_or("", |target| target.as_str())
+        self.request.uri().path_and_query().map_or("", |target| target.as_str())
     }
 
     /// The fields that are sent.
     pub fn headers(&self) -> &HeaderMap {
-        self.0.headers()
+        self.request.headers()
     }
 }
 

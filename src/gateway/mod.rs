@@ -13,6 +13,7 @@ use hyper::{
     header::{self, HeaderValue},
     http::request::Parts,
 };
+use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 pub use self::memory::Memory;
@@ -109,7 +110,7 @@ pub struct Route {
 /// Who answers.
 pub enum RouteTarget {
     /// A service behind, the echo, a redirect.
-    Upstream(Box<dyn Target>),
+    Upstream(Arc<dyn Target>),
     /// A page of the gateway's own.
     Endpoint(Box<Endpoint>),
     /// The page where other proxies ask.
@@ -184,6 +185,15 @@ impl Gateway {
             microseconds: time.as_micros(),
         });
         reply
+    }
+
+    /// Begins what its upstreams have to do beside requests.
+    pub fn start(&self, control: &Handle) {
+        for route in self.router.routes() {
+            if let RouteTarget::Upstream(target) = &route.target {
+                Arc::clone(target).start(control);
+            }
+        }
     }
 
     /// Judges a head.

@@ -88,6 +88,13 @@ impl PathPattern {
         self.exact
     }
 
+    /// Whether every path that it is for lies below `prefix` (or is it), as both are written.
+    pub fn is_below(&self, prefix: &str) -> bool {
+        let own = self.written.strip_prefix('=').unwrap_or(&self.written);
+        let rest = own.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Whether it matches a path that goes on below it or ends here, with a slash or without: an
     /// exact one ends as it is written.
     pub(super) fn reaches(&self, at_end: bool, slash: bool) -> bool {

@@ -11,7 +11,7 @@ pub struct Echo;
 
 #[async_trait]
 impl Target for Echo {
-    async fn send(&self, outgoing: Outgoing) -> Result<Reply, Rejection> {
+    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Reply, Rejection> {
         // The caller's own credentials are not repeated into terminals and logs.
         const HIDDEN: [&str; 3] = ["authorization", "cookie", "portcullis-assertion"];
         let mut headers = serde_json::Map::new();

@@ -3,17 +3,19 @@
 
 use std::{
     cell::Cell,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, TryFutureExt};
-use hyper::{Request, Response, Uri, body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, UnixStream};
+use futures_util::{TryFutureExt, future::Either};
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    client::conn::{TrySendError, http1, http2},
+};
 
-use crate::request::Body;
+use super::server::{Busy, Server};
+use crate::{rejection::Rejection, request::Body};
 
 thread_local! {
     static WORKER: Cell<usize> = const { Cell::new(0) };
@@ -24,42 +26,27 @@ pub fn set_worker(number: usize) {
     WORKER.set(number);
 }
 
-/// Where a server listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Address {
-    Tcp { host: String, port: u16 },
-    Unix(PathBuf),
+/// What sends requests over a connection.
+pub(super) enum Sender {
+    /// One after the other.
+    Http1(http1::SendRequest<Body>),
+    /// Many at once.
+    Http2(http2::SendRequest<Body>),
 }
 
-impl Address {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return path.starts_with('/').then(|| Self::Unix(path.into()));
-        }
-        let uri: Uri = text.parse().ok()?;
-        let bare = matches!(uri.path_and_query().map(|p| p.as_str()), None | Some("/"));
-        let authority = uri.authority()?;
-        let good = uri.scheme_str() == Some("http") && bare && !authority.as_str().contains('@');
-        let host = authority.host().trim_matches(['[', ']']).to_owned();
-        good.then_some(Self::Tcp { host, port: authority.port_u16().unwrap_or(80) })
-    }
-}
-
-/// The connections to one server.
-pub(super) struct Pool {
-    address: Address,
+/// The connections that each worker keeps. Each locks only its own shelf, so nobody ever waits.
+pub(super) struct Shelves {
+    all: Box<[Mutex<Shelf>]>,
     keep_alive: Duration,
-    idle: Arc<Idle>,
 }
 
-/// Unused connections, by worker; the one used last is on top. Each worker locks only its own, so
-/// nobody ever waits.
-struct Idle(Box<[Shelf]>);
-
-/// With the moment each was put there.
-type Shelf = Mutex<Vec<(Sender, Instant)>>;
-
-type Sender = http1::SendRequest<Body>;
+#[derive(Default)]
+struct Shelf {
+    /// Unused ones, with the moment each was put there; the one used last is on top.
+    idle: Vec<(http1::SendRequest<Body>, Instant)>,
+    /// The one that requests share.
+    shared: Option<http2::SendRequest<Body>>,
+}
 
 /// More unused connections than this per worker are closed.
 const MOST_IDLE: usize = 256;
@@ -67,7 +54,7 @@ const MOST_IDLE: usize = 256;
 /// A connection in use. It goes back to the pool when the answer has ended as it should.
 pub(super) struct Connection {
     sender: Sender,
-    home: Arc<Idle>,
+    busy: Busy,
 }
 
 /// Why there is no answer.
@@ -78,64 +65,67 @@ pub(super) enum SendFailure {
     Lost(hyper::Error),
 }
 
-impl Pool {
-    pub(super) fn new(address: Address, workers: usize, keep_alive: Duration) -> Self {
-        let idle = (0..workers.max(1)).map(|_| Mutex::default()).collect();
-        Self { address, keep_alive, idle: Arc::new(Idle(idle)) }
+impl Shelves {
+    pub(super) fn new(workers: usize, keep_alive: Duration) -> Self {
+        Self { all: (0..workers.max(1)).map(|_| Mutex::default()).collect(), keep_alive }
     }
 
-    /// A connection that can be used at once.
-    pub(super) fn take(&self) -> Option<Connection> {
-        let shelf = self.idle.0.get(WORKER.get())?;
-        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
+    fn own(&self) -> Option<MutexGuard<'_, Shelf>> {
+        let shelf = self.all.get(WORKER.get())?;
+        Some(shelf.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take(&self) -> Option<Sender> {
+        let mut shelf = self.own()?;
+        if let Some(shared) = shelf.shared.as_ref().filter(|shared| shared.is_ready()) {
+            return Some(Sender::Http2(shared.clone()));
+        }
         // From the top: the freshest that is ready. Old and closed ones go as they are met.
-        let mut place = shelf.len();
+        let mut place = shelf.idle.len();
         while place > 0 {
             place -= 1;
-            let (sender, since) = shelf.get(place)?;
+            let (sender, since) = shelf.idle.get(place)?;
             if sender.is_closed() || since.elapsed() > self.keep_alive {
-                shelf.swap_remove(place);
+                shelf.idle.swap_remove(place);
             } else if sender.is_ready() {
-                let (sender, _) = shelf.remove(place);
-                return Some(Connection { sender, home: Arc::clone(&self.idle) });
+                return Some(Sender::Http1(shelf.idle.remove(place).0));
             }
         }
         None
     }
-
-    pub(super) async fn connect(
-        &self,
-    ) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
-        let sender = match &self.address {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                handshake(TokioIo::new(stream)).await?
-            }
-            Address::Unix(path) => {
-                handshake(TokioIo::new(UnixStream::connect(path).await?)).await?
-            }
-        };
-        Ok(Connection { sender, home: Arc::clone(&self.idle) })
-    }
-}
-
-async fn handshake<I>(io: I) -> Result<Sender, hyper::Error>
-where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
-{
-    let (sender, connection) = http1::Builder::new().handshake(io).await?;
-    // It ends with its sender; what went wrong on it, the sender tells.
-    tokio::spawn(connection.with_upgrades().map(drop));
-    Ok(sender)
 }
 
 impl Connection {
+    /// One that can be used at once.
+    pub(super) fn kept(server: &Arc<Server>) -> Option<Self> {
+        let sender = server.shelves.take()?;
+        Some(Self { sender, busy: Busy::new(server) })
+    }
+
+    /// A new one.
+    pub(super) async fn new(server: &Arc<Server>) -> Result<Self, Rejection> {
+        let busy = Busy::new(server);
+        let sender = server.connector.connect(&server.address).await?;
+        if let (Sender::Http2(sender), Some(mut shelf)) = (&sender, server.shelves.own()) {
+            shelf.shared = Some(sender.clone());
+        }
+        Ok(Self { sender, busy })
+    }
+
+    /// What is left of it when it speaks another protocol.
+    pub(super) fn into_busy(self) -> Busy {
+        self.busy
+    }
+
     pub(super) fn send(
         &mut self,
         request: Box<Request<Body>>,
     ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + use<> {
-        self.sender.try_send_request(*request).map_err(|mut error| match error.take_message() {
+        let answer = match &mut self.sender {
+            Sender::Http1(sender) => Either::Left(sender.try_send_request(*request)),
+            Sender::Http2(sender) => Either::Right(sender.try_send_request(*request)),
+        };
+        answer.map_err(|mut error: TrySendError<Request<Body>>| match error.take_message() {
             Some(request) => SendFailure::Unsent(Box::new(request)),
             None => SendFailure::Lost(error.into_error()),
         })
@@ -143,37 +133,18 @@ impl Connection {
 
     /// Back to the worker's shelf.
     pub(super) fn keep(self) {
-        if self.sender.is_closed() {
+        // One that is shared is there all the time.
+        let Sender::Http1(sender) = self.sender else { return };
+        if sender.is_closed() {
             return;
         }
-        let Some(shelf) = self.home.0.get(WORKER.get()) else { return };
-        let mut shelf = shelf.lock().unwrap_or_else(PoisonError::into_inner);
-        if shelf.len() < MOST_IDLE {
+        let Some(mut shelf) = self.busy.0.shelves.own() else { return };
+        if shelf.idle.len() < MOST_IDLE {
             #[expect(
                 clippy::disallowed_methods,
                 reason = "sockets live in real time, not in the tests' clock"
             )]
-            shelf.push((self.sender, Instant::now()));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses() {
-        let tcp = |host: &str, port| Some(Address::Tcp { host: host.into(), port });
-        assert_eq!(Address::parse("http://app:8000"), tcp("app", 8000));
-        assert_eq!(Address::parse("http://[::1]:8000/"), tcp("::1", 8000));
-        assert_eq!(
-            Address::parse("unix:/run/app.sock"),
-            Some(Address::Unix("/run/app.sock".into()))
-        );
-        for wrong in ["app:8000", "http://app/path", "http://user@app", "https://app", "unix:x", ""]
-        {
-            assert_eq!(Address::parse(wrong), None, "{wrong}");
+            shelf.idle.push((sender, Instant::now()));
         }
     }
 }

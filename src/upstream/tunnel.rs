@@ -3,7 +3,10 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,14 +14,16 @@ use hyper::{Response, body::Incoming, header, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Reply, ReplyBody, remove_hop_by_hop};
+use super::{Reply, ReplyBody, pool::Connection, remove_hop_by_hop, server::Busy};
 use crate::{rejection::Rejection, request::Upgrade};
 
 /// The two connections, when both have switched. It travels with the answer that says so.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tunnel {
     client: OnUpgrade,
     upstream: OnUpgrade,
+    /// The server is at it as long as the tunnel lasts.
+    _busy: Arc<Busy>,
 }
 
 /// Read at once, on either side.
@@ -31,6 +36,7 @@ const BUFFER: usize = 8 << 10;
 pub(super) fn switch(
     mut response: Response<Incoming>,
     upgrade: Upgrade,
+    connection: Connection,
 ) -> Result<Reply, Rejection> {
     let to = response.headers().get(header::UPGRADE).cloned();
     let asked = upgrade.protocol.as_bytes();
@@ -43,7 +49,11 @@ pub(super) fn switch(
     let headers = reply.headers_mut();
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, to);
-    reply.extensions_mut().insert(Tunnel { client: upgrade.client, upstream });
+    reply.extensions_mut().insert(Tunnel {
+        client: upgrade.client,
+        upstream,
+        _busy: Arc::new(connection.into_busy()),
+    });
     Ok(reply)
 }
 

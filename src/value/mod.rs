@@ -9,6 +9,7 @@ mod rate;
 mod secret;
 mod short;
 mod size;
+mod switch;
 mod unique_map;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -21,6 +22,7 @@ pub use rate::Rate;
 pub use secret::Secret;
 pub use short::{FromWord, optional_word_or_map, word_or_map, word_or_map_schema};
 pub use size::Size;
+pub use switch::{false_or_map, false_or_map_schema};
 pub use unique_map::UniqueMap;
 
 /// What percent-encoding leaves alone in every part of a URL is all but this (RFC 3986, 2.3).

@@ -32,6 +32,7 @@ mod limits;
 mod outage;
 mod revocation;
 mod revocation_postgres;
+mod servers;
 mod session;
 mod spoofing;
 mod store;
@@ -39,5 +40,7 @@ mod support;
 mod tls;
 mod tunnel;
 mod upstream;
+mod upstream_http2;
+mod upstream_tls;
 #[cfg(feature = "wasm")]
 mod wasm;

@@ -92,6 +92,21 @@ impl Server {
         Self { port: 0, seen: serve(accept, answer) }
     }
 
+    /// Behind TLS, on 127.0.0.1.
+    pub(crate) fn start_tls(
+        config: Arc<rustls::ServerConfig>,
+        answer: impl Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accept = move || {
+            let stream = listener.accept().ok()?.0;
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
+            Some(Box::new(rustls::StreamOwned::new(connection, stream)) as Box<dyn Wire>)
+        };
+        Self { port, seen: serve(accept, answer) }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -1,0 +1,47 @@
+//! An upstream's answer, as far as it can be believed.
+
+use hyper::header;
+
+use super::{Reply, ReplyBody, pool::Connection, remove_hop_by_hop};
+use crate::{rejection::Rejection, request::folds_to_framing};
+
+/// What the client gets of an answer.
+///
+/// # Errors
+/// An answer that can be read in two ways, or that nobody has asked for.
+pub(super) fn reply(
+    mut response: hyper::Response<hyper::body::Incoming>,
+    connection: Connection,
+    idle_timeout: std::time::Duration,
+) -> Result<Reply, Rejection> {
+    // Nobody has asked for an upgrade: what follows a 101 would be nobody's.
+    if response.status().is_informational() {
+        let cause = format!("an unasked {}", response.status());
+        return Err(Rejection::UpstreamBroken(cause));
+    }
+    check_framing(response.headers())?;
+    // Of those that end here one is asked of the client by the upstream's own protection.
+    remove_hop_by_hop(response.headers_mut(), |name| name == header::PROXY_AUTHENTICATE);
+    Ok(response.map(|body| ReplyBody::stream(body, connection, idle_timeout)))
+}
+
+/// An answer whose end can be read in two ways is no answer: what the client reads as its end may
+/// be the middle of the next one's.
+fn check_framing(headers: &hyper::HeaderMap) -> Result<(), Rejection> {
+    let (mut told, mut good) = (0, true);
+    for (name, value) in headers {
+        if name == header::TRANSFER_ENCODING {
+            told += 1;
+            good &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+        } else if name == header::CONTENT_LENGTH {
+            told += 1;
+            good &= !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+        } else {
+            good &= !folds_to_framing(name.as_str());
+        }
+    }
+    if good && told <= 1 {
+        return Ok(());
+    }
+    Err(Rejection::UpstreamBroken("an answer whose length is told in more than one way".into()))
+}

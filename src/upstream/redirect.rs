@@ -1,0 +1,49 @@
+//! A redirect of the gateway's own.
+
+use async_trait::async_trait;
+use hyper::{
+    StatusCode,
+    header::{self, HeaderValue},
+    http::uri::PathAndQuery,
+};
+
+use super::{Reply, ReplyBody, Target};
+use crate::{
+    forward::Outgoing,
+    rejection::Rejection,
+    value::{Path, Problem, Problems},
+};
+
+/// `redirect`
+pub struct Redirect {
+    to: HeaderValue,
+}
+
+impl Redirect {
+    /// To a URL, with 308: the method stays.
+    ///
+    /// # Errors
+    /// If it is no URL.
+    pub fn new(to: &str, path: &Path) -> Result<Self, Problems> {
+        let absolute = to.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme().is_some());
+        let origin =
+            to.starts_with('/') && !to.starts_with("//") && to.parse::<PathAndQuery>().is_ok();
+        match HeaderValue::try_from(to) {
+            Ok(to) if absolute || origin => Ok(Self { to }),
+            _ => {
+                let problem = Problem::new(path, format!("`{to}` is not where one can go"));
+                Err(problem.help("write https://host/path, or a path").into())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Target for Redirect {
+    async fn send(&self, _: Outgoing<'_>) -> Result<Reply, Rejection> {
+        let mut reply = Reply::new(ReplyBody::full(""));
+        *reply.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        reply.headers_mut().insert(header::LOCATION, self.to.clone());
+        Ok(reply)
+    }
+}

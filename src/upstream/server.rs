@@ -1,0 +1,149 @@
+//! One server of an upstream: its connections, how busy it is, and whether it is well.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{address::Address, connect::Connector, pool::Shelves};
+use crate::{
+    clock::{Clock, Timestamp},
+    observe::metrics::{Metrics, ServerMetrics},
+};
+
+/// A server as the file names it; a host in it may have several addresses.
+pub(super) struct Entry {
+    pub(super) text: String,
+    pub(super) address: Address,
+    pub(super) connector: Connector,
+    pub(super) workers: usize,
+    pub(super) keep_alive: Duration,
+    pub(super) metrics: Metrics,
+}
+
+impl Entry {
+    /// The server at one of its addresses.
+    pub(super) fn server(&self, address: Address) -> Server {
+        Server {
+            metrics: self.metrics.server(&self.text, &address.to_string()),
+            address,
+            connector: self.connector.clone(),
+            shelves: Shelves::new(self.workers, self.keep_alive),
+            busy: AtomicUsize::new(0),
+            up: AtomicBool::new(true),
+            failures: AtomicU32::new(0),
+            out_until: AtomicU64::new(0),
+            well_since: AtomicU64::new(0),
+        }
+    }
+}
+
+/// A server.
+pub(super) struct Server {
+    pub(super) address: Address,
+    pub(super) connector: Connector,
+    pub(super) shelves: Shelves,
+    metrics: Arc<ServerMetrics>,
+    /// Requests that it is answering now, on all workers.
+    busy: AtomicUsize,
+    /// What the last checks of its health came to.
+    up: AtomicBool,
+    /// Failures one after the other.
+    failures: AtomicU32,
+    /// Until when it gets nothing because it has failed; zero if it has not.
+    out_until: AtomicU64,
+    /// Since when it is well again; zero if it was from the start.
+    well_since: AtomicU64,
+}
+
+/// When a server that fails gets no more requests, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Patience {
+    pub(super) failures: u32,
+    pub(super) duration: Duration,
+    pub(super) slow_start: Duration,
+}
+
+impl Server {
+    pub(super) fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Whether checks of its health find it well.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+
+    /// What checks have found.
+    pub(super) fn set_up(&self, up: bool, now: Timestamp) {
+        if self.up.swap(up, Ordering::Relaxed) != up && up {
+            self.begin(now);
+        }
+        self.metrics.up(up);
+    }
+
+    /// It is new, or well again: from now on it gets more and more.
+    pub(super) fn begin(&self, now: Timestamp) {
+        self.well_since.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether it should get a request now: it has not failed lately, and does not get more than it
+    /// should while it warms up. `lot` is anything between 0 and 1.
+    pub(super) fn is_well(&self, patience: &Patience, clock: &Clock, lot: f64) -> bool {
+        let (out, since) =
+            (self.out_until.load(Ordering::Relaxed), self.well_since.load(Ordering::Relaxed));
+        // The hot path: a server that was always well costs two loads, and nobody asks the time.
+        if out == 0 && since == 0 {
+            return true;
+        }
+        let now = clock.now();
+        if now.0 < out {
+            return false;
+        }
+        let warm = now.since(Timestamp(since.max(out)));
+        if warm >= patience.slow_start {
+            self.well_since.store(0, Ordering::Relaxed);
+            let _ = self.out_until.compare_exchange(out, 0, Ordering::Relaxed, Ordering::Relaxed);
+            return true;
+        }
+        lot < warm.as_secs_f64() / patience.slow_start.as_secs_f64()
+    }
+
+    /// It has answered.
+    pub(super) fn answered(&self) {
+        if self.failures.load(Ordering::Relaxed) != 0 {
+            self.failures.store(0, Ordering::Relaxed);
+        }
+        self.metrics.answered.inc();
+    }
+
+    /// It could not be reached, broke off, was too slow, or said that its own service is.
+    pub(super) fn failed(&self, patience: &Patience, clock: &Clock) {
+        self.metrics.failed.inc();
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if failures >= patience.failures {
+            // It is tried again after that; one more failure then is enough.
+            self.out_until.store((clock.now() + patience.duration).0, Ordering::Relaxed);
+            tracing::warn!(server = %self.address, failures, "it gets no requests for a while");
+        }
+    }
+}
+
+/// Counts a request while its server is at it.
+pub(super) struct Busy(pub(super) Arc<Server>);
+
+impl Busy {
+    pub(super) fn new(server: &Arc<Server>) -> Self {
+        server.busy.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(server))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,260 @@
+//! A service on one or more servers: a request goes to one of them, and to another only where
+//! that is safe.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use hyper::{Method, Request, StatusCode, header::HeaderValue};
+use tokio::runtime::Handle;
+
+use super::{
+    Reply, Target, answer,
+    balance::Balancer,
+    health::Checks,
+    http2,
+    pool::{Connection, SendFailure},
+    resolve,
+    rewrite::Rewrite,
+    server::{Entry, Server},
+    tunnel,
+};
+use crate::{
+    clock::Clock,
+    forward::Outgoing,
+    observe::metrics::Metrics,
+    rejection::Rejection,
+    request::{Body, Upgrade},
+};
+
+/// One service, on one or more servers.
+pub(super) struct Service {
+    pub(super) entries: Vec<Entry>,
+    /// The servers of now.
+    pub(super) servers: ArcSwap<Vec<Arc<Server>>>,
+    pub(super) balancer: Balancer,
+    pub(super) rewrite: Rewrite,
+    /// The host that checks of its health ask for.
+    pub(super) host: Option<HeaderValue>,
+    pub(super) checks: Option<Checks>,
+    pub(super) resolve: Duration,
+    pub(super) response_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) started: AtomicBool,
+    /// Requests that are being tried again now.
+    pub(super) repeated: AtomicUsize,
+}
+
+/// So many requests may be tried again at a time, or a fifth of all: a service that is down must
+/// not get twice the load.
+const REPEATED: usize = 3;
+
+#[async_trait]
+impl Target for Service {
+    fn start(self: Arc<Self>, control: &Handle) {
+        if self.started.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if self.entries.iter().any(|entry| entry.address.named_host().is_some()) {
+            control.spawn(resolve::run(Arc::downgrade(&self), self.resolve));
+        }
+        if let Some(checks) = self.checks.clone() {
+            control.spawn(checks.run(Arc::downgrade(&self)));
+        }
+    }
+
+    fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
+        self.rewrite.apply(outgoing)
+    }
+
+    async fn send(&self, mut outgoing: Outgoing<'_>) -> Result<Reply, Rejection> {
+        self.rewrite.apply(&mut outgoing)?;
+        let user = self.balancer.user(&outgoing);
+        let mut request = outgoing.into_request();
+        let mut upgrade = request.extensions_mut().remove::<Upgrade>();
+        let mut tried: Vec<Arc<Server>> = Vec::new();
+        let (mut refused, mut again) = (None, None);
+        loop {
+            let server = match self.balancer.choose(&self.servers.load(), user, &tried) {
+                Ok(server) => server,
+                // What became of the last is more to the point than that there is no other.
+                Err(none) => return Err(refused.unwrap_or(none)),
+            };
+            match self.exchange(&server, request, &mut upgrade).await {
+                Ok(reply) => {
+                    self.judge(&server, reply.status());
+                    return Ok(reply);
+                }
+                // A server that cannot be connected to has seen nothing: the next one may.
+                Err(Exchange::Unreachable(unsent, rejection)) => {
+                    server.failed(&self.balancer.patience, &self.clock);
+                    again = again.or_else(|| self.repeat());
+                    if again.is_none() {
+                        return Err(rejection);
+                    }
+                    request = unsent;
+                    refused = Some(rejection);
+                    tried.push(server);
+                }
+                Err(Exchange::Failed(rejection)) => {
+                    if is_its_fault(&rejection) {
+                        server.failed(&self.balancer.patience, &self.clock);
+                    }
+                    return Err(rejection);
+                }
+            }
+        }
+    }
+}
+
+/// Why an exchange has no answer.
+enum Exchange {
+    /// The request is still whole.
+    Unreachable(Box<Request<Body>>, Rejection),
+    Failed(Rejection),
+}
+
+impl Service {
+    async fn exchange(
+        &self,
+        server: &Arc<Server>,
+        mut request: Box<Request<Body>>,
+        upgrade: &mut Option<Upgrade>,
+    ) -> Result<Reply, Exchange> {
+        // An upstream may close a kept connection at the very moment it is used again. What was
+        // not sent is sent again on another; what was sent, once, if it is safe and has no body.
+        let mut repeated = None;
+        loop {
+            let kept = Connection::kept(server);
+            let reused = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => match Connection::new(server).await {
+                    Ok(connection) => connection,
+                    Err(rejection) => return Err(Exchange::Unreachable(request, rejection)),
+                },
+            };
+            let spare = reused && repeated.is_none() && upgrade.is_none();
+            let spare = (spare && is_repeatable(&request)).then(|| copy(&request));
+            let progress = request.body().progress();
+            if server.connector.http2 {
+                http2::translate(&mut request, server.address.is_secure());
+            }
+            let mut sent = std::pin::pin!(connection.send(request));
+            match within(self.response_timeout, progress, sent.as_mut()).await {
+                Err(silent) => return Err(Exchange::Failed(silent)),
+                Ok(Ok(response)) => {
+                    let reply = match upgrade.take() {
+                        Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                            tunnel::switch(response, upgrade, connection)
+                        }
+                        _ => answer::reply(response, connection, self.idle_timeout),
+                    };
+                    return reply.map_err(Exchange::Failed);
+                }
+                Ok(Err(SendFailure::Unsent(unsent))) if reused => request = unsent,
+                Ok(Err(SendFailure::Unsent(_))) => {
+                    let cause = "it closed a new connection".to_owned();
+                    return Err(Exchange::Failed(Rejection::UpstreamBroken(cause)));
+                }
+                Ok(Err(SendFailure::Lost(error))) => {
+                    let gone = error.is_incomplete_message() || error.is_closed();
+                    let permit = if spare.is_some() && gone { self.repeat() } else { None };
+                    match (spare, permit) {
+                        (Some(spare), Some(permit)) => {
+                            repeated = Some(permit);
+                            request = spare;
+                        }
+                        _ => return Err(Exchange::Failed(blame(&error))),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether one request more may be tried again; it counts as long as it is held.
+    fn repeat(&self) -> Option<Repeat<'_>> {
+        let busy: usize = self.servers.load().iter().map(|server| server.busy()).sum();
+        let before = self.repeated.fetch_add(1, Ordering::Relaxed);
+        let repeat = Repeat(&self.repeated);
+        if before >= REPEATED.max(busy / 5) {
+            return None;
+        }
+        self.metrics.retries.inc();
+        Some(repeat)
+    }
+
+    fn judge(&self, server: &Server, status: StatusCode) {
+        match status {
+            StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => server.failed(&self.balancer.patience, &self.clock),
+            _ => server.answered(),
+        }
+    }
+}
+
+/// A request that is being tried again.
+struct Repeat<'a>(&'a AtomicUsize);
+
+impl Drop for Repeat<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn is_its_fault(rejection: &Rejection) -> bool {
+    matches!(rejection, Rejection::UpstreamBroken(_) | Rejection::UpstreamSlow)
+}
+
+/// Waits for the upstream, but not longer than `time` after the last of the request went on; if
+/// more of it was to come, it is the client who is silent.
+async fn within<T>(
+    time: Duration,
+    progress: Option<Arc<AtomicU64>>,
+    mut answer: impl Future<Output = T> + Unpin,
+) -> Result<T, Rejection> {
+    let frames = || progress.as_ref().map_or(0, |frames| frames.load(Ordering::Relaxed));
+    loop {
+        let before = frames();
+        match tokio::time::timeout(time, &mut answer).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) if frames() != before => {}
+            Err(_) if progress.is_none() || before == Body::ALL_SENT => {
+                return Err(Rejection::UpstreamSlow);
+            }
+            Err(_) => return Err(Rejection::BodyTooSlow),
+        }
+    }
+}
+
+/// A body that the client has broken off is the client's fault, not the upstream's.
+fn blame(error: &hyper::Error) -> Rejection {
+    if error.is_user() {
+        Rejection::BodyBroken
+    } else {
+        Rejection::UpstreamBroken(error.to_string())
+    }
+}
+
+/// Safe methods (RFC 9110 section 9.2.1) without a body.
+fn is_repeatable(request: &Request<Body>) -> bool {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    safe && request.body().is_empty()
+}
+
+fn copy(request: &Request<Body>) -> Box<Request<Body>> {
+    let mut copy = Box::new(Request::new(Body::Empty));
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}

@@ -1,0 +1,108 @@
+//! TLS to upstreams: whose certificates are believed, and which one the gateway shows.
+
+use std::{path::PathBuf, sync::Arc};
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tokio_rustls::TlsConnector;
+
+use crate::value::{Path, Problem, Problems};
+
+/// The `tls` setting of an upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "UpstreamTls")]
+pub(super) struct Config {
+    /// A PEM file with the authorities that are believed, instead of the system's.
+    ca: Option<PathBuf>,
+    /// A PEM file with the certificate that the gateway shows, and those between it and the root.
+    certificate: Option<PathBuf>,
+    /// A PEM file with its private key.
+    key: Option<PathBuf>,
+    /// The name that the server's certificate must have, if it is not the server's host.
+    name: Option<String>,
+}
+
+/// How one server is spoken to over TLS.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) connector: TlsConnector,
+    pub(super) name: ServerName<'static>,
+}
+
+impl Config {
+    /// # Errors
+    /// Files that cannot be read or are something else.
+    pub(super) fn build(&self, http2: bool, path: &Path) -> Result<TlsConnector, Problems> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Problem::new(path, format!("TLS: {error}")))?
+            .with_root_certificates(self.authorities(path)?);
+        let mut config = match (&self.certificate, &self.key) {
+            (None, None) => builder.with_no_client_auth(),
+            (Some(certificate), Some(key)) => {
+                let chain = certificates(certificate, &path.key("certificate"))?;
+                let at = path.key("key");
+                let read = PrivateKeyDer::from_pem_file(key);
+                let read = read.map_err(|error| unreadable(key, &at, &error))?;
+                let built = builder.with_client_auth_cert(chain, read);
+                built.map_err(|error| unreadable(certificate, &at, &error))?
+            }
+            _ => {
+                let problem = Problem::new(path, "a certificate and its key belong together");
+                return Err(problem.help("give both `certificate` and `key`, or neither").into());
+            }
+        };
+        config.alpn_protocols = vec![if http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn authorities(&self, path: &Path) -> Result<RootCertStore, Problems> {
+        let mut roots = RootCertStore::empty();
+        let Some(file) = &self.ca else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                let problem = Problem::new(path, "this machine has no certificate authorities");
+                let help = "install ca-certificates, or name the upstream's own with `ca`";
+                return Err(problem.help(help).into());
+            }
+            return Ok(roots);
+        };
+        let at = path.key("ca");
+        for certificate in certificates(file, &at)? {
+            roots.add(certificate).map_err(|error| unreadable(file, &at, &error))?;
+        }
+        Ok(roots)
+    }
+
+    /// The name that the certificate of the server at `host` must have.
+    ///
+    /// # Errors
+    /// If it can be none.
+    pub(super) fn name(&self, host: &str, path: &Path) -> Result<ServerName<'static>, Problems> {
+        let name = self.name.as_deref().unwrap_or(host);
+        ServerName::try_from(name.to_owned())
+            .map_err(|_| Problem::new(path, format!("no certificate is for `{name}`")).into())
+    }
+}
+
+fn certificates(
+    file: &std::path::Path,
+    at: &Path,
+) -> Result<Vec<CertificateDer<'static>>, Problems> {
+    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let read = read.map_err(|error| unreadable(file, at, &error))?;
+    match read.is_empty() {
+        true => Err(unreadable(file, at, &"there is no certificate in it")),
+        false => Ok(read),
+    }
+}
+
+fn unreadable(file: &std::path::Path, at: &Path, error: &dyn std::fmt::Display) -> Problems {
+    Problem::new(at, format!("`{}`: {error}", file.display())).into()
+}
