@@ -18,10 +18,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tracing::error;
 
 use crate::{
-    gateway::Gateway,
+    listen::Serving,
     observe::{log::AccessLog, metrics::Metrics},
 };
 
@@ -33,16 +35,24 @@ pub struct Admin {
     /// Knows how many of its lines were lost.
     pub access: AccessLog,
     /// The configuration of now, whose store is asked for readiness.
-    pub gateway: Arc<ArcSwap<Gateway>>,
+    pub current: Arc<ArcSwap<Serving>>,
     /// False while the gateway drains.
     pub serving: Arc<AtomicBool>,
 }
 
 impl Admin {
     /// Serves until the runtime ends.
-    pub async fn serve(self, listener: TcpListener) {
+    pub async fn serve(self, listener: std::net::TcpListener) {
+        let listener = match TcpListener::from_std(listener) {
+            Ok(listener) => listener,
+            Err(error) => return error!(%error, "the admin pages are lost"),
+        };
         loop {
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let Ok((stream, _)) = listener.accept().await else {
+                // Out of file descriptors: connections that end give some back.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
             let admin = self.clone();
             tokio::spawn(async move {
                 let service = service_fn(|request: Request<Incoming>| {
@@ -65,7 +75,7 @@ impl Admin {
             "/health/ready" if !self.serving.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/health/ready" => match self.gateway.load_full().store.ping().await {
+            "/health/ready" => match self.current.load_full().gateway.store.ping().await {
                 Ok(()) => text(StatusCode::OK, "ready\n"),
                 Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
             },
@@ -90,10 +100,23 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     reply
 }
 
-/// Binds the admin listener.
+/// Binds the admin listener; `shared`, if a gateway that this one comes after still has it.
 ///
 /// # Errors
 /// If the address cannot be had.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub fn bind(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
+    let kind = (Domain::for_address(address), Type::STREAM, Some(Protocol::TCP));
+    let socket = Socket::new(kind.0, kind.1, kind.2)?;
+    socket.set_reuse_address(true)?;
+    if !shared {
+        // Another gateway's pages must not answer in this one's name.
+        let look = Socket::new(kind.0, kind.1, kind.2)?;
+        look.set_reuse_address(true)?;
+        look.bind(&address.into())?;
+    }
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    Ok(socket.into())
 }

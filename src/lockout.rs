@@ -8,10 +8,14 @@
 
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
+use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,7 +53,7 @@ impl Default for Config {
 
 /// Counts failures and says who has to wait.
 pub struct Lockout {
-    config: Option<Config>,
+    config: ArcSwapOption<Config>,
     counters: Cache<Key, Counter>,
     clock: Clock,
     /// No lock ends later than this: zero while nobody was ever locked, so that the hot path costs
@@ -88,14 +92,21 @@ const NETWORK_FACTOR: u64 = 20;
 const FLOOD_FACTOR: u64 = 200;
 const ACCOUNT_FAILURES: u64 = 100;
 const COUNTERS: u64 = 200_000;
+/// A day: a reload may want to look back further than the start did.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Lockout {
     /// By a configuration; `None` locks nobody.
     pub fn new(config: Option<Config>, clock: Clock) -> Self {
-        let keep = config.as_ref().map_or(Duration::from_secs(1), |c| c.window.0.max(c.duration.0));
-        let keep = keep.max(Duration::from_secs(1));
+        let keep = config.as_ref().map_or(KEPT, |c| KEPT.max(c.window.0).max(c.duration.0));
         let counters = Cache::builder().max_capacity(COUNTERS).time_to_live(keep).build();
+        let config = ArcSwapOption::from(config.map(Arc::new));
         Self { config, counters, clock, last_lock_ends: AtomicU64::new(0) }
+    }
+
+    /// Takes another configuration. What was counted stays, and who is locked stays so.
+    pub fn change(&self, config: Option<Config>) {
+        self.config.store(config.map(Arc::new));
     }
 
     /// Whether anybody at all has to wait: one load, for the hot path.
@@ -119,7 +130,7 @@ impl Lockout {
     /// Counts a failure before the credential is verified, in one atomic step per counter;
     /// [`Self::succeeded`] takes it back. Says whether something was locked by it.
     pub fn attempt(&self, subject: Subject<'_>, client: IpAddr) -> bool {
-        let Some(config) = &self.config else { return false };
+        let Some(config) = self.config.load_full() else { return false };
         let now = self.clock.now();
         let mut locked = false;
         for (key, most) in self.keys(subject, client) {
@@ -160,7 +171,7 @@ impl Lockout {
     }
 
     fn keys(&self, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
-        let Some(config) = &self.config else { return Vec::new() };
+        let Some(config) = self.config.load_full() else { return Vec::new() };
         let network = network_of(client);
         let failures = config.failures.0.max(1);
         let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));

@@ -1,90 +1,44 @@
 //! The composition root: a [`Document`] becomes a [`Gateway`]. Building is validating: `check`
 //! runs the very same build and throws the result away.
 
+mod checks;
 mod routes;
+mod world;
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
-use tokio::runtime::Handle;
-
-use self::routes::{Builder, Top, matcher};
+pub use self::world::World;
+use self::{
+    checks::{check_cookies, check_login_url, check_top},
+    routes::{Builder, Top, matcher},
+};
 use crate::{
     client::HttpClient,
     clock::Clock,
     config::Document,
     cors::Cors,
-    crypto::{random_text, signing::Secrets},
+    crypto::signing::Secrets,
     endpoint::{self, SessionPages},
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Memory},
     language::Languages,
-    listen::Listener,
-    lockout::Lockout,
+    listen::{Address, Policy, Serving},
     login::Login,
-    observe::{log::AccessLog, metrics::Metrics},
+    observe::log::AccessLog,
     reply::Renderer,
-    request::{HeadLimits, Target, TrustedProxies},
-    route::{self, Found, Matcher, Router},
+    request::{HeadLimits, TrustedProxies},
+    route::{self, Matcher, Router},
     scheme::Entry,
     store::{Sql, Store, cache::Facts},
     system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
-    throttle::{AuthLimit, Windows},
-    upstream::Upstreams,
-    value::{Path, Problem, Problems, Secret},
+    throttle::AuthLimit,
+    value::{Path, Problem, Problems},
 };
-
-/// What outlives a reload: the time, the runtime, and everything that counts.
-#[derive(Clone)]
-pub struct World {
-    /// The time.
-    pub clock: Clock,
-    /// The runtime for everything slow.
-    pub control: Handle,
-    /// Metrics.
-    pub metrics: Metrics,
-    /// Access lines.
-    pub access: AccessLog,
-    /// Throttle counters.
-    pub windows: Windows,
-    /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
-    pub seed: Secret,
-    /// The settings of the start that a reload does not change; see [`fixed`].
-    pub fixed: String,
-    /// Failures so far: a reload must not forgive them.
-    pub lockout: Arc<Lockout>,
-    /// Connections to upstreams, and what is known of their servers.
-    pub upstreams: Upstreams,
-}
-
-impl World {
-    /// With nothing counted yet.
-    pub fn new(document: &Document, clock: Clock, control: Handle, access: AccessLog) -> Self {
-        Self {
-            control,
-            metrics: Metrics::default(),
-            access,
-            seed: Secret::new(random_text(43).unwrap_or_default()),
-            fixed: fixed(document),
-            windows: Windows::new(clock.clone()),
-            upstreams: Upstreams::default(),
-            lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
-            clock,
-        }
-    }
-}
-
-/// `listen`, `admin`, `limits`, `log` and `lockout` hold from start to end. None of them has a
-/// secret in it.
-pub fn fixed(document: &Document) -> String {
-    let Document { listen, admin, limits, log, lockout, .. } = document;
-    let listen: Vec<_> = listen.iter().map(|one| (one.address, one.tls.is_some())).collect();
-    format!("{listen:?} {admin:?} {limits:?} {log:?} {lockout:?}")
-}
 
 /// A gateway with the parts of it that others need too.
 pub struct Built {
     /// Serves.
-    pub gateway: Gateway,
+    pub serving: Serving,
     /// Its store.
     pub store: Sql,
     /// Verifies and hashes passwords.
@@ -202,35 +156,34 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let language = document.language.as_ref();
     let language = language.map(|language| Languages::new(language, &root.key("language")));
     let language = language.and_then(|language| problems.keep(language));
-    let mut tls = HashMap::new();
-    for (index, Listener { address, tls: config }) in document.listen.iter().enumerate() {
-        let at = root.key("listen").index(index).key("tls");
-        let built = config.as_ref().and_then(|config| problems.keep(config.build(&at)));
-        tls.extend(built.map(|built| (*address, built)));
-    }
+    let listeners = listeners(document, &mut problems);
     let simplejwt = builder.simplejwt.into_inner().flatten();
     match renderer {
         Some(renderer) => problems.finish(Built {
-            gateway: Gateway {
-                router,
-                renderer,
-                cors,
-                language,
-                tls,
-                login_url: document.session.login_url.clone(),
-                proxies: TrustedProxies {
-                    networks: document.trusted_proxies.clone(),
-                    field: document.forwarded_header,
+            serving: Serving {
+                gateway: Gateway {
+                    router,
+                    renderer,
+                    cors,
+                    language,
+                    names: listeners.values().flat_map(|policy| policy.names.clone()).collect(),
+                    login_url: document.session.login_url.clone(),
+                    proxies: TrustedProxies {
+                        networks: document.trusted_proxies.clone(),
+                        field: document.forwarded_header,
+                    },
+                    head_limits: HeadLimits {
+                        bytes: document.limits.head.bytes(),
+                        fields: document.limits.headers.get(),
+                    },
+                    clock: world.clock.clone(),
+                    access: world.access.clone(),
+                    store: store.clone(),
+                    unrouted: world.metrics.route(""),
+                    memory: Arc::new(Memory { facts: Arc::clone(&facts), sessions }),
                 },
-                head_limits: HeadLimits {
-                    bytes: document.limits.head.bytes(),
-                    fields: document.limits.headers.get(),
-                },
-                clock: world.clock.clone(),
-                access: world.access.clone(),
-                store: store.clone(),
-                unrouted: world.metrics.route(""),
-                memory: Arc::new(Memory { facts: Arc::clone(&facts), sessions }),
+                listeners,
+                limits: document.limits.clone(),
             },
             store,
             login,
@@ -243,6 +196,16 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     }
 }
 
+fn listeners(document: &Document, problems: &mut Problems) -> HashMap<Address, Arc<Policy>> {
+    let mut listeners = HashMap::new();
+    for (index, listener) in document.listen.iter().enumerate() {
+        let at = Path::root().key("listen").index(index);
+        let policy = problems.keep(listener.build(&at, !document.trusted_proxies.is_empty()));
+        listeners.extend(policy.map(|policy| (listener.address.clone(), Arc::new(policy))));
+    }
+    listeners
+}
+
 /// The problems that a build would have, for a document of which parts could not be read.
 pub fn problems(document: &Document) -> Problems {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -250,76 +213,6 @@ pub fn problems(document: &Document) -> Problems {
     let control = runtime.handle().clone();
     let world = World::new(document, Clock::system(), control, AccessLog::off());
     build(document, &world).err().unwrap_or_default()
-}
-
-/// Two cookies of one name would overwrite each other.
-fn check_cookies(document: &Document, problems: &mut Problems) {
-    let root = Path::root();
-    let mut names = vec![(root.key("session").key("cookie"), document.session.cookie())];
-    if !document.csrf.use_sessions() {
-        names.push((root.key("csrf").key("cookie"), document.csrf.cookie()));
-    }
-    if let Some(cookies) = &document.jwt.cookies {
-        let at = root.key("jwt").key("cookies");
-        names.push((at.key("access"), cookies.access()));
-        names.push((at.key("refresh"), cookies.refresh()));
-    }
-    for (index, (at, name)) in names.iter().enumerate() {
-        if names.iter().take(index).any(|(_, known)| known == name) {
-            problems.push(Problem::new(at, format!("there are two cookies named `{name}`")));
-        }
-    }
-}
-
-/// A login page that needs a login sends browsers round in circles.
-fn check_login_url(
-    document: &Document,
-    router: &Router<crate::gateway::Route>,
-    problems: &mut Problems,
-) {
-    let Some(url) = &document.session.login_url else { return };
-    let target = url.parse().ok().and_then(|target| Target::new(target).ok());
-    let found = target.map(|target| router.find("", &target, &hyper::Method::GET));
-    let open = match found {
-        Some(Found::Route(route)) => route.policy.describe() == "anyone",
-        // A page on another host, or none of the gateway's.
-        Some(Found::WrongMethod | Found::Nothing) | None => true,
-    };
-    if !open {
-        let at = Path::root().key("session").key("login_url");
-        let problem = Problem::new(&at, format!("nobody can come to `{url}` without a login"));
-        problems.push(problem.help("name the path of an `endpoint: session`, with login/"));
-    }
-}
-
-fn check_top(document: &Document, problems: &mut Problems) {
-    let everyone = document.trusted_proxies.iter().enumerate().filter(|(_, n)| n.is_everyone());
-    for (index, network) in everyone {
-        let at = Path::root().key("trusted_proxies").index(index);
-        let message = format!("{network} is everybody: any client could say where it comes from");
-        problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
-    }
-    if document.secret_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {
-        let at = Path::root().key("secret_key");
-        let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
-        problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
-    }
-    for (index, Listener { address, .. }) in document.listen.iter().enumerate() {
-        if document.listen.iter().take(index).any(|before| before.address == *address) {
-            let at = Path::root().key("listen").index(index);
-            let problem = Problem::new(&at, format!("{address} is there twice"));
-            problems.push(problem.help("keep one of them"));
-        }
-    }
-    if document.listen.is_empty() {
-        let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
-        problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
-    }
-    if document.admin.is_some_and(|admin| document.listen.iter().any(|one| one.address == admin)) {
-        let at = Path::root().key("admin");
-        let problem = Problem::new(&at, "the admin pages would stand where clients connect");
-        problems.push(problem.help("give them a port of their own"));
-    }
 }
 
 /// Every name that the file gives to an identity, at the top or in any route.

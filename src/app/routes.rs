@@ -13,7 +13,7 @@ use crate::{
     endpoint::{self, Asks, Endpoint, JwtTokens, Kind, Page},
     forward::{Forward, OwnedNames},
     gateway::{Route, RouteTarget},
-    listen,
+    listen::{self, Listener},
     policy::{self, Policy},
     route::{Matcher, PathPattern},
     scheme::{self, Entry, KINDS, Scheme, Settings},
@@ -90,6 +90,12 @@ impl Builder<'_> {
         };
         if matches!(settings, Settings::session(_)) {
             self.needs_secret_key(at, "sessions")?;
+        }
+        let asked = || self.document.listen.iter().any(Listener::asks_clients);
+        if settings.asks_certificates() && !asked() {
+            let problem = Problem::new(at, "no listener asks clients for certificates");
+            let help = "give one `tls: { client_ca: … }`, the authorities of these certificates";
+            return Err(problem.help(help).into());
         }
         let parts = scheme::Parts {
             store: &self.pages.store,

@@ -46,8 +46,8 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     control.block_on(async {
         built.store.create_tables().await.ok();
         built.store.only_look();
-        match built.gateway.read(parts, Body::Empty, &peer) {
-            Ok(request) => told(&built.gateway, request).await,
+        match built.serving.gateway.read(parts, Body::Empty, &peer) {
+            Ok(request) => told(&built.serving.gateway, request).await,
             Err(malformed) => refused(&Rejection::from(malformed)),
         }
     });

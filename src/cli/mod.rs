@@ -4,6 +4,7 @@
 mod doctor;
 mod explain;
 mod init;
+mod reload;
 mod revoke;
 mod run;
 mod sessions;
@@ -41,7 +42,7 @@ enum Command {
     ///
     /// SIGHUP reads the configuration again: a good one replaces the old one between two requests,
     /// a bad one is reported and the old one stays. SIGTERM ends: open requests finish first,
-    /// within `limits.drain`.
+    /// within `limits.drain`. SIGUSR2 starts the binary anew, hands it the sockets and ends.
     Run {
         /// Read the configuration again whenever its file has another content.
         #[arg(long)]
@@ -177,10 +178,10 @@ fn check(path: PathBuf) -> anyhow::Result<()> {
     let clock = Clock::system();
     let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    if let Some(warning) = built.gateway.memory.sessions.warning() {
+    if let Some(warning) = built.serving.gateway.memory.sessions.warning() {
         println!("warning: {warning}");
     }
-    println!("{name} is good: {} routes", built.gateway.router.routes().count());
+    println!("{name} is good: {} routes", built.serving.gateway.router.routes().count());
     Ok(())
 }
 

@@ -1,36 +1,33 @@
 //! `portcullis run`: the gateway from start to end.
 
 use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
 };
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use futures_util::FutureExt;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::{error, info, warn};
 
-use super::{control, load, watch::Changes};
+use super::{
+    control, load,
+    reload::{Pages, Running, begin, bind_admin},
+    watch::Changes,
+};
 use crate::{
-    admin::{self, Admin},
     app::{self, Built, World},
     clock::Clock,
     config::Document,
     crypto::random_text,
-    gateway::{Gateway, Memory},
-    listen::{self, Shared},
+    listen::{self, Address, Inherited, Shared, Workers},
     observe::log,
-    store::{NewUser, Revocations, Tokens, Users},
+    store::{NewUser, Tokens, Users},
     value::Secret,
 };
 
@@ -38,90 +35,56 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let loaded = load(path.clone())?;
     let document = &loaded.document;
     let control = control()?;
-    let (access, _guards) = log::start(&document.log);
-    let world = World::new(document, Clock::system(), control.handle().clone(), access);
+    let logs = log::start(&document.log).context("the audit file cannot be written")?;
+    let world =
+        World::new(document, Clock::system(), control.handle().clone(), logs.access.clone());
     let built = app::build(document, &world).map_err(|problems| loaded.report(problems))?;
     let signals = control.block_on(async { Signals::install() })?;
     let changes = watch.then(|| Changes::of(&path)).transpose();
     let changes = changes.with_context(|| format!("{} cannot be watched", path.display()))?;
-    let bound = listen::bind(&document.listen);
-    let bound = bound.map_err(|(address, error)| cannot_listen(address, &error))?;
-    let admin = document.admin.map(|address| (address, control.block_on(admin::bind(address))));
-    let admin = admin.map(|(address, bound)| bound.map_err(|e| cannot_listen(address, &e)));
+    let bound = listen::bind(&document.listen, &mut Inherited::take());
+    let bound = bound.map_err(|(address, error)| cannot_listen(&address, &error))?;
+    let admin = document.admin.map(|address| bind_admin(address, listen::is_handed_over()));
     let admin = admin.transpose()?;
     // Only now, when nothing can fail any more: what it prints is printed once.
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
-    built.gateway.memory.sessions.warning().into_iter().for_each(|warning| warn!("{warning}"));
-    let memory = Arc::downgrade(&built.gateway.memory);
-    built.gateway.start(&world.control);
-    let current = Arc::new(ArcSwap::from_pointee(built.gateway));
+    built.serving.gateway.memory.sessions.warning().into_iter().for_each(|it| warn!("{it}"));
+    begin(&built, &world);
     let shared = Shared {
-        gateway: Arc::clone(&current),
-        limits: document.limits.clone(),
+        current: Arc::new(ArcSwap::from_pointee(built.serving)),
         metrics: world.metrics.clone(),
         stop: stopped,
         open: Arc::default(),
     };
-    let workers = bound.serve(&shared)?;
-    let serving = Arc::new(AtomicBool::new(true));
-    if let Some(listener) = admin {
-        let admin = Admin {
-            metrics: world.metrics.clone(),
-            access: world.access.clone(),
-            gateway: Arc::clone(&current),
-            serving: Arc::clone(&serving),
-        };
-        control.spawn(admin.serve(listener));
-    }
-    control.spawn(prune(Arc::clone(&built.auth_limit)));
-    control.spawn(forget(built.store.revocations(), memory));
-    let addresses: Vec<_> = document.listen.iter().map(|one| one.address).collect();
-    info!(listen = ?addresses, workers = workers.len(), "serving");
+    let workers = Workers::start(bound, &shared)?;
+    let addresses: Vec<_> = document.listen.iter().map(|one| one.address.to_string()).collect();
+    info!(listen = addresses.join(" "), workers = workers.count(), "serving");
+    let pages = Pages::new(&world, &shared.current);
+    let admin = admin.map(|(address, listener)| pages.serve(address, listener));
+    let log = document.log.fixed();
+    let running =
+        Running { path, world, current: shared.current, workers, logs, log, pages, admin };
+    listen::handed_over();
 
-    control.block_on(until_told(signals, changes, &path, &world, &current))?;
+    let running = control.block_on(until_told(signals, changes, running))?;
     info!("ending: open requests may finish");
-    serving.store(false, Ordering::Relaxed);
+    running.pages.serving.store(false, Ordering::Relaxed);
+    let notice = running.current.load().limits.notice.0;
+    control.block_on(async { tokio::time::sleep(notice).await });
     // Nobody listens any more only if every worker is gone already.
     let _ = stop.send(true);
-    for worker in workers {
-        if worker.join().is_err() {
-            error!("a worker thread had failed");
-        }
-    }
+    running.workers.join();
     Ok(())
-}
-
-fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
-    anyhow::anyhow!("cannot listen on {address}: {error}")
-}
-
-/// The signals that mean something; installed before anything can be asked for by one.
-struct Signals {
-    hangup: Signal,
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn install() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: signal(SignalKind::hangup())?,
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
 }
 
 /// Waits for the end; reloads on the way.
 async fn until_told(
     mut signals: Signals,
     mut changes: Option<Changes>,
-    path: &Path,
-    world: &World,
-    current: &Arc<ArcSwap<Gateway>>,
-) -> anyhow::Result<()> {
+    mut running: Running,
+) -> anyhow::Result<Running> {
     loop {
         let changed = async {
             match &mut changes {
@@ -130,73 +93,50 @@ async fn until_told(
             }
         };
         tokio::select! {
-            _ = signals.terminate.recv() => return Ok(()),
-            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(running),
+            _ = signals.interrupt.recv() => return Ok(running),
+            _ = signals.replace.recv() => {
+                match listen::hand_over(&running.workers) {
+                    Ok(process) => info!(process, "another process takes over"),
+                    Err(error) => error!(%error, "no other process can take over"),
+                }
+                continue;
+            }
             _ = signals.hangup.recv() => {}
             () = changed => info!("the configuration's file has changed"),
         }
-        let (path, world, current) = (path.to_owned(), world.clone(), Arc::clone(current));
         // It reads files and builds, which is not for a thread that others wait for.
-        let reloaded = tokio::task::spawn_blocking(move || reload(&path, &world, &current));
-        if reloaded.await.is_err() {
-            error!("the old configuration stays, for building the new one failed");
-        }
-    }
-}
-
-/// One swap, or none: a configuration with a problem changes nothing.
-fn reload(path: &Path, world: &World, current: &ArcSwap<Gateway>) {
-    let fresh = load(path.to_owned()).and_then(|loaded| {
-        let built = app::build(&loaded.document, world);
-        let built = built.map_err(|problems| loaded.report(problems))?;
-        Ok((built, loaded.document))
-    });
-    world.metrics.reloaded(fresh.is_ok());
-    match fresh {
-        Ok((built, document)) => {
-            if app::fixed(&document) != world.fixed {
-                warn!("a change of listen, admin, limits, log or lockout takes a restart");
+        let reloaded = tokio::task::spawn_blocking(move || {
+            // A panic in a library must not end what serves.
+            if catch_unwind(AssertUnwindSafe(|| running.reload())).is_err() {
+                error!("the old configuration stays, for building the new one failed");
             }
-            tokio::spawn(prune(Arc::clone(&built.auth_limit)));
-            tokio::spawn(forget(built.store.revocations(), Arc::downgrade(&built.gateway.memory)));
-            built.gateway.start(&world.control);
-            current.store(Arc::new(built.gateway));
-            info!("the new configuration serves");
-        }
-        Err(report) => {
-            warn!("the old configuration stays, for the new one has problems:\n{report}");
-        }
+            running
+        });
+        running = reloaded.await.context("building a configuration has failed")?;
     }
 }
 
-/// Forgets what others revoke, until the configuration that remembers it is gone.
-async fn forget(mut revocations: Revocations, memory: Weak<Memory>) {
-    loop {
-        let heard = tokio::time::timeout(Duration::from_secs(60), revocations.next()).await;
-        let Some(memory) = memory.upgrade() else { return };
-        let first = match heard {
-            Ok(Some(first)) => first,
-            Ok(None) => return,
-            Err(_) => continue,
-        };
-        // Many at once, as when Django clears its sessions, are one search of the cache.
-        let mut all = vec![first];
-        while let (Some(Some(more)), true) = (revocations.next().now_or_never(), all.len() < 1000) {
-            all.push(more);
-        }
-        memory.forget(all.iter().map(|heard| heard.revocation.clone()).collect()).await;
-    }
+fn cannot_listen(address: &Address, error: &std::io::Error) -> anyhow::Error {
+    anyhow::anyhow!("cannot listen on {address}: {error}")
 }
 
-/// Now and then forgets limits of networks that are quiet, until their configuration is gone.
-async fn prune(limit: Arc<crate::throttle::AuthLimit>) {
-    let limit = { Arc::downgrade(&limit) };
-    loop {
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        match limit.upgrade() {
-            Some(limit) => limit.prune(),
-            None => return,
-        }
+/// The signals that mean something; installed before anything can be asked for by one.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+    replace: Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            replace: signal(SignalKind::user_defined2())?,
+        })
     }
 }
 
@@ -240,7 +180,8 @@ async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, 
 
 fn welcome(document: &Document, name: &str, password: &str, token: &str) {
     let Some(listen) = document.listen.first() else { return };
-    let (scheme, address) = (if listen.tls.is_some() { "https" } else { "http" }, listen.address);
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    let Some(address) = listen.address.tcp() else { return };
     let host = match address.ip().is_unspecified() {
         true => format!("127.0.0.1:{}", address.port()),
         false => address.to_string(),

@@ -42,7 +42,7 @@ pub(super) enum Store {
 }
 
 pub(super) async fn session(built: Built, command: Session) -> anyhow::Result<()> {
-    let sessions = &built.gateway.memory.sessions;
+    let sessions = &built.serving.gateway.memory.sessions;
     match command {
         Session::List => {
             let print = |session: Listed| {

@@ -94,10 +94,10 @@ pub struct Document {
 impl Default for Document {
     fn default() -> Self {
         Self {
-            listen: vec![listen::Listener {
-                address: SocketAddr::from(([127, 0, 0, 1], 8080)),
-                tls: None,
-            }],
+            listen: vec![listen::Listener::at(listen::Address::Tcp(SocketAddr::from((
+                [127, 0, 0, 1],
+                8080,
+            ))))],
             admin: None,
             store: store::Config::default(),
             secret_key: None,

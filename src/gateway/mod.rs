@@ -3,9 +3,10 @@
 
 mod memory;
 mod seen;
+mod to_https;
 mod to_login;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method,
@@ -19,6 +20,7 @@ use tracing::{debug, warn};
 pub use self::memory::Memory;
 use self::{
     seen::{Asked, Seen},
+    to_https::to_https,
     to_login::{to_login, wants_page},
 };
 use crate::{
@@ -56,8 +58,8 @@ pub struct Gateway {
     pub cors: Option<Cors>,
     /// What the gateway answers in, if not in English.
     pub language: Option<Languages>,
-    /// The certificates of the listeners that speak HTTPS.
-    pub tls: HashMap<SocketAddr, Arc<rustls::ServerConfig>>,
+    /// Hosts that there are certificates for.
+    pub names: Vec<String>,
     /// Where browsers without a session are sent.
     pub login_url: Option<String>,
     /// Whose forwarding headers count.
@@ -141,6 +143,9 @@ impl Gateway {
         let mut seen = Seen::default();
         let (client, outcome) = match self.read(parts, body.into(), peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
+            Ok(request) if peer.redirects => {
+                (request.client.address, to_https(&request, &self.names))
+            }
             Ok(request) => match preflight.filter(|_| !self.is_asked(&request)) {
                 Some(answer) => (request.client.address, Ok(answer)),
                 None => (request.client.address, self.serve(request, &mut seen).await),

@@ -1,54 +1,45 @@
-//! Sockets: one listener for each worker thread on each address, each thread with a runtime of its
-//! own and nothing to steal; and the end, when open requests are let finish.
+//! Sockets: one listener for each [worker thread](workers) on each address; connections, each
+//! [served](serve) by the policy of its listener; and the end, when open requests are let finish.
 
+mod address;
 pub mod framing;
+mod handover;
+mod listener;
+mod proxy_protocol;
 mod serve;
+mod socket;
 mod tls;
+mod workers;
+
+pub use self::{
+    address::Address,
+    handover::{done as handed_over, is_handed_over, start as hand_over},
+    listener::{Listener, Policy},
+    socket::Inherited,
+    workers::{Bound, Workers, bind, workers},
+};
 
 use std::{
-    io,
-    net::SocketAddr,
+    collections::HashMap,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
 };
 
 use arc_swap::ArcSwap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use socket2::{Domain, Protocol, Type};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
+use self::socket::Acceptor;
 use crate::{
     gateway::Gateway,
     observe::metrics::Metrics,
-    upstream::set_worker,
-    value::{Count, FromWord, Period, Size},
+    value::{Count, Period, Size},
 };
-
-/// One entry of `listen`.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// Address and port.
-    #[schemars(with = "String")]
-    pub address: SocketAddr,
-    /// Its certificates, if it speaks HTTPS.
-    pub tls: Option<tls::Config>,
-}
-
-impl FromWord for Listener {
-    const EXPECTING: &'static str = "an address such as 0.0.0.0:8080, or a map with `address`";
-    fn from_word(word: &str) -> Result<Self, String> {
-        let address = word
-            .parse()
-            .map_err(|_| format!("`{word}` is not an address and a port, such as 0.0.0.0:8080"))?;
-        Ok(Self { address, tls: None })
-    }
-}
 
 /// The `limits` setting.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -67,7 +58,10 @@ pub struct Config {
     pub streams: Count,
     /// How long neither side of a WebSocket may say anything.
     pub tunnel_idle: Period,
-    /// How long open requests may take to finish after SIGTERM.
+    /// How long readiness says no before connections are refused, after SIGTERM: as long as load
+    /// balancers take to notice.
+    pub notice: Period,
+    /// How long open requests may take to finish after that.
     pub drain: Period,
 }
 
@@ -80,18 +74,27 @@ impl Default for Config {
             head_time: Period::seconds(30),
             streams: Count(128),
             tunnel_idle: Period::seconds(60),
+            notice: Period::seconds(0),
             drain: Period::seconds(30),
         }
     }
+}
+
+/// A configuration as it serves; a reload makes another and swaps them.
+pub struct Serving {
+    /// Decides and answers.
+    pub gateway: Gateway,
+    /// How the connections of each listener are served.
+    pub listeners: HashMap<Address, Arc<Policy>>,
+    /// What clients may make long.
+    pub limits: Config,
 }
 
 /// What every worker needs.
 #[derive(Clone)]
 pub struct Shared {
     /// The configuration of now.
-    pub gateway: Arc<ArcSwap<Gateway>>,
-    /// The limits of the start.
-    pub limits: Config,
+    pub current: Arc<ArcSwap<Serving>>,
     /// Counters.
     pub metrics: Metrics,
     /// Turns true when it is time to end.
@@ -100,130 +103,32 @@ pub struct Shared {
     pub open: Arc<AtomicUsize>,
 }
 
-/// Listening sockets, bound but not yet served: one list for each worker.
-pub struct Bound(Vec<Vec<Socket>>);
-
-/// One of them.
-struct Socket {
-    listener: std::net::TcpListener,
-    place: Place,
-}
-
-/// Which listener a connection has come to.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    address: SocketAddr,
-    /// Whether it speaks HTTPS: from the start, so that no reload makes it speak less.
-    secure: bool,
-}
-
-/// How many worker threads serve: one for each core.
-pub fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Binds the addresses.
-///
-/// # Errors
-/// The address that cannot be had, and why.
-pub fn bind(listeners: &[Listener]) -> Result<Bound, (SocketAddr, io::Error)> {
-    let mut bound = Vec::new();
-    for _ in 0..workers() {
-        bound.push(Vec::new());
-    }
-    for Listener { address, tls } in listeners {
-        let place = Place { address: *address, secure: tls.is_some() };
-        // Without this look first, a second gateway would quietly take half of the connections:
-        // that is what SO_REUSEPORT is for.
-        drop(socket(*address, false).map_err(|error| (*address, error))?);
-        for sockets in &mut bound {
-            let listener = socket(*address, true).map_err(|error| (*address, error))?;
-            sockets.push(Socket { listener, place });
-        }
-    }
-    Ok(Bound(bound))
-}
-
-fn socket(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket =
-        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    // The look before must not take connections.
-    if shared {
-        socket.listen(4096)?;
-    }
-    Ok(socket.into())
-}
-
-impl Bound {
-    /// Serves on threads of their own, until told to stop.
-    ///
-    /// # Errors
-    /// If a thread or its runtime cannot be had.
-    pub fn serve(self, shared: &Shared) -> io::Result<Vec<JoinHandle<()>>> {
-        let workers = self.0.into_iter().enumerate();
-        workers.map(|(number, sockets)| start(number, sockets, shared.clone())).collect()
-    }
-}
-
-fn start(number: usize, sockets: Vec<Socket>, shared: Shared) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-        set_worker(number);
-        runtime.block_on(work(sockets, shared));
-    })
-}
-
-async fn work(sockets: Vec<Socket>, shared: Shared) {
-    let (done, mut all_done) = tokio::sync::mpsc::channel::<()>(1);
-    for Socket { listener, place } in sockets {
-        match tokio::net::TcpListener::from_std(listener) {
-            Ok(listener) => {
-                tokio::spawn(accept(listener, place, shared.clone(), done.clone()));
-            }
-            Err(error) => warn!(%error, "a listener is lost"),
-        }
-    }
-    drop(done);
-    tokio::spawn(heartbeat());
-    // Every accept loop and every connection holds a sender: the channel ends with the last.
-    let mut stop = shared.stop.clone();
-    let _ = stop.wait_for(|stop| *stop).await;
-    let _ = tokio::time::timeout(shared.limits.drain.0, all_done.recv()).await;
-}
-
-/// A timer earlier than all that requests set: setting one that becomes the runtime's next costs a
-/// system call, and without this it would be the first timer of every request.
-async fn heartbeat() {
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    }
-}
-
+/// Takes connections until its listener is closed, or all are.
 async fn accept(
-    listener: tokio::net::TcpListener,
-    place: Place,
+    acceptor: Acceptor,
+    address: Address,
+    mut closed: watch::Receiver<bool>,
     shared: Shared,
-    done: tokio::sync::mpsc::Sender<()>,
+    done: mpsc::Sender<()>,
 ) {
     let mut stop = shared.stop.clone();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = acceptor.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
+            _ = closed.wait_for(|closed| *closed) => return,
         };
         match accepted {
-            Ok((stream, address)) => {
+            Ok((stream, peer)) => {
                 let open = Open::new(&shared);
-                if shared.open.load(Ordering::Relaxed) > shared.limits.connections.get() {
+                let serving = shared.current.load_full();
+                if shared.open.load(Ordering::Relaxed) > serving.limits.connections.get() {
                     continue;
                 }
-                let connection = serve::accepted(stream, address, place, shared.clone());
+                // A listener that the newest configuration no longer has is about to be closed.
+                let Some(policy) = serving.listeners.get(&address).cloned() else { continue };
+                let arrived = Arrived { peer, policy, limits: serving.limits.clone() };
+                let connection = serve::accepted(stream, arrived, shared.clone());
                 let done = done.clone();
                 tokio::spawn(async move {
                     connection.await;
@@ -237,6 +142,13 @@ async fn accept(
             }
         }
     }
+}
+
+/// What is known of a connection when it has just come; it stays so whatever is reloaded.
+struct Arrived {
+    peer: IpAddr,
+    policy: Arc<Policy>,
+    limits: Config,
 }
 
 /// Counts a connection while it is open.

@@ -3,63 +3,100 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use hyper::{Request, StatusCode, body::Incoming, service::service_fn};
+use hyper::{
+    Request, StatusCode, body::Incoming, header::STRICT_TRANSPORT_SECURITY, service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Place, Shared, framing::Framed};
-use crate::{gateway::Watched, request::Peer, upstream::Tunnel};
+use super::{Arrived, Config, Shared, framing::Framed, proxy_protocol, socket::Stream};
+use crate::{
+    gateway::Watched,
+    request::{Certificate, Peer},
+    upstream::Tunnel,
+};
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
 const SEND_BUFFER: usize = 256 << 10;
 
 /// A connection that has just come.
-pub(super) async fn accepted(stream: TcpStream, address: SocketAddr, place: Place, shared: Shared) {
-    // Small answers must not wait for a full packet; a socket that is gone tells it when read.
-    let _ = stream.set_nodelay(true);
-    if !place.secure {
-        return connection(stream, Peer::new(address.ip(), false), shared).await;
-    }
-    // The certificates of this moment. A file that has none for this address any more does not make
-    // plain HTTP of it.
-    let tls = shared.gateway.load().tls.get(&place.address).cloned();
-    let Some(tls) = tls else { return };
-    let handshake = TlsAcceptor::from(tls).accept(stream);
-    if let Ok(Ok(stream)) = tokio::time::timeout(shared.limits.head_time.0, handshake).await {
-        let name = stream.get_ref().1.server_name().map(Into::into);
-        let peer = Peer { server_name: name, ..Peer::new(address.ip(), true) };
-        connection(stream, peer, shared).await;
+pub(super) async fn accepted(stream: Stream, arrived: Arrived, shared: Shared) {
+    match stream {
+        Stream::Tcp(stream) => {
+            // Small answers must not wait for a full packet; a socket that is gone tells it when
+            // read.
+            let _ = stream.set_nodelay(true);
+            greet(stream, arrived, shared).await;
+        }
+        Stream::Unix(stream) => greet(stream, arrived, shared).await,
     }
 }
 
-async fn connection<S>(stream: S, peer: Peer, shared: Shared)
+/// What comes before HTTP: whose connection it is, and TLS.
+async fn greet<S>(mut stream: S, mut arrived: Arrived, shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let time = arrived.limits.head_time.0;
+    if arrived.policy.proxy_protocol {
+        if !shared.current.load().gateway.proxies.contains(arrived.peer.to_canonical()) {
+            return;
+        }
+        match timeout(time, proxy_protocol::read(&mut stream)).await {
+            Ok(Ok(client)) => arrived.peer = client.unwrap_or(arrived.peer),
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+    let peer = Peer { redirects: arrived.policy.redirects, ..Peer::new(arrived.peer, false) };
+    let Some(tls) = arrived.policy.tls.clone() else {
+        return connection(stream, peer, arrived, shared).await;
+    };
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    if let Ok(Ok(stream)) = timeout(time, handshake).await {
+        let session = stream.get_ref().1;
+        let shown = session.peer_certificates().and_then(<[_]>::first);
+        let peer = Peer {
+            secure: true,
+            server_name: session.server_name().map(Into::into),
+            certificate: shown.and_then(|shown| Certificate::read(shown)).map(Arc::new),
+            ..peer
+        };
+        connection(stream, peer, arrived, shared).await;
+    }
+}
+
+async fn connection<S>(stream: S, peer: Peer, arrived: Arrived, shared: Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let peer = Arc::new(peer);
-    let gateway = Arc::clone(&shared.gateway);
+    let current = Arc::clone(&shared.current);
+    let hsts = arrived.policy.hsts.clone();
     let tunnel = Arc::clone(&peer.tunnel);
     // Filled by the request that ends HTTP on this connection.
     let switched = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&switched);
     let service = service_fn(move |request: Request<Incoming>| {
-        let (peer, gateway, slot) = (Arc::clone(&peer), Arc::clone(&gateway), Arc::clone(&slot));
+        let (peer, current, slot) = (Arc::clone(&peer), Arc::clone(&current), Arc::clone(&slot));
+        let hsts = hsts.clone();
         async move {
             // The configuration of this moment; a reload does not touch a request under way.
-            let gateway = gateway.load_full();
-            let mut reply = gateway.handle(request, &peer).await;
+            let serving = current.load_full();
+            let mut reply = serving.gateway.handle(request, &peer).await;
+            if let Some(hsts) = hsts {
+                reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
+            }
             if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
                 peer.tunnel.store(true, Ordering::Relaxed);
                 let extensions = reply.extensions_mut();
@@ -69,8 +106,8 @@ where
             Ok::<_, Infallible>(reply)
         }
     });
-    let builder = builder(&shared);
-    let limits = &shared.limits;
+    let limits = arrived.limits;
+    let builder = builder(&limits);
     let (size, fields) = (limits.head.bytes(), limits.headers.get());
     let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(framed), service);
@@ -87,7 +124,7 @@ where
     }
     let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared).await;
+        carry(tunnel, &watched, &shared, limits.tunnel_idle.0).await;
     }
 }
 
@@ -95,11 +132,11 @@ where
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A tunnel lasts as long as its request would be let in, and no longer than the gateway.
-async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared) {
+async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared, idle: Duration) {
     let no_longer = async {
         loop {
             // Asked at once too: something may have been revoked before the upstream had answered.
-            let gateway = shared.gateway.load_full();
+            let gateway = &shared.current.load_full().gateway;
             let changed = gateway.memory.facts.changed.notified();
             if !gateway.still_admits(watched).await {
                 return;
@@ -109,14 +146,13 @@ async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared) {
     };
     let mut stop = shared.stop.clone();
     tokio::select! {
-        () = tunnel.carry(shared.limits.tunnel_idle.0) => {}
+        () = tunnel.carry(idle) => {}
         () = no_longer => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 
-fn builder(shared: &Shared) -> Builder<TokioExecutor> {
-    let limits = &shared.limits;
+fn builder(limits: &Config) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()

@@ -3,17 +3,21 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use hyper::header::HeaderValue;
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::{ClientHello, ResolvesServerCert},
+    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::value::{Path, Problem, Problems};
+use crate::{
+    request::covers,
+    value::{Path, Period, Problem, Problems},
+};
 
 /// The `tls` setting of a listener.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -27,6 +31,13 @@ pub struct Config {
     /// Further certificates, each for the names that stand in it.
     #[serde(default)]
     more: Vec<Pair>,
+    /// A PEM file with the authorities whose clients may show certificates. Who has to show one, the
+    /// schemes and rules of routes say.
+    client_ca: Option<PathBuf>,
+    /// A PEM file with the lists of certificates that these authorities have revoked.
+    client_crl: Option<PathBuf>,
+    /// For how long browsers shall come by HTTPS only: `Strict-Transport-Security`.
+    hsts: Option<Period>,
 }
 
 /// A certificate and its key.
@@ -49,11 +60,21 @@ struct Certificates {
 }
 
 impl Config {
-    /// Reads the files.
+    pub(super) fn asks_clients(&self) -> bool {
+        self.client_ca.is_some()
+    }
+
+    /// `Strict-Transport-Security` (RFC 6797).
+    pub(super) fn hsts(&self) -> Option<HeaderValue> {
+        let age = self.hsts?.0.as_secs();
+        HeaderValue::try_from(format!("max-age={age}")).ok()
+    }
+
+    /// Reads the files; also the names that the certificates are for.
     ///
     /// # Errors
     /// Those that cannot be read, and keys of other certificates.
-    pub fn build(&self, path: &Path) -> Result<Arc<ServerConfig>, Problems> {
+    pub(super) fn build(&self, path: &Path) -> Result<(Arc<ServerConfig>, Vec<String>), Problems> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut problems = Problems::default();
         let first = problems.keep(load(&self.certificate, &self.key, path, &provider));
@@ -61,20 +82,65 @@ impl Config {
             load(&pair.certificate, &pair.key, &path.key("more").index(index), &provider)
         });
         let more: Vec<_> = more.filter_map(|loaded| problems.keep(loaded)).collect();
-        let Some(first) = first else { return Err(problems) };
+        let clients = problems.keep(self.clients(path, &provider));
+        let (Some(first), Some(clients)) = (first, clients) else { return Err(problems) };
         let named = [&first].into_iter().chain(&more);
         let named =
             named.flat_map(|key| names(key).into_iter().map(|name| (name, Arc::clone(key))));
         let certificates = Certificates { named: named.collect(), first: Arc::clone(&first) };
+        let names = certificates.named.iter().map(|(name, _)| name.clone()).collect();
         let unusable =
             |error: rustls::Error| Problems::from(Problem::new(path, format!("TLS: {error}")));
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(certificates));
+        let builder = match clients {
+            Some(clients) => builder.with_client_cert_verifier(clients),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        // Its own keys for each listener and each reload: a session that was begun under other rules
+        // for clients is not resumed (CVE-2025-23419).
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
-        problems.finish(Arc::new(config))
+        problems.finish((Arc::new(config), names))
+    }
+
+    /// Who judges clients' certificates; none is needed for a connection.
+    fn clients(
+        &self,
+        path: &Path,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Problems> {
+        let unreadable = |key: &str, file: &std::path::Path, error: &dyn std::fmt::Display| {
+            Problems::from(Problem::new(&path.key(key), format!("`{}`: {error}", file.display())))
+        };
+        let Some(file) = &self.client_ca else {
+            return match &self.client_crl {
+                Some(_) => {
+                    let problem =
+                        Problem::new(&path.key("client_crl"), "nobody's clients are asked");
+                    Err(problem.help("name their authorities with `client_ca`").into())
+                }
+                None => Ok(None),
+            };
+        };
+        let mut roots = RootCertStore::empty();
+        let read = CertificateDer::pem_file_iter(file);
+        for certificate in read.map_err(|error| unreadable("client_ca", file, &error))? {
+            let certificate = certificate.map_err(|error| unreadable("client_ca", file, &error))?;
+            roots.add(certificate).map_err(|error| unreadable("client_ca", file, &error))?;
+        }
+        let mut lists = Vec::new();
+        if let Some(file) = &self.client_crl {
+            let read = CertificateRevocationListDer::pem_file_iter(file);
+            let read = read.and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            lists = read.map_err(|error| unreadable("client_crl", file, &error))?;
+        }
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let verifier = builder.with_crls(lists).allow_unauthenticated().build();
+        verifier.map(Some).map_err(|error| unreadable("client_ca", file, &error))
     }
 }
 
@@ -115,13 +181,9 @@ fn names(key: &CertifiedKey) -> Vec<String> {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let asked = hello.server_name().map(str::to_ascii_lowercase);
-        let fits = |name: &str, asked: &str| match name.strip_prefix("*.") {
-            Some(parent) => asked.split_once('.').is_some_and(|(_, rest)| rest == parent),
-            None => name == asked,
-        };
         let named = asked.and_then(|asked| {
             let exact = self.named.iter().find(|(name, _)| *name == asked);
-            exact.or_else(|| self.named.iter().find(|(name, _)| fits(name, &asked)))
+            exact.or_else(|| self.named.iter().find(|(name, _)| covers(name, &asked)))
         });
         Some(Arc::clone(named.map_or(&self.first, |(_, key)| key)))
     }

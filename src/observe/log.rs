@@ -1,12 +1,23 @@
 //! The log, and the one access line that each request leaves. Both go through a writer with a
 //! queue: a sink that blocks costs lines, which are counted, and never a request.
 
-use std::{io::Write, net::IpAddr, sync::Arc};
+use std::{
+    io::{self, Write},
+    net::IpAddr,
+    path::PathBuf,
+    sync::Arc,
+};
 
+use arc_swap::ArcSwapOption;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::filter_fn, fmt, layer::SubscriberExt, reload,
+    util::SubscriberInitExt,
+};
+
+use super::file::LogFile;
 
 /// The `log` setting.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -19,6 +30,8 @@ pub struct Config {
     format: Format,
     /// Whether each request leaves a line.
     access: bool,
+    /// A file that gets the audit trail too, as JSON. It may be moved away at any time.
+    audit: Option<PathBuf>,
 }
 
 /// How lines look.
@@ -34,7 +47,7 @@ enum Format {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { level: "info".into(), format: Format::Text, access: true }
+        Self { level: "info".into(), format: Format::Text, access: true, audit: None }
     }
 }
 
@@ -44,7 +57,17 @@ pub struct AccessLog(Option<Arc<Sink>>);
 
 struct Sink {
     writer: NonBlocking,
-    format: Format,
+    /// Nothing while no lines are wanted.
+    format: ArcSwapOption<Format>,
+}
+
+/// What is logged, and where to.
+pub struct Logs {
+    /// One line for each request.
+    pub access: AccessLog,
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// They write what is queued when they are dropped.
+    _guards: Vec<WorkerGuard>,
 }
 
 /// What an access line says. An interface: names are not changed.
@@ -70,23 +93,60 @@ pub struct Line<'a> {
     pub microseconds: u128,
 }
 
-/// Starts logging to standard error, and access lines to standard output. The guards write what is
-/// queued when they are dropped.
-pub fn start(config: &Config) -> (AccessLog, Vec<WorkerGuard>) {
-    let (errors, error_guard) = queue("log", std::io::stderr());
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(errors);
-    // A second start in one process (tests) keeps the first's.
-    let _ = match config.format {
-        Format::Text => builder.with_ansi(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+/// Starts logging to standard error, access lines to standard output, and the audit trail to its
+/// file.
+///
+/// # Errors
+/// If that file cannot be written.
+pub fn start(config: &Config) -> io::Result<Logs> {
+    let (errors, error_guard) = queue("log", io::stderr());
+    let (writer, access_guard) = queue("access log", io::stdout());
+    let mut guards = vec![error_guard, access_guard];
+    let (filter, handle) = reload::Layer::new(config.filter());
+    let lines = fmt::layer().with_writer(errors);
+    let lines = match config.format {
+        Format::Text => lines.with_ansi(false).boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
     };
-    if !config.access {
-        return (AccessLog(None), vec![error_guard]);
+    let audit = match &config.audit {
+        None => None,
+        Some(path) => {
+            let (file, guard) = queue("audit log", LogFile::open(path.clone())?);
+            guards.push(guard);
+            let lines = fmt::layer().json().flatten_event(true).with_writer(file);
+            Some(lines.with_filter(filter_fn(|about| about.target() == "audit")))
+        }
+    };
+    // A second start in one process (tests) keeps the first's.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(audit).try_init();
+    let access = AccessLog(Some(Arc::new(Sink { writer, format: config.lines() })));
+    Ok(Logs { access, filter: handle, _guards: guards })
+}
+
+impl Config {
+    fn filter(&self) -> EnvFilter {
+        EnvFilter::try_new(&self.level).unwrap_or_else(|_| EnvFilter::new("info"))
     }
-    let (writer, guard) = queue("access log", std::io::stdout());
-    let sink = Sink { writer, format: config.format };
-    (AccessLog(Some(Arc::new(sink))), vec![error_guard, guard])
+
+    fn lines(&self) -> ArcSwapOption<Format> {
+        ArcSwapOption::from(self.access.then(|| Arc::new(self.format)))
+    }
+
+    /// What holds until the end, as a text to compare.
+    pub fn fixed(&self) -> String {
+        format!("{:?} {:?}", self.format, self.audit)
+    }
+}
+
+impl Logs {
+    /// Takes another level, and whether requests leave lines.
+    pub fn change(&self, config: &Config) {
+        // It fails only when nothing is logged any more.
+        let _ = self.filter.reload(config.filter());
+        if let Some(sink) = &self.access.0 {
+            sink.format.store(config.lines().load_full());
+        }
+    }
 }
 
 fn queue(name: &str, sink: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
@@ -102,8 +162,9 @@ impl AccessLog {
     /// Queues a line.
     pub fn write(&self, line: &Line<'_>) {
         let Some(sink) = &self.0 else { return };
+        let Some(format) = sink.format.load_full() else { return };
         let mut text = Vec::with_capacity(256);
-        let written = match sink.format {
+        let written = match *format {
             Format::Json => serde_json::to_writer(&mut text, line).is_ok(),
             Format::Text => {
                 let Line { client, method, host, path, status, microseconds, .. } = line;

@@ -2,5 +2,6 @@
 //! cookie, token or password is in any of them.
 
 pub mod audit;
+mod file;
 pub mod log;
 pub mod metrics;

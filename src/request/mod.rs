@@ -1,6 +1,7 @@
 //! The request as every later step reads it: checked once, then only looked at.
 
 pub mod body;
+mod certificate;
 pub mod credentials;
 pub mod form;
 mod forwarded;
@@ -16,6 +17,7 @@ use hyper::{
 
 pub use self::{
     body::Body,
+    certificate::{Certificate, covers},
     path::{Ambiguity, Target, decode as decode_path},
     peer::{Client, ForwardedHeader, Peer, TrustedProxies, network_of},
     upgrade::Upgrade,

@@ -7,7 +7,7 @@ use std::{
 
 use hyper::{HeaderMap, header::HeaderValue};
 
-use super::forwarded;
+use super::{Certificate, forwarded};
 use crate::value::Network;
 
 /// Which networks may say who the client is, and in which header. Empty is nobody.
@@ -48,6 +48,10 @@ pub struct Peer {
     pub secure: bool,
     /// The name that the client has asked for in TLS.
     pub server_name: Option<Box<str>>,
+    /// The certificate that it has shown.
+    pub certificate: Option<Arc<Certificate>>,
+    /// Whether its requests are sent to HTTPS.
+    pub redirects: bool,
     /// Set when the connection speaks another protocol than HTTP from here on.
     pub tunnel: Arc<AtomicBool>,
 }
@@ -63,13 +67,23 @@ pub struct Client {
     pub text: HeaderValue,
     /// Whether the client used HTTPS.
     pub secure: bool,
+    /// The certificate that the peer has shown.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl Peer {
     /// The peer of a connection.
     pub fn new(address: IpAddr, secure: bool) -> Self {
         let address = address.to_canonical();
-        Self { address, text: text(address), secure, server_name: None, tunnel: Arc::default() }
+        Self {
+            address,
+            text: text(address),
+            secure,
+            server_name: None,
+            certificate: None,
+            redirects: false,
+            tunnel: Arc::default(),
+        }
     }
 
     /// The client, by the headers of a trusted proxy or else by the connection.
@@ -79,6 +93,7 @@ impl Peer {
             address: self.address,
             text: self.text.clone(),
             secure: self.secure,
+            certificate: self.certificate.clone(),
         };
         if proxies.contains(self.address) {
             let claim = forwarded::read(headers, proxies);

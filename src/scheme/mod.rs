@@ -8,6 +8,7 @@
 mod api_key;
 mod basic;
 mod callout;
+mod certificate;
 mod custom;
 mod jwt;
 mod knox;
@@ -248,6 +249,7 @@ table! {
     jwt: jwt::Config,
     knox: knox::Config,
     callout: callout::Config,
+    certificate: certificate::Config,
     wasm: wasm::Config,
 }
 
@@ -257,6 +259,15 @@ impl Settings {
         match self {
             Settings::jwt(config) => Some(config.is_issuer()),
             _ => None,
+        }
+    }
+
+    /// Whether it needs clients that show certificates.
+    pub fn asks_certificates(&self) -> bool {
+        match self {
+            Settings::certificate(_) => true,
+            Settings::remote_user(config) => config.asks_certificates(),
+            _ => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Answer, Failure, NOT_PROVIDED, Outcome, Parts, Scheme, lookup::Looku
 use crate::{
     clock::{Clock, Timestamp},
     identity::Identity,
-    request::Request,
+    request::{Client, Request},
     store::{NewUser, Store, Unavailable, User, cache::Fact},
     system::session::{Proof, Sessions},
     value::{Network, Path, Problem, Problems, Secret},
@@ -29,6 +29,8 @@ pub struct Config {
     header: String,
     /// The peers that may set it. Nobody, unless listed.
     from: Vec<Network>,
+    /// Names in the certificates of peers that may set it, wherever they are.
+    from_certificates: Vec<String>,
     /// `create_unknown_user`: makes a user of a name that is seen for the first time. Django does
     /// so by default; here a typo in front makes nobody.
     create_unknown_user: bool,
@@ -43,6 +45,7 @@ impl Default for Config {
             name: None,
             header: "Remote-User".into(),
             from: Vec::new(),
+            from_certificates: Vec::new(),
             create_unknown_user: false,
             persistent: false,
         }
@@ -50,6 +53,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether it looks at peers' certificates.
+    pub(super) fn asks_certificates(&self) -> bool {
+        !self.from_certificates.is_empty()
+    }
+
     /// The header that only listed peers may set, so that no other may send it on.
     pub(super) fn header(&self) -> &str {
         &self.header
@@ -62,7 +70,7 @@ impl Config {
         parts: &Parts<'_>,
     ) -> Result<Arc<dyn Scheme>, Problems> {
         let mut problems = Problems::default();
-        if self.from.is_empty() {
+        if self.from.is_empty() && self.from_certificates.is_empty() {
             let problem = Problem::new(path, "nobody may name a user: `from` is empty");
             problems
                 .push(problem.help("list the networks of the proxy in front, as narrow as can be"));
@@ -82,6 +90,7 @@ impl Config {
             lookup: Lookup::new(name, parts),
             header,
             from: self.from.clone(),
+            from_certificates: self.from_certificates.clone(),
             create_unknown_user: self.create_unknown_user,
             sessions: self.persistent.then(|| Arc::clone(parts.sessions)),
             store: Arc::clone(parts.store),
@@ -94,6 +103,7 @@ struct RemoteUser {
     lookup: Lookup,
     header: HeaderName,
     from: Vec<Network>,
+    from_certificates: Vec<String>,
     create_unknown_user: bool,
     /// Where users stay known.
     sessions: Option<Arc<Sessions>>,
@@ -108,7 +118,7 @@ impl Scheme for RemoteUser {
 
     fn authenticate<'a>(&'a self, request: &'a Request) -> Answer<'a> {
         // The peer of the connection counts, never an address that a header tells.
-        if !self.from.iter().any(|network| network.contains(request.client.peer)) {
+        if !self.believes(&request.client) {
             return Answer::not_attempted();
         }
         let mut fields = request.headers.get_all(&self.header).iter();
@@ -141,6 +151,16 @@ impl Scheme for RemoteUser {
 }
 
 impl RemoteUser {
+    fn believes(&self, client: &Client) -> bool {
+        self.from.iter().any(|network| network.contains(client.peer))
+            || client.certificate.as_deref().is_some_and(|certificate| {
+                let names = certificate.dns.iter().chain(&certificate.uri);
+                let mut names = names.chain(&certificate.common_name);
+                certificate.not_after >= self.clock.now()
+                    && names.any(|name| self.from_certificates.contains(name))
+            })
+    }
+
     async fn load(&self, value: &[u8]) -> Result<(Fact, Option<Timestamp>), Unavailable> {
         // UTF-8, else the Latin-1 that WSGI servers read.
         let name = std::str::from_utf8(value)

@@ -12,6 +12,7 @@
 )]
 
 mod cache;
+mod client_certificates;
 mod contract;
 mod contract_token;
 mod csrf;
@@ -28,6 +29,7 @@ mod jwt_attacks;
 mod jwt_cookies;
 mod jwt_keys;
 mod lifecycle;
+mod listeners;
 mod limits;
 mod outage;
 mod revocation;

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod keys;
 pub(crate) mod postgres;
 pub(crate) mod server;
+pub(crate) mod tls;
 
 pub(crate) use self::{
     browser::Browser,

@@ -165,12 +165,8 @@ fn a_reload_reads_certificates_and_never_opens_a_port() {
     assert!(good(&new));
 
     std::fs::write(gateway.setup.config(), file(&gateway.setup, "")).unwrap();
-    let before = gateway.output().matches("the new configuration serves").count();
     gateway.signal("HUP");
-    until("it has reloaded", || {
-        gateway.output().matches("the new configuration serves").count() > before
-    });
-    assert!(gateway.output().contains("takes a restart"));
+    until("it is told", || gateway.output().contains("takes a restart"));
     let mut plain = gateway.connect();
     plain.send(format!("GET / HTTP/1.1\r\nHost: h\r\nX: {ALICE_KEY}\r\n\r\n").as_bytes());
     assert!(plain.head().is_none(), "the port speaks plain HTTP");

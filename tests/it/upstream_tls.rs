@@ -1,10 +1,7 @@
 //! HTTPS to upstreams: whose certificates are believed, and the one that the gateway shows.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
@@ -16,24 +13,8 @@ use crate::support::{
     Gateway, Setup,
     gateway::portcullis,
     server::{Server, Then},
+    tls::{Authority, authority, file, issue},
 };
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A certificate for `name`, and its key.
-fn issue(authority: &Authority, name: &str) -> (rcgen::Certificate, KeyPair) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    (params.signed_by(&key, authority).unwrap(), key)
-}
 
 /// A server with a certificate for `name`; it asks for one if it knows whose to believe.
 fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Server {
@@ -57,13 +38,6 @@ fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Ser
         let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         Then::Keep
     })
-}
-
-/// Writes PEM files and says where they are.
-fn file(folder: &Path, name: &str, pem: &str) -> String {
-    let path = folder.join(name);
-    std::fs::write(&path, pem).unwrap();
-    path.display().to_string()
 }
 
 fn route(server: &Server, tls: &str) -> String {

@@ -1,0 +1,53 @@
+//! What outlives a reload.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::{
+    clock::Clock,
+    config::Document,
+    crypto::random_text,
+    lockout::Lockout,
+    observe::{log::AccessLog, metrics::Metrics},
+    throttle::Windows,
+    upstream::Upstreams,
+    value::Secret,
+};
+
+/// What outlives a reload: the time, the runtime, and everything that counts.
+#[derive(Clone)]
+pub struct World {
+    /// The time.
+    pub clock: Clock,
+    /// The runtime for everything slow.
+    pub control: Handle,
+    /// Metrics.
+    pub metrics: Metrics,
+    /// Access lines.
+    pub access: AccessLog,
+    /// Throttle counters.
+    pub windows: Windows,
+    /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
+    pub seed: Secret,
+    /// Failures so far: a reload must not forgive them.
+    pub lockout: Arc<Lockout>,
+    /// Connections to upstreams, and what is known of their servers.
+    pub upstreams: Upstreams,
+}
+
+impl World {
+    /// With nothing counted yet.
+    pub fn new(document: &Document, clock: Clock, control: Handle, access: AccessLog) -> Self {
+        Self {
+            control,
+            metrics: Metrics::default(),
+            access,
+            seed: Secret::new(random_text(43).unwrap_or_default()),
+            windows: Windows::new(clock.clone()),
+            upstreams: Upstreams::default(),
+            lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
+            clock,
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What runs, and how a reload changes it: one swap, or none.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Weak, atomic::AtomicBool},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use super::load;
+use crate::{
+    admin::{self, Admin},
+    app::{self, Built, World},
+    config::Document,
+    gateway::Memory,
+    listen::{Bound, Serving, Workers},
+    observe::log::Logs,
+    store::Revocations,
+    throttle::AuthLimit,
+};
+
+/// A gateway that serves.
+pub(super) struct Running {
+    pub(super) path: PathBuf,
+    pub(super) world: World,
+    pub(super) current: Arc<ArcSwap<Serving>>,
+    pub(super) workers: Workers,
+    pub(super) logs: Logs,
+    /// What of `log` holds until the end.
+    pub(super) log: String,
+    pub(super) pages: Pages,
+    pub(super) admin: Option<(SocketAddr, JoinHandle<()>)>,
+}
+
+/// What the admin pages are made of.
+pub(super) struct Pages {
+    admin: Admin,
+    /// What readiness says.
+    pub(super) serving: Arc<AtomicBool>,
+    world: World,
+}
+
+impl Pages {
+    pub(super) fn new(world: &World, current: &Arc<ArcSwap<Serving>>) -> Self {
+        let serving = Arc::new(AtomicBool::new(true));
+        let admin = Admin {
+            metrics: world.metrics.clone(),
+            access: world.access.clone(),
+            current: Arc::clone(current),
+            serving: Arc::clone(&serving),
+        };
+        Self { admin, serving, world: world.clone() }
+    }
+
+    pub(super) fn serve(
+        &self,
+        address: SocketAddr,
+        listener: std::net::TcpListener,
+    ) -> (SocketAddr, JoinHandle<()>) {
+        (address, self.world.control.spawn(self.admin.clone().serve(listener)))
+    }
+}
+
+pub(super) fn bind_admin(
+    address: SocketAddr,
+    shared: bool,
+) -> anyhow::Result<(SocketAddr, std::net::TcpListener)> {
+    let listener = admin::bind(address, shared);
+    let listener = listener
+        .map_err(|error| anyhow::anyhow!("the admin pages cannot listen on {address}: {error}"))?;
+    Ok((address, listener))
+}
+
+/// What is opened before anything changes, since it may fail.
+struct Fresh {
+    built: Built,
+    document: Document,
+    sockets: Bound,
+    admin: Option<(SocketAddr, std::net::TcpListener)>,
+}
+
+impl Running {
+    /// One swap, or none: a configuration with a problem changes nothing.
+    pub(super) fn reload(&mut self) {
+        let fresh = self.fresh();
+        self.world.metrics.reloaded(fresh.is_ok());
+        match fresh {
+            Ok(fresh) => {
+                self.change(fresh);
+                info!("the new configuration serves");
+            }
+            Err(report) => {
+                warn!("the old configuration stays, for the new one has problems:\n{report}");
+            }
+        }
+    }
+
+    fn fresh(&self) -> anyhow::Result<Fresh> {
+        let loaded = load(self.path.clone())?;
+        let built = app::build(&loaded.document, &self.world);
+        let built = built.map_err(|problems| loaded.report(problems))?;
+        let document = loaded.document;
+        self.stay_secure(&built)?;
+        let sockets = self.workers.bind_new(&document.listen);
+        let sockets = sockets
+            .map_err(|(address, error)| anyhow::anyhow!("cannot listen on {address}: {error}"))?;
+        let known = self.admin.as_ref().map(|(address, _)| *address);
+        let admin = document.admin.filter(|address| Some(*address) != known);
+        let admin = admin.map(|address| bind_admin(address, false)).transpose()?;
+        Ok(Fresh { built, document, sockets, admin })
+    }
+
+    /// A certificate that has got lost in the file must not open a port that speaks HTTPS.
+    fn stay_secure(&self, built: &Built) -> anyhow::Result<()> {
+        for (address, policy) in &self.current.load().listeners {
+            let new = built.serving.listeners.get(address);
+            if policy.is_secure() && new.is_some_and(|new| !new.is_secure()) {
+                anyhow::bail!("{address} speaks HTTPS; to speak plain HTTP there takes a restart");
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, fresh: Fresh) {
+        let Fresh { built, document, sockets, admin } = fresh;
+        if document.log.fixed() != self.log {
+            warn!("a change of the log's format or audit file takes a restart");
+        }
+        begin(&built, &self.world);
+        self.logs.change(&document.log);
+        self.world.lockout.change(document.lockout.clone());
+        self.current.store(Arc::new(built.serving));
+        self.workers.change(sockets, &document.listen);
+        if self.admin.as_ref().map(|(address, _)| *address) != document.admin {
+            if let Some((_, pages)) = self.admin.take() {
+                pages.abort();
+            }
+            self.admin = admin.map(|(address, listener)| self.pages.serve(address, listener));
+        }
+    }
+}
+
+/// Starts what has to be done beside requests; each part ends with its configuration.
+pub(super) fn begin(built: &Built, world: &World) {
+    let memory = Arc::downgrade(&built.serving.gateway.memory);
+    built.serving.gateway.start(&world.control);
+    world.control.spawn(prune(Arc::clone(&built.auth_limit)));
+    world.control.spawn(forget(built.store.revocations(), memory));
+}
+
+/// Forgets what others revoke, until the configuration that remembers it is gone.
+async fn forget(mut revocations: Revocations, memory: Weak<Memory>) {
+    loop {
+        let heard = tokio::time::timeout(Duration::from_secs(60), revocations.next()).await;
+        let Some(memory) = memory.upgrade() else { return };
+        let first = match heard {
+            Ok(Some(first)) => first,
+            Ok(None) => return,
+            Err(_) => continue,
+        };
+        // Many at once, as when Django clears its sessions, are one search of the cache.
+        let mut all = vec![first];
+        while let (Some(Some(more)), true) = (revocations.next().now_or_never(), all.len() < 1000) {
+            all.push(more);
+        }
+        memory.forget(all.iter().map(|heard| heard.revocation.clone()).collect()).await;
+    }
+}
+
+/// Now and then forgets limits of networks that are quiet, until their configuration is gone.
+async fn prune(limit: Arc<AuthLimit>) {
+    let limit = { Arc::downgrade(&limit) };
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        match limit.upgrade() {
+            Some(limit) => limit.prune(),
+            None => return,
+        }
+    }
+}
