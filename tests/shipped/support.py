@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from clients.gateway import BINARY, ROOT
 from clients.servers import ENVIRONMENT
 
 DEPLOY = ROOT / "deploy"
+ALERTS = DEPLOY / "prometheus/alerts.yaml"
 # Programs that come as Python packages are beside the interpreter, the others where Debian puts them.
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
@@ -44,9 +46,10 @@ def read_yaml(*path):
     return yaml.safe_load(DEPLOY.joinpath(*path).read_text())
 
 
-def fetch(url, **headers):
+def fetch(url, form=None, **headers):
     """Status and body."""
-    request = urllib.request.Request(url, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, urllib.parse.urlencode(form).encode() if form else None, headers)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read().decode()
