@@ -36,7 +36,7 @@ class Form(unittest.TestCase):
         compose_spec.PyOptions(apply_merge=True).from_yaml(self.text)
 
     def test_the_specification_is_strict(self):
-        for right, wrong in (("depends_on", "depend_on"), ("service_healthy", "healthy"), ("1280m", "1280x")):
+        for right, wrong in (("depends_on", "depend_on"), ("service_healthy", "healthy"), ("1536m", "1536x")):
             with self.subTest(wrong=wrong), self.assertRaises(ValueError):
                 compose_spec.PyOptions(apply_merge=True).from_yaml(self.text.replace(right, wrong))
 
