@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::Arc,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use arc_swap::ArcSwap;
@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use tracing::error;
 
 use crate::{
+    clock::Timestamp,
     listen::Serving,
     observe::{log::AccessLog, metrics::Metrics},
 };
@@ -38,6 +39,8 @@ pub struct Admin {
     pub current: Arc<ArcSwap<Serving>>,
     /// False while the gateway drains.
     pub serving: Arc<AtomicBool>,
+    /// When the store last answered readiness; zero if it never has.
+    pub answered: Arc<AtomicU64>,
 }
 
 impl Admin {
@@ -75,10 +78,7 @@ impl Admin {
             "/health/ready" if !self.serving.load(Ordering::Relaxed) => {
                 text(StatusCode::SERVICE_UNAVAILABLE, "draining\n")
             }
-            "/health/ready" => match self.current.load_full().gateway.store.ping().await {
-                Ok(()) => text(StatusCode::OK, "ready\n"),
-                Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
-            },
+            "/health/ready" => self.ready().await,
             "/metrics" => {
                 self.metrics.lines_lost.set(self.access.lost());
                 let mut reply = text(StatusCode::OK, &self.metrics.render());
@@ -90,6 +90,22 @@ impl Admin {
                 text(StatusCode::NOT_FOUND, "there are /health/live, /health/ready and /metrics\n")
             }
         }
+    }
+
+    /// Whether requests should come here. While the store is down, who is known stays known for the
+    /// cache's grace, at every gateway alike: if all of them said no, nobody would be served.
+    async fn ready(&self) -> Response<Full<Bytes>> {
+        let gateway = &self.current.load_full().gateway;
+        let now = gateway.clock.now();
+        if gateway.store.ping().await.is_ok() {
+            self.answered.store(now.0, Ordering::Relaxed);
+            return text(StatusCode::OK, "ready\n");
+        }
+        let answered = Timestamp(self.answered.load(Ordering::Relaxed));
+        if now.since(answered) < gateway.memory.facts.grace() {
+            return text(StatusCode::OK, "the store does not answer; who is known is served\n");
+        }
+        text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")
     }
 }
 

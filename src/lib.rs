@@ -45,6 +45,7 @@ pub mod store;
 pub mod threads;
 pub mod client;
 pub mod lockout;
+pub mod suspicion;
 pub mod login;
 pub mod system;
 pub mod scheme;

@@ -24,6 +24,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::{
     clock::{Clock, Timestamp},
     crypto::digest::sha256,
+    observe::metrics::Locks,
     request::network_of,
     value::{Count, Period},
 };
@@ -56,6 +57,7 @@ pub struct Lockout {
     config: ArcSwapOption<Config>,
     counters: Cache<Key, Counter>,
     clock: Clock,
+    locks: Locks,
     /// No lock ends later than this: zero while nobody was ever locked, so that the hot path costs
     /// one load.
     last_lock_ends: AtomicU64,
@@ -97,11 +99,11 @@ const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Lockout {
     /// By a configuration; `None` locks nobody.
-    pub fn new(config: Option<Config>, clock: Clock) -> Self {
+    pub fn new(config: Option<Config>, clock: Clock, locks: Locks) -> Self {
         let keep = config.as_ref().map_or(KEPT, |c| KEPT.max(c.window.0).max(c.duration.0));
         let counters = Cache::builder().max_capacity(COUNTERS).time_to_live(keep).build();
         let config = ArcSwapOption::from(config.map(Arc::new));
-        Self { config, counters, clock, last_lock_ends: AtomicU64::new(0) }
+        Self { config, counters, clock, locks, last_lock_ends: AtomicU64::new(0) }
     }
 
     /// Takes another configuration. What was counted stays, and who is locked stays so.
@@ -134,15 +136,22 @@ impl Lockout {
         let now = self.clock.now();
         let mut locked = false;
         for (key, most) in self.keys(subject, client) {
+            let mut new = false;
+            let of_account = matches!(key, Key::Both(..) | Key::Account(_));
             let counter = self.counters.entry(key).and_upsert_with(|old| {
                 let old = old.map(moka::Entry::into_value).unwrap_or_default();
                 let fresh = now.since(old.since) > config.window.0;
                 let (failures, since) =
                     if fresh { (1, now) } else { (old.failures + 1, old.since) };
                 let lock = failures >= most && old.locked_until <= now;
+                new = lock;
                 let locked_until = if lock { now + config.duration.0 } else { old.locked_until };
                 Counter { failures, since, locked_until }
             });
+            if new {
+                let locks = &self.locks;
+                if of_account { &locks.account } else { &locks.network }.inc();
+            }
             let counter = counter.into_value();
             if counter.locked_until > now {
                 locked = true;
@@ -212,7 +221,7 @@ mod tests {
 
     fn lockout() -> (Lockout, Clock) {
         let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        (Lockout::new(Some(Config::default()), clock.clone()), clock)
+        (Lockout::new(Some(Config::default()), clock.clone(), Locks::default()), clock)
     }
 
     /// Attack (CVE-2025-24806): each spelling of a name has a counter of its own.

@@ -3,13 +3,19 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use moka::sync::Cache;
 use tokio::runtime::Handle;
 
 use crate::{
-    crypto::password::{Config, Hashers, Verification},
+    crypto::{
+        NoRandomness,
+        digest::{Fingerprint, Fingerprints},
+        password::{Config, Hashers, Verification},
+    },
     lockout::{Lockout, Subject},
     observe::audit::{self, Event},
     store::{Store, Unavailable, User},
+    suspicion::Suspicion,
     threads::Threads,
     value::Secret,
 };
@@ -20,9 +26,18 @@ pub struct Login {
     hashers: Hashers,
     upgrade: bool,
     threads: Threads,
+    /// Passwords that were right for a hash that may still be the stored one.
+    verified: Cache<Fingerprint, ()>,
+    fingerprints: Fingerprints,
+    /// What is noticed over many attempts.
+    pub suspicion: Arc<Suspicion>,
     /// Shared with the schemes that count failures of their own.
     pub lockout: Arc<Lockout>,
 }
+
+/// So many are remembered, and for so long.
+const VERIFIED: u64 = 100_000;
+const VERIFIED_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// What came of an attempt.
 #[derive(Debug)]
@@ -37,14 +52,25 @@ pub enum Attempt {
 
 impl Login {
     /// On a store, with the hashers of a configuration.
+    ///
+    /// # Errors
+    /// If the operating system has no randomness to give.
     pub fn new(
         store: Arc<dyn Store>,
         config: &Config,
-        lockout: Arc<Lockout>,
+        (lockout, suspicion): (Arc<Lockout>, Arc<Suspicion>),
         control: &Handle,
-    ) -> Self {
-        let threads = Threads::new("password hashing", control);
-        Self { store, hashers: Hashers::new(config), upgrade: config.upgrade, threads, lockout }
+    ) -> Result<Self, NoRandomness> {
+        Ok(Self {
+            store,
+            hashers: Hashers::new(config),
+            upgrade: config.upgrade,
+            threads: Threads::new("password hashing", control),
+            verified: Cache::builder().max_capacity(VERIFIED).time_to_live(VERIFIED_FOR).build(),
+            fingerprints: Fingerprints::new()?,
+            suspicion,
+            lockout,
+        })
     }
 
     /// Django's `authenticate(username, password)` for a client.
@@ -67,10 +93,12 @@ impl Login {
         match &outcome {
             Ok(Some(user)) => {
                 self.lockout.succeeded(subject, client);
+                self.suspicion.succeeded(&user.identity.username, client);
                 audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
             }
             Ok(None) => {
                 audit::record(Event::LoginFailed, Some(username), client, by);
+                self.suspicion.failed(username, client);
                 if locked {
                     audit::record(Event::Locked, Some(username), client, by);
                 }
@@ -82,8 +110,18 @@ impl Login {
 
     async fn verify(&self, username: &str, password: &Secret) -> Result<Option<User>, Unavailable> {
         let user = self.store.user_by_name(username).await?;
+        // The same password for the same hash: what was right before is right. Changing either asks
+        // the hash again.
+        let key = |user: &User| {
+            let (hash, password) = (user.password.reveal(), password.reveal());
+            self.fingerprints.of(&[hash.as_bytes(), password.as_bytes()])
+        };
+        let known = user.as_ref().map(key).filter(|key| self.verified.contains_key(key));
+        if known.is_some() {
+            return Ok(user.filter(|user| user.active));
+        }
         let hashers = self.hashers.clone();
-        let (password, stored) = (password.clone(), user.as_ref().map(|u| u.password.clone()));
+        let stored = user.as_ref().map(|u| u.password.clone());
         let verification = self.threads.run({
             let password = password.clone();
             move || match stored {
@@ -96,10 +134,13 @@ impl Login {
         });
         match (verification.await?, user) {
             (Verification::Match { outdated }, Some(mut user)) => {
+                if !outdated {
+                    self.verified.insert(key(&user), ());
+                }
                 // Django upgrades before it asks whether the user is active.
                 if outdated && self.upgrade {
                     // A database that cannot be written to now does not make a password wrong.
-                    match self.rehash(&user, password).await {
+                    match self.rehash(&user, password.clone()).await {
                         // Sessions and tokens are bound to the hash that is stored.
                         Ok(Some(encoded)) => user.password = encoded,
                         Ok(None) => {

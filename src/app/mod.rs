@@ -62,14 +62,20 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let mut problems = Problems::default();
     check_top(document, &mut problems);
     let no_randomness = |error| Problems::from(Problem::new(&root, format!("{error}")));
-    let store = problems.keep(Sql::new(&document.store, &root.key("store"), &world.control));
+    let store = problems.keep(Sql::new(
+        &document.store,
+        &root.key("store"),
+        &world.control,
+        world.metrics.store(),
+    ));
     // Everything below is built on a store; the other problems are found all the same.
     let store = match store {
         Some(store) => store,
-        None => Sql::new(&Default::default(), &root, &world.control)?,
+        None => Sql::new(&Default::default(), &root, &world.control, world.metrics.store())?,
     };
     let dyn_store: Arc<dyn Store> = Arc::new(store.clone());
-    let facts = Facts::new(&document.cache, world.clock.clone()).map_err(no_randomness)?;
+    let facts = Facts::new(&document.cache, world.clock.clone(), world.metrics.lookups());
+    let facts = facts.map_err(no_randomness)?;
     let facts = Arc::new(facts);
     let secret = document.secret_key.as_ref().unwrap_or(&world.seed);
     let signer = Arc::new(Signer::new(secret, world.clock.clone()).map_err(no_randomness)?);
@@ -92,9 +98,9 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         return Err(problems);
     };
     let (sessions, knox) = (Arc::new(sessions), Arc::new(knox));
-    let lockout = Arc::clone(&world.lockout);
-    let login = Login::new(Arc::clone(&dyn_store), &document.passwords, lockout, &world.control);
-    let login = Arc::new(login);
+    let counts = (Arc::clone(&world.lockout), Arc::clone(&world.suspicion));
+    let login = Login::new(Arc::clone(&dyn_store), &document.passwords, counts, &world.control);
+    let login = Arc::new(login.map_err(no_randomness)?);
     let auth_limit = Arc::new(AuthLimit::new(document.auth_rate, world.clock.clone()));
     let builder = Builder {
         document,

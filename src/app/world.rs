@@ -10,6 +10,7 @@ use crate::{
     crypto::random_text,
     lockout::Lockout,
     observe::{log::AccessLog, metrics::Metrics},
+    suspicion::Suspicion,
     throttle::Windows,
     upstream::Upstreams,
     value::Secret,
@@ -32,6 +33,8 @@ pub struct World {
     pub seed: Secret,
     /// Failures so far: a reload must not forgive them.
     pub lockout: Arc<Lockout>,
+    /// What is noticed over many requests.
+    pub suspicion: Arc<Suspicion>,
     /// Connections to upstreams, and what is known of their servers.
     pub upstreams: Upstreams,
 }
@@ -39,14 +42,17 @@ pub struct World {
 impl World {
     /// With nothing counted yet.
     pub fn new(document: &Document, clock: Clock, control: Handle, access: AccessLog) -> Self {
+        let metrics = Metrics::default();
+        let lockout = Lockout::new(document.lockout.clone(), clock.clone(), metrics.locks());
         Self {
             control,
-            metrics: Metrics::default(),
+            suspicion: Arc::new(Suspicion::new(metrics.clone(), clock.clone())),
+            metrics,
             access,
             seed: Secret::new(random_text(43).unwrap_or_default()),
             windows: Windows::new(clock.clone()),
             upstreams: Upstreams::default(),
-            lockout: Arc::new(Lockout::new(document.lockout.clone(), clock.clone())),
+            lockout: Arc::new(lockout),
             clock,
         }
     }

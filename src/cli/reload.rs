@@ -53,6 +53,7 @@ impl Pages {
             access: world.access.clone(),
             current: Arc::clone(current),
             serving: Arc::clone(&serving),
+            answered: Arc::default(),
         };
         Self { admin, serving, world: world.clone() }
     }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
@@ -34,6 +35,7 @@ use crate::{
 pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let loaded = load(path.clone())?;
     let document = &loaded.document;
+    allow_files();
     let control = control()?;
     let logs = log::start(&document.log).context("the audit file cannot be written")?;
     let world =
@@ -114,6 +116,16 @@ async fn until_told(
             running
         });
         running = reloaded.await.context("building a configuration has failed")?;
+    }
+}
+
+/// As many files as the system lets a process have: each connection is one, and shells and containers
+/// begin with 1024.
+fn allow_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        warn!(%error, "the limit of open files stays as it is");
     }
 }
 

@@ -148,7 +148,11 @@ pub(super) async fn serve(
     }
     let jwt = &*tokens.tokens;
     let outcome = match which {
-        Page::TokenRefresh => refresh(jwt, &data).await?,
+        Page::TokenRefresh => {
+            let told =
+                |user: &User| parts.login.suspicion.refreshed(&user.identity.username, client);
+            refresh(jwt, &data, told).await?
+        }
         Page::TokenRefreshSliding => slide(jwt, &data).await?,
         Page::TokenVerify => verify(jwt, &data).await?,
         Page::TokenBlacklist => blacklist(jwt, &data).await?,
@@ -195,7 +199,11 @@ async fn obtain(jwt: &SimpleJwt, user: &User, sliding: bool) -> Result<Outcome, 
     })
 }
 
-async fn refresh(jwt: &SimpleJwt, data: &Json) -> Result<Outcome, Unavailable> {
+async fn refresh(
+    jwt: &SimpleJwt,
+    data: &Json,
+    told: impl Fn(&User),
+) -> Result<Outcome, Unavailable> {
     let (token, claims) = match read(jwt, data, "refresh", Some(TokenType::Refresh)).await? {
         Ok(read) => read,
         Err(outcome) => return Ok(outcome),
@@ -208,6 +216,7 @@ async fn refresh(jwt: &SimpleJwt, data: &Json) -> Result<Outcome, Unavailable> {
     if owner.as_ref().is_some_and(|user| !jwt.admits(user)) {
         return Ok(Outcome::Refused("No active account found for the given token.".into(), None));
     }
+    owner.iter().for_each(told);
     let access = jwt.access_of(&claims)?;
     Ok(match jwt.rotate(&claims, &token, owner.as_ref()).await? {
         // Of two requests with one refresh token only one gets its successor.

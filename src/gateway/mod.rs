@@ -34,7 +34,7 @@ use crate::{
     language::Languages,
     observe::{
         log::{AccessLog, Line},
-        metrics::{RouteMetrics, SchemeMetrics},
+        metrics::{Fate, RouteMetrics, SchemeMetrics},
     },
     policy::{Admitted, Policy},
     rejection::Rejection,
@@ -155,7 +155,9 @@ impl Gateway {
         let page = page && csrf::is_safe(&method);
         let allow = seen.route.and_then(|route| route.allow.as_ref());
         let own = outcome.is_err() || seen.route.is_some_and(Route::is_page);
+        let mut fate = Fate::Passed;
         let mut reply = outcome.unwrap_or_else(|rejection| {
+            fate = Fate::refused(rejection.status());
             log(&rejection, uri.path());
             let login = self.login_url.as_ref().filter(|_| page && seen.vary);
             match (&rejection, login) {
@@ -174,7 +176,8 @@ impl Gateway {
             cors.allow(origin.as_ref(), reply.headers_mut());
         }
         let time = self.clock.now().since(started);
-        seen.route.map_or(&self.unrouted, |route| &route.metrics).answered(reply.status(), time);
+        let metrics = seen.route.map_or(&self.unrouted, |route| &route.metrics);
+        metrics.answered(reply.status(), fate, time);
         self.access.write(&Line {
             client,
             method: method.as_str(),

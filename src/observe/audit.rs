@@ -20,6 +20,8 @@ pub enum Event {
     LoggedOut,
     /// Credentials were taken back on the command line.
     Revoked,
+    /// A pattern that no single request shows; `by` is its name.
+    Suspicious,
 }
 
 impl Event {
@@ -31,6 +33,7 @@ impl Event {
             Event::TokenCreated => "token_created",
             Event::LoggedOut => "logged_out",
             Event::Revoked => "revoked",
+            Event::Suspicious => "suspicious",
         }
     }
 }

@@ -1,13 +1,17 @@
 //! Counters and times in Prometheus' names and text format.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
+use hyper::StatusCode;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 
@@ -16,7 +20,7 @@ use prometheus_client::{
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     requests: Family<RouteStatus, Counter>,
-    durations: Family<RouteName, Histogram>,
+    durations: Family<RouteOutcome, Histogram>,
     outcomes: Family<SchemeOutcome, Counter>,
     /// Open connections of clients.
     pub connections: Gauge,
@@ -30,6 +34,11 @@ pub struct Metrics {
     servers: Arc<Mutex<Vec<Weak<ServerMetrics>>>>,
     server_requests: Family<ServerResult, Counter>,
     server_up: Family<ServerName, Gauge>,
+    /// Credentials that were remembered, and that were not.
+    lookups: Family<Looked, Counter>,
+    store: Family<Asked, Histogram>,
+    lockouts: Family<LockedBy, Counter>,
+    suspicious: Family<Noticed, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,8 +48,109 @@ struct RouteStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteName {
+struct RouteOutcome {
     route: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Looked {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LockedBy {
+    by: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Noticed {
+    pattern: &'static str,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Answered by the upstream or a page.
+    Passed,
+    /// 401 or 403 of the gateway's.
+    Denied,
+    /// 429 of the gateway's.
+    Limited,
+    /// Another 4xx of the gateway's.
+    Invalid,
+    /// A 5xx of the gateway's.
+    Failed,
+}
+
+const FATES: [&str; 5] = ["passed", "denied", "limited", "invalid", "failed"];
+
+impl Fate {
+    /// Of a request that the gateway has refused with this status.
+    pub fn refused(status: StatusCode) -> Self {
+        match status.as_u16() {
+            401 | 403 => Self::Denied,
+            429 => Self::Limited,
+            400..500 => Self::Invalid,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// What no single request shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pattern {
+    /// Many accounts fail from one network.
+    ManyAccounts,
+    /// An account is used from a network that it never was before.
+    NewNetwork,
+    /// A user's tokens are refreshed again and again.
+    RefreshBurst,
+}
+
+impl Pattern {
+    const ALL: [Self; 3] = [Self::ManyAccounts, Self::NewNetwork, Self::RefreshBurst];
+
+    /// As metrics and the audit trail say it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ManyAccounts => "many_accounts",
+            Self::NewNetwork => "new_network",
+            Self::RefreshBurst => "refresh_burst",
+        }
+    }
+}
+
+/// How often a credential was remembered.
+#[derive(Clone, Default)]
+pub struct Lookups {
+    /// It was.
+    pub hits: Counter,
+    /// It was not, and the store was asked.
+    pub misses: Counter,
+}
+
+/// How long the store took.
+#[derive(Clone)]
+pub struct StoreMetrics {
+    /// To answer.
+    pub answered: Histogram,
+    /// Not to.
+    pub failed: Histogram,
+}
+
+/// Locks, by what was locked.
+#[derive(Clone, Default)]
+pub struct Locks {
+    /// An account, from one network or from everywhere.
+    pub account: Counter,
+    /// A network.
+    pub network: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,7 +198,8 @@ impl ServerMetrics {
 pub struct RouteMetrics {
     /// By the first digit of the status, 1 to 5.
     classes: [Counter; 5],
-    seconds: Histogram,
+    /// By [`Fate`].
+    seconds: [Histogram; 5],
 }
 
 /// A scheme's counters.
@@ -101,7 +212,7 @@ pub struct SchemeMetrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let seconds =
+        let seconds: fn() -> Histogram =
             || Histogram::new([0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0]);
         let metrics = Self {
             registry: Arc::default(),
@@ -115,6 +226,10 @@ impl Default for Metrics {
             servers: Arc::default(),
             server_requests: Family::default(),
             server_up: Family::default(),
+            lookups: Family::default(),
+            store: Family::new_with_constructor(seconds),
+            lockouts: Family::default(),
+            suspicious: Family::default(),
         };
         {
             let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +243,16 @@ impl Default for Metrics {
             let help = "Access lines lost because the sink was too slow";
             registry.register("access_lines_lost", help, metrics.lines_lost.clone());
             registry.register("reloads", "Reloads of the configuration", metrics.reloads.clone());
+            let help = "Credentials that were remembered, or asked for";
+            registry.register("cache_lookups", help, metrics.lookups.clone());
+            let help = "Seconds that the store took to answer, or not to";
+            registry.register("store_query_duration_seconds", help, metrics.store.clone());
+            let help = "Accounts and networks locked for their failures";
+            registry.register("lockouts", help, metrics.lockouts.clone());
+            let help = "Patterns that no single request shows";
+            registry.register("suspicious", help, metrics.suspicious.clone());
+            let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+            registry.register("build", "What runs", version);
             let help = "Requests sent to an upstream again";
             registry.register("upstream_retries", help, metrics.retries.clone());
             let help = "Requests sent to a server of an upstream";
@@ -135,11 +260,45 @@ impl Default for Metrics {
             let help = "Whether checks of its health find a server well";
             registry.register("upstream_server_up", help, metrics.server_up.clone());
         }
+        metrics.begin();
         metrics
     }
 }
 
 impl Metrics {
+    /// Every series that is known before anything happens, at zero: what begins at one is an
+    /// increase of nothing to whoever watches.
+    fn begin(&self) {
+        let _ = (self.lookups(), self.store(), self.locks());
+        Pattern::ALL.iter().for_each(|pattern| drop(self.suspicious(*pattern)));
+        for result in ["taken", "refused"] {
+            drop(self.reloads.get_or_create(&Reload { result }));
+        }
+    }
+
+    /// Of the credential cache.
+    pub fn lookups(&self) -> Lookups {
+        let counter = |result| self.lookups.get_or_create(&Looked { result }).clone();
+        Lookups { hits: counter("hit"), misses: counter("miss") }
+    }
+
+    /// Of the store.
+    pub fn store(&self) -> StoreMetrics {
+        let seconds = |result| self.store.get_or_create(&Asked { result }).clone();
+        StoreMetrics { answered: seconds("ok"), failed: seconds("failed") }
+    }
+
+    /// Of the lockout.
+    pub fn locks(&self) -> Locks {
+        let counter = |by| self.lockouts.get_or_create(&LockedBy { by }).clone();
+        Locks { account: counter("account"), network: counter("network") }
+    }
+
+    /// Of a pattern.
+    pub fn suspicious(&self, pattern: Pattern) -> Counter {
+        self.suspicious.get_or_create(&Noticed { pattern: pattern.name() }).clone()
+    }
+
     /// The counters of a route.
     pub fn route(&self, route: &str) -> RouteMetrics {
         let class = |class: usize| {
@@ -147,7 +306,10 @@ impl Metrics {
                 RouteStatus { route: route.to_owned(), status: format!("{}xx", class + 1) };
             self.requests.get_or_create(&labels).clone()
         };
-        let seconds = self.durations.get_or_create(&RouteName { route: route.to_owned() }).clone();
+        let seconds = FATES.map(|outcome| {
+            let labels = RouteOutcome { route: route.to_owned(), outcome };
+            self.durations.get_or_create(&labels).clone()
+        });
         RouteMetrics { classes: std::array::from_fn(class), seconds }
     }
 
@@ -210,11 +372,13 @@ impl Metrics {
 
 impl RouteMetrics {
     /// Counts an answer.
-    pub fn answered(&self, status: hyper::StatusCode, time: std::time::Duration) {
+    pub fn answered(&self, status: StatusCode, fate: Fate, time: Duration) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = self.classes.get(class) {
             counter.inc();
         }
-        self.seconds.observe(time.as_secs_f64());
+        if let Some(seconds) = self.seconds.get(fate as usize) {
+            seconds.observe(time.as_secs_f64());
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
         digest::{Fingerprint, Fingerprints},
     },
     identity::Identity,
+    observe::metrics::Lookups,
     value::{Count, Period, Secret},
 };
 
@@ -113,6 +114,7 @@ pub struct Facts {
     fingerprints: Fingerprints,
     clock: Clock,
     config: Config,
+    lookups: Lookups,
     verifiers: AtomicU64,
     /// How many revocations there were, and the last of them.
     revocations: AtomicU64,
@@ -166,7 +168,7 @@ impl Facts {
     ///
     /// # Errors
     /// If the operating system has no randomness to give.
-    pub fn new(config: &Config, clock: Clock) -> Result<Self, NoRandomness> {
+    pub fn new(config: &Config, clock: Clock, lookups: Lookups) -> Result<Self, NoRandomness> {
         // moka's own expiry only frees memory: what counts is our clock, below.
         let idle = config.ttl.0.max(config.negative_ttl.0) + config.grace.0;
         let entries = Cache::builder()
@@ -179,11 +181,17 @@ impl Facts {
             fingerprints: Fingerprints::new()?,
             clock,
             config: config.clone(),
+            lookups,
             verifiers: AtomicU64::new(0),
             revocations: AtomicU64::new(0),
             revoked: Mutex::default(),
             changed: Notify::new(),
         })
+    }
+
+    /// How long a good credential is believed while the store is down.
+    pub fn grace(&self) -> Duration {
+        self.config.grace.0
     }
 
     /// A number for a scheme that is being built; see [`Self::key`].
@@ -209,7 +217,11 @@ impl Facts {
         // The future is ready at once unless the cache is busy with its housekeeping; then the
         // caller takes the way of a miss, which waits.
         let entry = self.entries.get(key).now_or_never()??;
-        (entry.fresh_until > self.clock.now()).then_some(entry.fact)
+        let fresh = entry.fresh_until > self.clock.now();
+        if fresh {
+            self.lookups.hits.inc();
+        }
+        fresh.then_some(entry.fact)
     }
 
     /// The fact about a credential; `load` runs once however many ask at the same time. Its moment
@@ -232,7 +244,10 @@ impl Facts {
                 let before = self.revocations.load(Ordering::SeqCst);
                 let mine = load.lock().map_or(None, |mut load| load.take());
                 let answer = match mine {
-                    Some(load) => load.await,
+                    Some(load) => {
+                        self.lookups.misses.inc();
+                        load.await
+                    }
                     None => Err(Unavailable::new("the store", "it was asked already")),
                 };
                 self.entry(&key, answer, old, before)
@@ -382,7 +397,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-            let facts = Facts::new(&Config::default(), clock.clone()).unwrap();
+            let facts = Facts::new(&Config::default(), clock.clone(), Lookups::default()).unwrap();
             Self { verifier: facts.verifier(), facts, clock, loads: AtomicUsize::new(0) }
         }
 

@@ -31,6 +31,7 @@ mod jwt_keys;
 mod lifecycle;
 mod listeners;
 mod limits;
+mod observed;
 mod outage;
 mod revocation;
 mod revocation_postgres;

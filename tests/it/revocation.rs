@@ -302,7 +302,7 @@ async fn an_answer_from_before_a_revocation_is_not_believed_after_it() {
     for everything in [false, true] {
         let config = Config::default();
         let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        let facts = Arc::new(Facts::new(&config, clock).unwrap());
+        let facts = Arc::new(Facts::new(&config, clock, Default::default()).unwrap());
         let key = facts.key(facts.verifier(), &[b"a token"]);
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let under_way = tokio::spawn({

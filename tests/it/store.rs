@@ -6,6 +6,7 @@ use std::{process::Command, time::Duration};
 use portcullis::{
     clock::{Clock, Timestamp},
     crypto::digest::sha256_hex,
+    observe::metrics::Metrics,
     store::{
         ApiKeys, Config, KnoxTokens, NewKnoxToken, NewUser, OutstandingToken, OutstandingTokens,
         Session, Sessions, Sql, Tokens, Users,
@@ -24,7 +25,7 @@ fn on_backend(variable: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config = format!("{{ url: '{url}', own_tables: true }}");
     let config: Config = serde_yaml::from_str(&config).unwrap();
-    let store = Sql::new(&config, &Path::root(), runtime.handle()).unwrap();
+    let store = Sql::new(&config, &Path::root(), runtime.handle(), Metrics::default().store()).unwrap();
     runtime.block_on(async {
         store.create_tables().await.unwrap();
         store.ping().await.unwrap();

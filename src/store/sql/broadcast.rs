@@ -269,13 +269,18 @@ async fn hear_postgres(
         // Nobody knows what was said in between.
         let _ = sender.send(Heard { revocation: Revocation::Everything, _done: None });
     }
-    // Nothing means that the connection was lost.
-    while let Some(message) = listener.try_recv().await? {
+    loop {
+        let message = tokio::select! {
+            message = listener.try_recv() => message?,
+            // The configuration that listened is gone, and its connection must not stay.
+            () = sender.closed() => return Ok(()),
+        };
+        // Nothing means that the connection was lost.
+        let Some(message) = message else { return Ok(()) };
         if let Ok(revocation) = message.payload().parse()
             && sender.send(Heard { revocation, _done: None }).is_err()
         {
             return Ok(());
         }
     }
-    Ok(())
 }

@@ -35,6 +35,7 @@ use super::{Unavailable, User, schema};
 use crate::{
     clock::{Clock, Timestamp},
     identity::Identity,
+    observe::metrics::StoreMetrics,
     value::Secret,
 };
 
@@ -66,6 +67,7 @@ struct Inner {
     /// An embedded store's.
     file: Option<std::path::PathBuf>,
     own_tables: bool,
+    metrics: StoreMetrics,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +131,13 @@ impl Sql {
         }
         let timeout = self.inner.timeout;
         let work = work(Arc::clone(&self.inner));
-        let error = match self.control.spawn(tokio::time::timeout(timeout, work)).await {
+        let asked = self.inner.clock.now();
+        let answered = self.control.spawn(tokio::time::timeout(timeout, work)).await;
+        let seconds = self.inner.clock.now().since(asked).as_secs_f64();
+        let metrics = &self.inner.metrics;
+        let good = matches!(answered, Ok(Ok(Ok(_))));
+        if good { &metrics.answered } else { &metrics.failed }.observe(seconds);
+        let error = match answered {
             Ok(Ok(Ok(value))) => return Ok(value),
             Ok(Ok(Err(error @ (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)))) => outage(&error),
             Ok(Ok(Err(error))) => return Err(outage(&error)),

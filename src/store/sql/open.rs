@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use super::{Dialect, Inner, Sql, identifier};
 use crate::{
     clock::Clock,
+    observe::metrics::StoreMetrics,
     value::{Count, FromWord, Path, Period, Problem, Problems, RESERVED, Secret},
 };
 
@@ -67,7 +68,12 @@ impl Sql {
     ///
     /// # Errors
     /// What is wrong in the setting.
-    pub fn new(config: &Config, path: &Path, control: &Handle) -> Result<Self, Problems> {
+    pub fn new(
+        config: &Config,
+        path: &Path,
+        control: &Handle,
+        metrics: StoreMetrics,
+    ) -> Result<Self, Problems> {
         let (dialect, url) = location(config, path)?;
         let (app, name) = user_model(config, path)?;
         sqlx::any::install_default_drivers();
@@ -100,6 +106,7 @@ impl Sql {
                 embedded: dialect == Dialect::Sqlite,
                 file: file(&url),
                 own_tables: config.own_tables || dialect == Dialect::Sqlite,
+                metrics,
             }),
             control: control.clone(),
         })

@@ -224,6 +224,10 @@ impl Gateway {
         assert!(sent.success());
     }
 
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+
     /// Its exit code, once it has ended.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         let start = Instant::now();
