@@ -61,7 +61,8 @@ def run(suite, stream, verbosity):
     result = unittest.TextTestRunner(stream, verbosity=verbosity).run(suite)
     # What was printed about failures; nothing, if all went well.
     text = stream.getvalue() if isinstance(stream, io.StringIO) and not result.wasSuccessful() else ""
-    return text, result.testsRun, len(result.failures) + len(result.errors), Differential.differences
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    return text, result.testsRun, failed, Differential.differences
 
 
 def flat(suite):

@@ -13,6 +13,8 @@ SCHEMES = {
     "custom": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom] } }",
     "challenged": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom],"
     " challenge: 'Custom realm=\"x\"' } }",
+    "other": "{ callout: { name: other, url: http://127.0.0.1:NATIVE/other-service/, headers: [X-Other],"
+    " challenge: 'Other realm=\"y\"' } }",
 }
 PAGES = {
     "/api-token-auth/": "token",

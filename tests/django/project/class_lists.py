@@ -27,6 +27,8 @@ CLASS_LISTS = [
     "custom-token",
     "token-custom",
     "challenged-token",
+    "custom-other",
+    "other-custom",
     "no-class",
 ]
 

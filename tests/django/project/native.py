@@ -29,6 +29,7 @@ CLASSES = {
     "remote": RemoteUserHeaderAuthentication,
     "custom": custom.CustomAuthentication,
     "challenged": custom.ChallengedAuthentication,
+    "other": custom.OtherAuthentication,
 }
 
 
@@ -49,4 +50,5 @@ urlpatterns = [
     path("api/auth/", include("knox.urls")),
     path("accounts/password/", views.ChangePassword.as_view()),
     path("custom-service/", csrf_exempt(custom.service)),
+    path("other-service/", csrf_exempt(custom.service), {"scheme": custom.OtherAuthentication}),
 ]
