@@ -14,7 +14,9 @@ UNFORESEEN = refusal(
     allow="GET, POST, HEAD, OPTIONS",
     headers={**CAREFUL_HEADERS, "retry-after": "<0 s>"},
 )
-NAMELESS = Differs("A service that has found credentials and does not say whose they are is at fault", **UNFORESEEN.parts)
+NAMELESS = Differs(
+    "A service that has found credentials and does not say whose they are is at fault", **UNFORESEEN.parts
+)
 NO_TEXT = Differs("A refusal that says nothing is DRF's own", body=INCORRECT)
 LONG_TEXT = Differs("Refusals are remembered: longer ones than 1024 bytes would fill the memory", body=INCORRECT)
 

@@ -4,12 +4,11 @@
 import unittest
 from datetime import timedelta
 
+import test_signed_cookies
 from support import Case, Timed, Variant, bearer, cookies, default_classes, get, post, rows
 from support.tokens import access, after, now, refresh, sliding
 from test_jwt import using
 from test_knox_pages import log_in
-from test_signed_cookies import ENGINE, SignedCookies
-from test_signed_cookies import using as with_signed_cookie
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -111,12 +110,12 @@ class Session(Timed):
 
 
 class SignedCookie(Timed):
-    settings = {"SESSION_ENGINE": ENGINE, "SESSION_COOKIE_AGE": 3600}
+    settings = {"SESSION_ENGINE": test_signed_cookies.ENGINE, "SESSION_COOKIE_AGE": 3600}
     variant = Variant(settings, "session: { engine: signed_cookies, age: 1h }\n", clock=True)
 
     def after(self, wait, status, differs=None):
         def conversation(side):
-            request = with_signed_cookie()()
+            request = test_signed_cookies.using()()
             self.wait(wait)
             self.assertEqual(side.send(request).status, status, side.name)
 
@@ -131,7 +130,7 @@ class SignedCookie(Timed):
         self.after(3600, 200)
 
     def test_a_millisecond_after_its_end(self):
-        self.after(3600.001, 403, SignedCookies.no_cookie)
+        self.after(3600.001, 403, test_signed_cookies.SignedCookies.no_cookie)
 
 
 def with_knox(*others, **token):

@@ -7,6 +7,8 @@ CLASS_LISTS = [
     "session",
     "jwt",
     "knox",
+    "realm",
+    "keyword",
     "stateless",
     "remote",
     "session-token",

@@ -19,6 +19,15 @@ from . import custom, views
 from .class_lists import words
 from .remote import RemoteUserHeaderAuthentication
 
+
+class RealmAuthentication(BasicAuthentication):
+    www_authenticate_realm = "Staff only"
+
+
+class KeywordAuthentication(TokenAuthentication):
+    keyword = "Bearer"
+
+
 CLASSES = {
     "basic": BasicAuthentication,
     "token": TokenAuthentication,
@@ -26,6 +35,8 @@ CLASSES = {
     "jwt": JWTAuthentication,
     "stateless": JWTStatelessUserAuthentication,
     "knox": KnoxTokenAuthentication,
+    "realm": RealmAuthentication,
+    "keyword": KeywordAuthentication,
     "remote": RemoteUserHeaderAuthentication,
     "custom": custom.CustomAuthentication,
     "challenged": custom.ChallengedAuthentication,
