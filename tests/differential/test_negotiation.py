@@ -74,7 +74,7 @@ class Browser(Differential):
 
     forms = [("get", "/token/"), ("get", "/token/"), ("post", "/token/")]
     without = Differs(
-        "The project behind the gateway neither logs out nor has a CSRF secret: its page has no form and no token for them",
+        "The project behind the gateway has neither a log-out page nor CSRF secrets, and its pages no form for them",
         vary=["accept"],
         set_cookie=[],
         body={"forms": forms, "inputs": [], "says": []},

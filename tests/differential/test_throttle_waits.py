@@ -1,7 +1,7 @@
 """How long a throttled client has to wait, to the second, and when the oldest request leaves the count."""
 
 from support import Timed, Variant
-from test_throttle import RATES, at, classes
+from test_throttle import at, classes
 
 
 class Waits(Timed):

@@ -12,6 +12,7 @@ SCHEMES = {
     "keyword": "{ token: { keyword: Bearer } }",
     "stateless": "jwt",
     "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }",
+    "forwarded": "{ remote_user: { header: X-Forwarded-User, from: [127.0.0.0/8] } }",
     "custom": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom] } }",
     "challenged": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom],"
     " challenge: 'Custom realm=\"x\"' } }",

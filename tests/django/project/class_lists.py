@@ -11,6 +11,7 @@ CLASS_LISTS = [
     "keyword",
     "stateless",
     "remote",
+    "forwarded",
     "session-token",
     "token-session",
     "basic-token",

@@ -17,7 +17,7 @@ from rest_framework_simplejwt.views import (
 
 from . import custom, views
 from .class_lists import words
-from .remote import RemoteUserHeaderAuthentication
+from .remote import NamedHeaderAuthentication, RemoteUserHeaderAuthentication
 
 
 class RealmAuthentication(BasicAuthentication):
@@ -38,6 +38,7 @@ CLASSES = {
     "realm": RealmAuthentication,
     "keyword": KeywordAuthentication,
     "remote": RemoteUserHeaderAuthentication,
+    "forwarded": NamedHeaderAuthentication,
     "custom": custom.CustomAuthentication,
     "challenged": custom.ChallengedAuthentication,
     "other": custom.OtherAuthentication,
