@@ -1,6 +1,6 @@
 """Fixed bytes: what some Django, or one of the packages, has written once, and what a reader makes of it now."""
 
-from hashlib import sha512
+from hashlib import sha256, sha512
 
 from support import Case, Differential, Timed, Variant, basic, bearer, cookies, get, refusal, rows
 from support.servers import QUICK
@@ -172,6 +172,27 @@ class SignedCookies(Timed):
     )
     value = "eyJrIjoidiJ9:1r31eq:BTzSSPLn-EZKWpWd-WfeTOtC3ae2LXwgFqebBB2KyWw"
     cases = [Case("data of nobody", 403, get("/session/", cookies(sessionid=value)))]
+
+
+class Bodies(Differential):
+    """The three that are said the most, byte for byte."""
+
+    token = f"Authorization: Token {rows.ALICE}"
+    bodies = [
+        (get("/token/"), "dbff0849bc109eee7f9b7b1fe12e40fc8add21823b2f1fb600b37f620cbd7862"),
+        (get("/token/staff/", token), "9cd1a74094aa824be194aab50f0b8114351284e76fa15f73b3ec84a233204796"),
+        (
+            get("/token/", "Authorization: Token bad"),
+            "1a7ddf1afdc4e74e592161567b7e0f79b8814b86220369665a35104ad4e2722e",
+        ),
+    ]
+
+    def test_digests(self):
+        def conversation(side):
+            for request, digest in self.bodies:
+                self.assertEqual(sha256(side.send(request).body).hexdigest(), digest, side.name)
+
+        self.compare(conversation)
 
 
 # --- tokens -----------------------------------------------------------------------------------------
