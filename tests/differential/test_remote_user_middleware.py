@@ -82,8 +82,8 @@ class KnownBackend(Differential):
     # A session from before the gateway goes on without the header until its date; in Django it ends.
     @unittest.expectedFailure
     def test_session_of_the_middleware_without_the_header(self):
-        request = Middleware.path
-        self.compare(lambda side: side.send(get(request, cookies(sessionid=rows.session(backend=BACKEND)))))
+        path = Middleware.path
+        self.compare(lambda side: side.send(get(path, cookies(sessionid=rows.session(backend=BACKEND)))))
 
 
 def data(user, backend):
