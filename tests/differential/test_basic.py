@@ -3,7 +3,7 @@
 from base64 import b64encode
 from hashlib import md5, sha1
 
-from support import Case, Differential, basic, database, get, head, options, patch, refusal, rows
+from support import Case, Differential, Differs, Variant, basic, database, get, head, options, patch, refusal, rows
 from support.differences import TWO_AUTHORIZATIONS
 
 ALICE = basic("alice", "correct horse")
@@ -138,6 +138,18 @@ class Passwords(Differential):
         self.compare(conversation)
 
 
+class NulByte(Differential):
+    """These databases can be asked for such a name, and have none."""
+
+    database = "sqlite"
+    cases = [Case("NUL in the user name", 401, encoded(b"al\0ice:correct horse"))]
+
+
+class NulByteOnMariadb(Differential):
+    database = "mariadb"
+    cases = NulByte.cases
+
+
 def stored(encoded):
     """A log-in to an account whose password column is this."""
 
@@ -171,6 +183,8 @@ class Hashes(Differential):
         Case("unknown algorithm", 401, stored("x$y")),
         Case("iterations that are no number", 500, stored("pbkdf2_sha256$abc$x$y"), malformed),
         Case("a part missing", 500, stored("pbkdf2_sha256$1000$x"), malformed),
+        Case("salt empty", 500, stored("pbkdf2_sha256$1000$$x"), malformed),
+        Case("iterations of 0", 401, stored("pbkdf2_sha256$0$x$y")),
         Case("Argon2 in no form", 500, stored("argon2$bad"), malformed),
         Case("bcrypt in no form", 500, stored("bcrypt_sha256$x"), malformed),
         Case("scrypt in no form", 500, stored("scrypt$x"), malformed),
@@ -190,4 +204,29 @@ class Methods(Differential):
         Case("anyone may, no credentials", 200, get("/basic/public/")),
         Case("anyone may, good credentials", 200, get("/basic/public/", ALICE)),
         Case("anyone may, bad credentials", 401, get("/basic/public/", basic("alice", "wrong"))),
+    ]
+
+
+class Realm(Differential):
+    """`www_authenticate_realm`: the class attribute is a setting of the scheme."""
+
+    cases = [
+        Case("no header", 401, get("/realm/")),
+        Case("wrong password", 401, get("/realm/", basic("alice", "wrong"))),
+        Case("right password", 200, get("/realm/", ALICE)),
+    ]
+
+
+class InactiveUsers(Differential):
+    """`AllowAllUsersModelBackend`, with which a right password proves who somebody is, active or not."""
+
+    variant = Variant({"AUTHENTICATION_BACKENDS": ["django.contrib.auth.backends.AllowAllUsersModelBackend"]})
+    no_backend = Differs(
+        "The gateway knows ModelBackend only: an inactive user has no right password",
+        body='{"detail":"Invalid username/password."}',
+    )
+    cases = [
+        Case("right password", 401, get("/basic/", basic("bob", "correct horse")), no_backend),
+        Case("wrong password", 401, get("/basic/", basic("bob", "wrong"))),
+        Case("active user", 200, get("/basic/", ALICE)),
     ]

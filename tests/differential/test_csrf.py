@@ -18,6 +18,7 @@ from support import (
     patch,
     post,
     put,
+    raw,
     refusal,
     rows,
 )
@@ -156,6 +157,18 @@ class Methods(Differential):
         Case("GET of another site", 200, logged_in(get, PATH, "Origin: http://evil.example")),
         Case("HEAD", 200, logged_in(head, PATH)),
         Case("OPTIONS", 200, logged_in(options, PATH)),
+        Case(
+            "TRACE",
+            405,
+            lambda: raw("TRACE", PATH, cookies(sessionid=rows.session())),
+            refusal(
+                "TRACE would send credentials back; it ends here, and nobody is told what the view has",
+                405,
+                "This method is not served here.",
+                allow="GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS",
+                vary=["accept"],
+            ),
+        ),
         Case("PUT", 403, logged_in(put, PATH)),
         Case("PATCH", 403, logged_in(patch, PATH)),
         Case("DELETE", 403, logged_in(delete, PATH)),

@@ -41,6 +41,7 @@ class Refresh(Differential):
     cases = [
         Case("right", 200, renew()),
         Case("claims of the project's own are copied", 200, renew(name="ä", roles=["x"], aud="api", sub="s")),
+        Case("id and time are new", 200, renew(jti="a" * 32, iat=after(-600))),
         Case("user id as a number", 200, renew(user_id=1)),
         Case("access token", 401, renew(access)),
         Case("sliding token", 401, renew(sliding)),
@@ -186,6 +187,7 @@ class Rotation(Differential):
     cases = [
         Case("right", 200, renew()),
         Case("claims of the project's own stay", 200, renew(name="ä", aud="api")),
+        Case("id, time and expiry are new in both", 200, renew(jti="a" * 32, iat=after(-600), exp=after(3600))),
         Case("no user", 200, renew(user_id=ABSENT)),
         Case("inactive user", 401, renew(user_id="2")),
     ]

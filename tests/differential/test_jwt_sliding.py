@@ -37,6 +37,7 @@ class Sliding(Differential):
         Case("obtain, OPTIONS", 200, options(OBTAIN)),
         Case("refresh, OPTIONS", 200, options(REFRESH)),
         Case("refresh", 200, renew()),
+        Case("refresh keeps id and limit", 200, renew(jti="a" * 32, iat=after(-600), refresh_exp=after(7200))),
         Case("refresh keeps claims", 200, renew(name="ä", roles=["x"])),
         Case("refresh, expired", 401, renew(exp=after(-1))),
         Case("refresh, limit passed", 401, renew(refresh_exp=after(-1))),

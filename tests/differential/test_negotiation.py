@@ -25,6 +25,7 @@ class Address(Differential):
         Case("unknown address below a view, with a token", 404, get("/token/nowhere/", TOKEN)),
         Case("without the slash", 301, get("/token"), first(location=None)),
         Case("without the slash, with a token", 301, get("/token", TOKEN)),
+        Case("POST without the slash, with a token", 301, post("/token", TOKEN, data={})),
         Case(
             "bad Host",
             400,
@@ -71,6 +72,13 @@ def in_json(detail, **parts):
 class Browser(Differential):
     """Status and headers are the same, and the page is not."""
 
+    forms = [("get", "/token/"), ("get", "/token/"), ("post", "/token/")]
+    without = Differs(
+        "The project behind the gateway has neither a log-out page nor CSRF secrets, and its pages no form for them",
+        vary=["accept"],
+        set_cookie=[],
+        body={"forms": forms, "inputs": [], "says": []},
+    )
     wait = "Request was throttled. Expected available in <60 s> seconds."
     variant = Variant(
         {
@@ -82,10 +90,33 @@ class Browser(Differential):
         public={"/scoped/0-m/": "throttle: [{ scope: { name: 0-m, rate: 0/m } }]"},
     )
     cases = [
+        Case("token", 200, get("/token/", BROWSER, TOKEN), without),
         Case("no token", 401, get("/token/", BROWSER), in_json(NOT_AUTHENTICATED, vary=["accept"])),
         Case("bad token", 401, get("/token/", BROWSER, BAD), in_json("Invalid token.", vary=["accept"])),
         Case("denied", 403, get("/api/staff/", BROWSER, TOKEN), in_json(DENIED)),
         Case("throttled", 429, get("/scoped/0-m/", BROWSER), in_json(wait)),
+    ]
+
+
+def accepting(text):
+    return post("/api-token-auth/", f"Accept: {text}", data={"username": "alice", "password": "correct horse"})
+
+
+class LongAccept(Differential):
+    """Attack: a header that takes long to read. DRF reads 64 entries, and none of more than 256 characters."""
+
+    variant = Variant({"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": []}}, "authentication: []\n")
+    read = Differs(
+        "Accept is read to its end: the limit for a request's head is limit enough",
+        status=200,
+        body=f'{{"token":"{ALICE}"}}',
+    )
+    cases = [
+        Case("64th entry", 200, accepting("a/b, " * 63 + "application/json")),
+        Case("65th entry", 406, accepting("a/b, " * 64 + "application/json"), read),
+        Case("entry of 256 characters", 200, accepting("application/json; x=" + "a" * 236)),
+        Case("entry of 257 characters", 406, accepting("application/json; x=" + "a" * 237), read),
+        Case("long entry before a short one", 200, accepting("a/" + "b" * 300 + ", application/json")),
     ]
 
 
@@ -109,6 +140,7 @@ class Methods(Differential):
         Case("unknown", 405, raw("BREW", "/token/", TOKEN)),
         Case("missing, no token", 401, patch("/token/")),
         Case("unknown, no token", 401, raw("BREW", "/token/")),
+        Case("missing, bad token", 401, patch("/token/", BAD)),
         Case("DELETE with a body", 405, delete("/token/", TOKEN, data=b"{}")),
         Case("POST", 200, post("/token/", TOKEN, data={})),
         Case("malformed JSON that nobody reads", 200, post("/token/", TOKEN, data=b"{")),

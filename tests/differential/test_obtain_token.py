@@ -119,6 +119,8 @@ class Around(Differential):
         Case("format", 200, post(PATH + "?format=json", data=RIGHT)),
         Case("unknown format", 404, post(PATH + "?format=zzz", data=RIGHT)),
         Case("without the slash", 301, post("/api-token-auth", data=RIGHT)),
+        Case("GET without the slash", 301, get("/api-token-auth")),
+        Case("OPTIONS without the slash", 301, options("/api-token-auth")),
     ]
 
 

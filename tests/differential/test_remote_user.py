@@ -1,7 +1,7 @@
 """A user name from a proxy in front, in a request header: `RemoteUserAuthentication`, `RemoteUserBackend` and
 `PersistentRemoteUserMiddleware`."""
 
-from support import Browser, Case, Differential, Differs, Variant, basic, cookies, get, post, rows
+from support import Browser, Case, Differential, Differs, Variant, basic, cookies, database, get, post, rows
 
 MODEL_BACKEND = "django.contrib.auth.backends.ModelBackend"
 REMOTE_BACKEND = "django.contrib.auth.backends.RemoteUserBackend"
@@ -22,6 +22,10 @@ class Known(Differential):
     )
     cases = [
         Case("known", 200, named("alice")),
+        Case("header in upper case", 200, get("/remote/", "REMOTE-USER: alice")),
+        Case("header in lower case", 200, get("/remote/", "remote-user: alice")),
+        Case("header of another name", 200, get("/forwarded/", "X-Forwarded-User: alice")),
+        Case("usual header where it has another name", 403, named("alice", path="/forwarded/")),
         Case("POST: no session, no cookie, no CSRF check", 200, post("/remote/", "Remote-User: alice")),
         Case("blanks around", 200, named("  alice  ")),
         Case("unusable password", 200, named("nopass")),
@@ -76,6 +80,17 @@ class Created(Differential):
         vary=["accept"],
         body='{"detail":"Authentication credentials were not provided."}',
     )
+    utf8 = Differs(
+        "The gateway reads a name as UTF-8 where it is; WSGI servers read Latin-1, and Django makes a user of that",
+        body='{"user":"élise","id":4,"authenticated":true}',
+        database=database.untouched,
+    )
+    two = Differs(
+        "WSGI servers make one name of two, with a comma, and Django a user of it; the gateway refuses them",
+        status=403,
+        body='{"detail":"Only one user may be named."}',
+        database=database.untouched,
+    )
     cases = [
         Case("unknown", 200, named("mallory")),
         Case("other letter case", 200, named("ALICE")),
@@ -85,6 +100,8 @@ class Created(Differential):
         Case("known", 200, named("alice")),
         Case("inactive", 403, named("bob")),
         Case("empty", 403, named("")),
+        Case("UTF-8", 200, named("élise"), utf8),
+        Case("two users", 200, named("alice", "bob"), two),
     ]
 
     def test_twice(self):
@@ -93,6 +110,25 @@ class Created(Differential):
             side.send(named("mallory"))
 
         self.compare(conversation)
+
+
+class InactiveUsers(Differential):
+    """`AllowAllUsersRemoteUserBackend`: the class looks itself."""
+
+    backend = "django.contrib.auth.backends.AllowAllUsersRemoteUserBackend"
+    variant = Variant({"AUTHENTICATION_BACKENDS": [backend]}, remote_user="create_unknown_user: true")
+    cases = [Case("inactive", 403, named("bob")), Case("known", 200, named("alice"))]
+
+
+class NoBackend(Differential):
+    """`ModelBackend` alone, which finds no password in the call: everybody is nobody."""
+
+    meant = Differs(
+        "The scheme needs no backend beside it: who lists it means it",
+        status=200,
+        body='{"user":"alice","id":1,"authenticated":true}',
+    )
+    cases = [Case("known", 403, named("alice"), meant), Case("unknown", 403, named("mallory"))]
 
 
 class Persistent(Differential):

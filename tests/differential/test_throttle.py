@@ -74,6 +74,13 @@ class Throttle(Counted):
         statuses = [403, 403, 403, 403, 200, 200, 200, 429, 403]
         self.requests(*[denied] * 4, *[at(10, elise)] * 4, denied, statuses=statuses)
 
+    def test_what_is_wrong_first_is_said(self):
+        """Who it is, then what he may, then how often."""
+        elise = basic("élise", "päss wörd")
+        full = [at(16)] * 3
+        wrong = [at(16, basic("alice", "wrong"), path="/api/staff/"), at(16, path="/api/staff/")]
+        self.requests(*full, *wrong, at(16, elise, path="/api/staff/"), statuses=[200, 200, 429, 403, 403, 403])
+
     def test_every_method_counts(self):
         self.requests(at(11, send=head), at(11, send=options), at(11), statuses=[200, 200, 429])
 

@@ -49,6 +49,41 @@ class Key(Differential):
         self.compare(conversation)
 
 
+def by_hand(key):
+    """A row that no code of DRF's has made: the column takes any text."""
+
+    def request():
+        rows.give_token("staff", key)
+        return token(key)
+
+    return request
+
+
+class MadeByHand(Differential):
+    cases = [
+        Case("short", 200, by_hand("x")),
+        Case("40 characters beyond ASCII", 200, by_hand("ä" * 40)),
+        Case("upper case", 200, by_hand("ABCDEF")),
+        Case("quotes", 200, by_hand("a'b\"c")),
+        Case("percent signs", 200, by_hand("%s%41")),
+        Case("comma and equals sign", 200, by_hand("a=b,c")),
+    ]
+
+
+class Keyword(Differential):
+    """A subclass with `keyword = "Bearer"`: the challenge says it too."""
+
+    path = "/keyword/"
+    cases = [
+        Case("none", 401, get(path)),
+        Case("right", 200, get(path, f"Authorization: Bearer {ALICE}")),
+        Case("lower case", 200, get(path, f"Authorization: bearer {ALICE}")),
+        Case("usual keyword", 401, get(path, f"Authorization: Token {ALICE}")),
+        Case("alone", 401, get(path, "Authorization: Bearer")),
+        Case("unknown", 401, get(path, "Authorization: Bearer x")),
+    ]
+
+
 class NulByte(Differential):
     """Attack: a control byte, at which one side ends the value and the other does not."""
 

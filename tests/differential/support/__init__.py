@@ -27,3 +27,4 @@ from .http import (  # noqa: E402, F401
     raw,
 )
 from .servers import Variant, default_classes  # noqa: E402, F401
+from .timed import Timed  # noqa: E402, F401

@@ -96,6 +96,11 @@ def footprint():
     }
 
 
+def untouched():
+    """Of the users, where nobody was made and nothing was changed."""
+    return {"users": [user(row) for row in _users[current]]}
+
+
 def in_order(found):
     return sorted(found, key=str)
 

@@ -8,12 +8,19 @@ from . import tokens
 
 # Where a word of a class list is not the gateway's. That tokens are `stateless` is a setting of the whole file.
 SCHEMES = {
+    "realm": "{ basic: { realm: Staff only } }",
+    "keyword": "{ token: { keyword: Bearer } }",
     "stateless": "jwt",
     "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }",
+    "forwarded": "{ remote_user: { header: X-Forwarded-User, from: [127.0.0.0/8] } }",
     "custom": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom] } }",
     "challenged": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom],"
     " challenge: 'Custom realm=\"x\"' } }",
+    "other": "{ callout: { name: other, url: http://127.0.0.1:NATIVE/other-service/, headers: [X-Other],"
+    " challenge: 'Other realm=\"y\"' } }",
 }
+# Of the views of each list.
+PERMISSIONS = {"": "authenticated", "public/": "anyone", "read/": "authenticated_or_read_only", "staff/": "staff"}
 PAGES = {
     "/api-token-auth/": "token",
     "/api-auth/": "session",
@@ -58,8 +65,8 @@ def routes(upstream, remote_user, public):
         yield view(path, permission, upstream)
     for name in CLASS_LISTS:
         chain = ", ".join(scheme(word, remote_user) for word in words(name))
-        yield view(f"/{name}/", "authenticated", upstream, f"authentication: [{chain}], ")
-        yield view(f"/{name}/public/", "anyone", upstream, f"authentication: [{chain}], ")
+        for place, permission in PERMISSIONS.items():
+            yield view(f"/{name}/{place}", permission, upstream, f"authentication: [{chain}], ")
     for path, more in public.items():
         yield view(path, "anyone", upstream, more and f"{more}, ")
 

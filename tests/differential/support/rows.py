@@ -105,6 +105,12 @@ def knox(username="alice", *, expires=timedelta(hours=1), created=None, prefix="
     return token
 
 
+def knox_row(token_key, digest):
+    """alice's, of a token that was made elsewhere."""
+    row, _ = AuthToken.objects.create(User.objects.get(username="alice"))
+    AuthToken.objects.filter(pk=row.pk).update(token_key=token_key, digest=digest)
+
+
 def begin_alike(first, second):
     """As if two tokens had the same first characters."""
     for token in (first, second):
@@ -130,6 +136,10 @@ def hashed_by(algorithm, password):
 def hashed(password, iterations):
     """As Django's preferred hasher writes it with so many rounds."""
     return PBKDF2PasswordHasher().encode(password, "ThrowawaySalt012345678", iterations)
+
+
+def give_token(username, key):
+    Token.objects.create(user=User.objects.get(username=username), key=key)
 
 
 def delete_tokens(username):

@@ -49,6 +49,8 @@ class Variant:
     languages: dict = field(default_factory=dict)
     # `USERNAME_FIELD`, for all three.
     username_field: str = "username"
+    # Whether the time is the case's to say, for all three.
+    clock: bool = False
 
     def on(self, database):
         """Its two servers, started when first asked for."""
@@ -77,11 +79,12 @@ CLASSES = {
 }
 
 
-def default_classes(*names, django=None, gateway="", languages=None):
+def default_classes(*names, django=None, gateway="", languages=None, clock=False):
     """DEFAULT_AUTHENTICATION_CLASSES, under which pages of the packages are served, and more settings."""
     framework = {"DEFAULT_AUTHENTICATION_CLASSES": [CLASSES[name] for name in names]}
     lines = f"authentication: [{', '.join(names)}]\n"
-    return Variant({"REST_FRAMEWORK": framework, **(django or {})}, lines + gateway, languages=languages or {})
+    settings = {"REST_FRAMEWORK": framework, **(django or {})}
+    return Variant(settings, lines + gateway, languages=languages or {}, clock=clock)
 
 
 class Pair:
@@ -94,7 +97,8 @@ class Pair:
         store = f'url: "{DATABASES[database]}", connections: 2, username_field: {variant.username_field}'
         told = (lines, variant.remote_user, variant.public)
         config.write_text(gateway.document(port, store, self.native.port, behind, *told))
-        self.gateway = Process("gateway", [BINARY, "run", "--config", config], {}, port)
+        environment = with_clock() if variant.clock else {}
+        self.gateway = Process("gateway", [BINARY, "run", "--config", config], environment, port)
         self.gateway.ready()
         upstream(variant, database, self.gateway).ready()
         self.native.ready()
@@ -172,7 +176,23 @@ def upstream_key(variant, database):
 
 def shared(variant):
     named = {} if variant.username_field == "username" else {"USERNAME_FIELD": variant.username_field}
-    return {**variant.languages, **named}
+    timed = {"CLOCK": str(clock_file())} if variant.clock else {}
+    return {**variant.languages, **named, **timed}
+
+
+def clock_file():
+    """What time it is for those servers whose clock is a case's."""
+    return folder() / "clock"
+
+
+def with_clock():
+    """The environment of a process whose time stands in that file. Its own waiting is not changed."""
+    return {
+        "LD_PRELOAD": str(next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))),
+        "FAKETIME_TIMESTAMP_FILE": str(clock_file()),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
 
 
 def init(settings, database):

@@ -94,7 +94,7 @@ def is_signed(text):
 
 
 def claim(name, value):
-    if name in ("exp", "iat", "nbf", "refresh_exp") and isinstance(value, int):
+    if name in ("exp", "iat", "nbf", "refresh_exp") and isinstance(value, (int, float)):
         # To the minute: the two answers are not of the same second.
         return f"now + {round((value - time.time()) / 60)} min, {type(value).__name__}"
     if isinstance(value, str) and re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", value):

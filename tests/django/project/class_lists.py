@@ -7,8 +7,11 @@ CLASS_LISTS = [
     "session",
     "jwt",
     "knox",
+    "realm",
+    "keyword",
     "stateless",
     "remote",
+    "forwarded",
     "session-token",
     "token-session",
     "basic-token",
@@ -27,6 +30,8 @@ CLASS_LISTS = [
     "custom-token",
     "token-custom",
     "challenged-token",
+    "custom-other",
+    "other-custom",
     "no-class",
 ]
 

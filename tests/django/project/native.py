@@ -17,7 +17,16 @@ from rest_framework_simplejwt.views import (
 
 from . import custom, views
 from .class_lists import words
-from .remote import RemoteUserHeaderAuthentication
+from .remote import NamedHeaderAuthentication, RemoteUserHeaderAuthentication
+
+
+class RealmAuthentication(BasicAuthentication):
+    www_authenticate_realm = "Staff only"
+
+
+class KeywordAuthentication(TokenAuthentication):
+    keyword = "Bearer"
+
 
 CLASSES = {
     "basic": BasicAuthentication,
@@ -26,9 +35,13 @@ CLASSES = {
     "jwt": JWTAuthentication,
     "stateless": JWTStatelessUserAuthentication,
     "knox": KnoxTokenAuthentication,
+    "realm": RealmAuthentication,
+    "keyword": KeywordAuthentication,
     "remote": RemoteUserHeaderAuthentication,
+    "forwarded": NamedHeaderAuthentication,
     "custom": custom.CustomAuthentication,
     "challenged": custom.ChallengedAuthentication,
+    "other": custom.OtherAuthentication,
 }
 
 
@@ -49,4 +62,5 @@ urlpatterns = [
     path("api/auth/", include("knox.urls")),
     path("accounts/password/", views.ChangePassword.as_view()),
     path("custom-service/", csrf_exempt(custom.service)),
+    path("other-service/", csrf_exempt(custom.service), {"scheme": custom.OtherAuthentication}),
 ]

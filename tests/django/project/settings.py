@@ -91,6 +91,8 @@ WITHOUT_APPS = EXTRA.pop("WITHOUT_APPS", [])
 INSTALLED_APPS = [name for name in INSTALLED_APPS if name not in WITHOUT_APPS]
 if EXTRA.get("USERNAME_FIELD"):
     INSTALLED_APPS.append("project.username_field.UsernameField")
+if EXTRA.get("CLOCK"):
+    MIDDLEWARE.insert(0, "project.clock.ClockMiddleware")
 if EXTRA.pop("CHOOSE_LANGUAGE", False):
     # Where Django's documentation wants it.
     MIDDLEWARE.insert(

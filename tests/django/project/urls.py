@@ -5,21 +5,36 @@ Only what the gateway answers itself (pages that take passwords or make tokens) 
 
 from django.conf import settings
 from django.urls import path
-from rest_framework.permissions import AllowAny, IsAdminUser
+from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated, IsAuthenticatedOrReadOnly
 from rest_framework.settings import api_settings
 
-from . import views
+from . import failing, views
 from .class_lists import CLASS_LISTS
 
 # Of `ScopedRateThrottle`; which rates they have, a test says.
 SCOPES = ["day", "hour", "0-s", "0-sec", "0-second", "0-m", "none", "1-x", "abc", "1-30s", "negative", "missing"]
 
 
+PERMISSIONS = {
+    "": IsAuthenticated,
+    "public/": AllowAny,
+    "read/": IsAuthenticatedOrReadOnly,
+    "staff/": IsAdminUser,
+}
+
+
 def class_list_paths(name, classes):
-    return [
-        path(f"{name}/", views.Me.as_view(authentication_classes=classes)),
-        path(f"{name}/public/", views.Me.as_view(authentication_classes=classes, permission_classes=[AllowAny])),
-    ]
+    for place, permission in PERMISSIONS.items():
+        yield path(
+            name + "/" + place, views.Me.as_view(authentication_classes=classes, permission_classes=[permission])
+        )
+    # Where the gateway lets everybody in, and the project has more to say.
+    public = f"{name}/public/"
+    yield path(public + "raises/<what>/", failing.Raises.as_view(authentication_classes=classes))
+    yield path(public + "reads/", failing.Reads.as_view(authentication_classes=classes))
+    for place, permission in [("", failing.Never), ("words/", failing.InWords), ("object/", failing.InAnObject)]:
+        view = failing.Refuses.as_view(authentication_classes=classes, permission_classes=[permission])
+        yield path(public + "refuses/" + place, view)
 
 
 urlpatterns = [

@@ -9,6 +9,9 @@ from rest_framework.views import APIView
 
 
 def describe(user):
+    if user is None:
+        # A class of the project's own has found credentials, and nobody whose they are.
+        return {"user": None, "id": None, "authenticated": False}
     return {
         "user": user.get_username() or None,
         "id": user.pk,
