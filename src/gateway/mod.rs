@@ -258,7 +258,8 @@ impl Gateway {
             RouteTarget::Upstream(target) => {
                 target.send(route.forward.apply(&admitted, request)?).await
             }
-            RouteTarget::Endpoint(endpoint) => endpoint.serve(*request, &admitted).await,
+            // Boxed: each connection has the room that its requests may need, and pages need most.
+            RouteTarget::Endpoint(endpoint) => Box::pin(endpoint.serve(*request, &admitted)).await,
         }
     }
 

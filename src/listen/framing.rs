@@ -52,6 +52,11 @@ impl<S> Framed<S> {
         Self { stream, watch, poison: None, patience, begun: 0, headers, tunnel }
     }
 
+    /// Whether it is HTTP/2 that is spoken.
+    pub(super) fn is_http2(&self) -> bool {
+        self.watch.state == State::Off && !self.tunnel.load(Ordering::Relaxed)
+    }
+
     /// Bytes that the parser answers with the right status: NUL is in no method, header or chunk
     /// size (400); more fields than it takes are too large a head (431). A line that it has the
     /// beginning of ends first, and not as an empty one, which would end a head.

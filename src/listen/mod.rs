@@ -3,6 +3,7 @@
 
 mod address;
 pub mod framing;
+mod gather;
 mod handover;
 mod listener;
 mod proxy_protocol;
@@ -29,6 +30,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
@@ -113,11 +115,13 @@ async fn accept(
 ) {
     let mut stop = shared.stop.clone();
     loop {
+        // At the end, what the system has taken already is served too.
         let accepted = tokio::select! {
-            accepted = acceptor.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = closed.wait_for(|closed| *closed) => return,
+            accepted = acceptor.accept() => Some(accepted),
+            _ = stop.wait_for(|stop| *stop) => acceptor.accept().now_or_never(),
+            _ = closed.wait_for(|closed| *closed) => acceptor.accept().now_or_never(),
         };
+        let Some(accepted) = accepted else { return };
         match accepted {
             Ok((stream, peer)) => {
                 let open = Open::new(&shared);

@@ -3,7 +3,12 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
     time::Duration,
 };
 
@@ -14,13 +19,20 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Arrived, Config, Shared, framing::Framed, proxy_protocol, socket::Stream};
+use super::{
+    Arrived, Config, Shared,
+    framing::Framed,
+    gather::{Gather, Turn},
+    proxy_protocol,
+    socket::Stream,
+};
 use crate::{
     gateway::Watched,
     request::{Certificate, Peer},
@@ -29,6 +41,9 @@ use crate::{
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
 const SEND_BUFFER: usize = 256 << 10;
+
+/// When the gateway ends: how long the first request of a connection is waited for.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A connection that has just come.
 pub(super) async fn accepted(stream: Stream, arrived: Arrived, shared: Shared) {
@@ -59,21 +74,28 @@ where
         }
     }
     let peer = Peer { redirects: arrived.policy.redirects, ..Peer::new(arrived.peer, false) };
-    let Some(tls) = arrived.policy.tls.clone() else {
-        return connection(stream, peer, arrived, shared).await;
-    };
-    let handshake = TlsAcceptor::from(tls).accept(stream);
-    if let Ok(Ok(stream)) = timeout(time, handshake).await {
-        let session = stream.get_ref().1;
-        let shown = session.peer_certificates().and_then(<[_]>::first);
-        let peer = Peer {
-            secure: true,
-            server_name: session.server_name().map(Into::into),
-            certificate: shown.and_then(|shown| Certificate::read(shown)).map(Arc::new),
-            ..peer
-        };
-        connection(stream, peer, arrived, shared).await;
+    // Boxed: a task keeps the room of its largest part, and what greets is soon gone.
+    match arrived.policy.tls.clone() {
+        None => Box::pin(connection(stream, peer, arrived, shared)).await,
+        Some(tls) => Box::pin(secure(stream, tls, peer, arrived, shared)).await,
     }
+}
+
+async fn secure<S>(stream: S, tls: Arc<ServerConfig>, peer: Peer, arrived: Arrived, shared: Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = TlsAcceptor::from(tls).accept(stream);
+    let Ok(Ok(stream)) = timeout(arrived.limits.head_time.0, handshake).await else { return };
+    let session = stream.get_ref().1;
+    let shown = session.peer_certificates().and_then(<[_]>::first);
+    let peer = Peer {
+        secure: true,
+        server_name: session.server_name().map(Into::into),
+        certificate: shown.and_then(|shown| Certificate::read(shown)).map(Arc::new),
+        ..peer
+    };
+    Box::pin(connection(stream, peer, arrived, shared)).await;
 }
 
 async fn connection<S>(stream: S, peer: Peer, arrived: Arrived, shared: Shared)
@@ -87,9 +109,12 @@ where
     // Filled by the request that ends HTTP on this connection.
     let switched = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&switched);
+    let begun = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&begun);
     let service = service_fn(move |request: Request<Incoming>| {
         let (peer, current, slot) = (Arc::clone(&peer), Arc::clone(&current), Arc::clone(&slot));
         let hsts = hsts.clone();
+        first.store(true, Ordering::Relaxed);
         async move {
             // The configuration of this moment; a reload does not touch a request under way.
             let serving = current.load_full();
@@ -110,17 +135,27 @@ where
     let builder = builder(&limits);
     let (size, fields) = (limits.head.bytes(), limits.headers.get());
     let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(framed), service);
-    let mut connection = std::pin::pin!(connection);
+    let turn = Arc::new(Turn::default());
+    let stream = TokioIo::new(Gather::new(framed, &turn));
+    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
     let mut stop = shared.stop.clone();
-    let ended = tokio::select! {
+    let mut ended = tokio::select! {
         // What went wrong on a connection is the client's affair; what a request met is logged.
-        _ = connection.as_mut() => true,
+        _ = poll_fn(|context| turn.poll(connection.as_mut(), context)) => true,
         _ = stop.wait_for(|stop| *stop) => false,
     };
+    if !ended && !begun.load(Ordering::Relaxed) {
+        // Who connected a moment ago has sent a request, which is not to be lost.
+        let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending if begun.load(Ordering::Relaxed) => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        });
+        ended = timeout(FIRST_REQUEST, served).await.unwrap_or(false);
+    }
     if !ended {
         connection.as_mut().graceful_shutdown();
-        let _ = connection.await;
+        let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
     }
     let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {

@@ -25,7 +25,8 @@ fn on_backend(variable: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config = format!("{{ url: '{url}', own_tables: true }}");
     let config: Config = serde_yaml::from_str(&config).unwrap();
-    let store = Sql::new(&config, &Path::root(), runtime.handle(), Metrics::default().store()).unwrap();
+    let store =
+        Sql::new(&config, &Path::root(), runtime.handle(), Metrics::default().store()).unwrap();
     runtime.block_on(async {
         store.create_tables().await.unwrap();
         store.ping().await.unwrap();
