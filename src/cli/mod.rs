@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::print_stdout, reason = "what a command prints is its answer")]
 
+mod diff;
 mod doctor;
 mod explain;
 mod init;
@@ -11,7 +12,7 @@ mod sessions;
 mod users;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
@@ -58,7 +59,11 @@ enum Command {
     ///
     /// Exits with 0 if a gateway can be built from it, else with 1 and a list of problems, each
     /// with its line and what would be right.
-    Check,
+    Check {
+        /// Say what would change from this file, setting by setting; secrets are not shown.
+        #[arg(long, value_name = "FILE")]
+        diff: Option<PathBuf>,
+    },
     /// Say what would happen to a request: its route, what each scheme makes of it, the rule that
     /// decides, and what the upstream would see. Nothing is sent.
     Explain(explain::Arguments),
@@ -127,7 +132,7 @@ pub fn main() -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run { watch: false }) {
         Command::Run { watch } => run::run(cli.config, watch),
         Command::Init(arguments) => init::init(&cli.config, &arguments),
-        Command::Check => check(cli.config),
+        Command::Check { diff } => check(cli.config, diff.as_deref()),
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
         Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
         Command::Schema => {
@@ -171,8 +176,9 @@ fn control() -> anyhow::Result<Runtime> {
     builder.build().context("the control runtime cannot start")
 }
 
-fn check(path: PathBuf) -> anyhow::Result<()> {
+fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
     let name = path.display().to_string();
+    let changes = before.map(|before| diff::changes(before, &path)).transpose()?;
     let loaded = load(path)?;
     let control = control()?;
     let clock = Clock::system();
@@ -182,6 +188,11 @@ fn check(path: PathBuf) -> anyhow::Result<()> {
         println!("warning: {warning}");
     }
     println!("{name} is good: {} routes", built.serving.gateway.router.routes().count());
+    match changes.as_deref() {
+        None => {}
+        Some("") => println!("nothing would change"),
+        Some(changes) => print!("\n{changes}"),
+    }
     Ok(())
 }
 
