@@ -1,5 +1,5 @@
-//! Sockets: one listener for each [worker thread](workers) on each address; connections, each
-//! [served](serve) by the policy of its listener; and the end, when open requests are let finish.
+//! Sockets: one listener for each worker thread on each address; connections, each served by the
+//! policy of its listener; and the end, when open requests are let finish.
 
 mod address;
 pub mod framing;

@@ -1,9 +1,8 @@
 //! Where admitted requests go: a service behind, or the built-in echo.
 //!
-//! A [`Service`](service) has servers, of which a [balancer](balance) chooses one for each request;
-//! a server is where to [connect](connect), the connections that are [kept](pool), and whether it is
-//! [well](server). Two tasks beside the requests look after them: one [checks](health) the servers,
-//! one [looks their names up](resolve).
+//! A service (`service`) has servers, of which `balance` chooses one for each request; a server is
+//! where to `connect`, the connections that `pool` keeps, and whether it is well (`server`). Two tasks
+//! beside the requests look after them: `health` checks the servers, `resolve` looks their names up.
 
 mod address;
 mod answer;
@@ -75,7 +74,7 @@ impl Upstreams {
     /// The upstream with these settings. One that reads certificates is built anew each time.
     ///
     /// # Errors
-    /// As [`Config::build`].
+    /// Servers that are none, and settings that do not go together.
     pub fn get(
         &self,
         config: &Config,
