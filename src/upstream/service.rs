@@ -137,7 +137,8 @@ impl Service {
             let reused = kept.is_some();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => match Connection::new(server).await {
+                // Boxed: what connecting needs, TLS above all, must not be room of every request.
+                None => match Box::pin(Connection::new(server)).await {
                     Ok(connection) => connection,
                     Err(rejection) => return Err(Exchange::Unreachable(request, rejection)),
                 },
