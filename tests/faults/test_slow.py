@@ -143,8 +143,9 @@ class Slow(unittest.TestCase):
             others.more(400)
             grown = self.gateway.memory() - memory
         self.assertIsInstance(others.served(), int)
+        self.assertEqual(flood.open["a body"], EACH)
         self.assertLess(grown / EACH, 256, "KiB a connection")
-        report(self, slow=EACH, still_there=flood.open["a body"], others_served=others.served())
+        report(self, slow_and_still_there=EACH, KiB_each=grown // EACH, others_served=others.served())
 
     def test_readers(self):
         """Attack: large answers are asked for and not read. What waits to be read is bounded for each."""
