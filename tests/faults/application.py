@@ -10,7 +10,7 @@ PIECE = b"x" * 65536
 async def serve(scope, receive, send):
     if scope["type"] != "http":
         return
-    parts = scope["path"].removeprefix("/open").split("/")
+    parts = scope["path"].removeprefix("/soon").split("/")
     count = int("".join(parts[2:3]) or 0)
     answer = {"bytes": of_bytes, "drip": drip, "late": late, "half": half, "deed": deed}.get(parts[1], who)
     await answer(scope, receive, send, count)

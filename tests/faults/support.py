@@ -19,7 +19,7 @@ from clients import gateway as clients
 
 PASSWORD = clients.PASSWORD
 # How long anything is waited for before it counts as never.
-PATIENCE = 30
+PATIENCE = 60
 
 # Every test asks more often than people do, and none is about being locked out unless it says so.
 HEAD = """

@@ -137,7 +137,7 @@ class Idle(unittest.TestCase):
         idle = [self.connect() for _ in range(count)]
         self.addCleanup(self.close, idle)
         until("they are taken", lambda: self.gateway.descriptors() >= 200)
-        self.assertEqual(self.gateway.ask("/", self.alice, timeout=2).status, 200)
+        self.assertEqual(self.gateway.ask("/", self.alice, timeout=5).status, 200)
         self.assertEqual(self.gateway.health(), 200)
 
 

@@ -26,8 +26,8 @@ def setUpModule():
     Gateway("routes: [{ path: /, upstream: echo }]", USERS, store=STORE.format(url=database.url, timeout="5s")).stop()
 
 
-def gateway_on(test, url, yaml):
-    gateway = Gateway(yaml, [], store=STORE.format(url=url, timeout="1s"))
+def gateway_on(test, url, yaml, timeout="20s"):
+    gateway = Gateway(yaml, [], store=STORE.format(url=url, timeout=timeout))
     test.addCleanup(gateway.stop)
     return gateway
 
@@ -63,13 +63,17 @@ class Gone(unittest.TestCase):
             # Who brings nothing needs no database to be refused.
             self.assertEqual(gateway.ask("/").status, 401)
             others.more(20)
+            served = others.served()
             end()
             until("bob is let in", lambda: gateway.ask("/", self.bob).status == 200)
             until("it is there again", gateway.store_answers)
-        self.assertIsInstance(others.served(), int)
-        self.assertEqual({answer.user for answer in others.answers}, {"alice"})
-        self.assertEqual(gateway.ask("/", f"Token {'0' * 40}").status, 401)
-        report(self, known_served=others.served())
+        self.assertIsInstance(served, int)
+        # It asks for everybody anew once it can, for it may have missed a revocation; on a busy machine the database
+        # is late at first.
+        self.assertEqual((others.lost, set(others.statuses) - {200, 503}), ([], set()))
+        self.assertEqual({answer.user for answer in others.answers if answer.status == 200}, {"alice"})
+        until("who is nobody is refused", lambda: gateway.ask("/", f"Token {'0' * 40}").status == 401)
+        report(self, known_served=served)
 
     def setUp(self):
         # What one outage has taught is not known in the next.
@@ -85,8 +89,8 @@ class Gone(unittest.TestCase):
 
     def test_no_longer_than_the_grace(self):
         """The rule: the grace is what the file says; none is none."""
-        gateway = gateway_on(self, database.url, ASKING.replace("1h", "0s") + pages.YAML)
-        self.assertEqual(gateway.ask("/", self.alice).status, 200)
+        gateway = gateway_on(self, database.url, ASKING.replace("1h", "0s") + pages.YAML, timeout="1s")
+        until("alice is let in", lambda: gateway.ask("/", self.alice).status == 200)
         database.pause()
         self.addCleanup(database.resume)
         self.assertEqual([gateway.ask("/", self.alice).status for _ in range(3)], [503] * 3)
@@ -128,8 +132,10 @@ class Slow(unittest.TestCase):
     def setUp(self):
         self.road = SlowRoad(database.port)
         self.addCleanup(self.road.stop)
+
+    def start(self, timeout):
         url = database.url.replace(str(database.port), str(self.road.port))
-        self.gateway = gateway_on(self, url, ASKING + pages.YAML)
+        self.gateway = gateway_on(self, url, ASKING + pages.YAML, timeout)
         self.carol, self.dave = token(self.gateway, "carol"), token(self.gateway, "dave")
 
     def who(self, credential):
@@ -138,7 +144,7 @@ class Slow(unittest.TestCase):
 
     def test_slow_but_there(self):
         """Attack: each question takes long, and what needs none waits behind it; or a slow yes is taken for a no."""
-        self.gateway.ask("/", self.carol)
+        self.start("20s")
         self.road.late = 0.05
         with Others(self.gateway) as strangers, ThreadPoolExecutor(16) as pool:
             asked = [self.carol, self.dave, f"Token {'0' * 40}"] * 8
@@ -151,6 +157,7 @@ class Slow(unittest.TestCase):
     def test_an_answer_that_comes_too_late_is_nobody_s(self):
         """Attack: the answer about one credential comes after the gateway has given up on it, and is read as the
         answer to the next question on the same connection: one user is taken for another."""
+        self.start("1s")
         for late in (1.5, 1.2):
             self.road.late = late
             with ThreadPoolExecutor(8) as pool:
@@ -160,7 +167,9 @@ class Slow(unittest.TestCase):
             until("it answers again", lambda: self.who(self.carol) != 503)
             with ThreadPoolExecutor(8) as pool:
                 seen = list(pool.map(self.who, [self.carol, self.dave, f"Token {'0' * 40}"] * 20))
-            self.assertEqual(seen, ["carol", "dave", 401] * 20)
+            # On a busy machine some may be late again.
+            wrong = [pair for pair in zip(seen, ["carol", "dave", 401] * 20) if pair[0] not in (pair[1], 503)]
+            self.assertEqual((wrong, set(seen) - {503}), ([], {"carol", "dave", 401}))
             # So that the next round asks about somebody whom no grace covers.
             self.gateway.reload()
 

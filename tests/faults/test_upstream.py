@@ -16,7 +16,8 @@ YAML = """
 authentication: [token]
 permission: authenticated
 routes:
-  - {{ path: /, upstream: {{ servers: ["http://127.0.0.1:{port}"], response_timeout: 2s, idle_timeout: 2s }} }}
+  - {{ path: /, upstream: "http://127.0.0.1:{port}" }}
+  - {{ path: /soon/, upstream: {{ servers: ["http://127.0.0.1:{port}"], response_timeout: 2s, idle_timeout: 2s }} }}
   - {{ path: /other/, upstream: echo }}
 """
 
@@ -71,7 +72,7 @@ class Process(unittest.TestCase):
         memory = self.gateway.memory()
         with self.others() as others, ThreadPoolExecutor(100) as pool:
             self.service.server.process.send_signal(signal.SIGSTOP)
-            waiting = [pool.submit(self.ask, "/") for _ in range(100)]
+            waiting = [pool.submit(self.ask, "/soon/") for _ in range(100)]
             until("they wait", lambda: self.gateway.metric("connections") >= 50)
             others.more()
             alive = self.gateway.health("live"), self.gateway.health("ready")
@@ -89,22 +90,22 @@ class Process(unittest.TestCase):
     def test_late(self):
         """Attack: an answer that does not begin. It is 504, not 502: the service is there, and nobody knows what it
         has done. Nobody asks it again."""
-        answer = self.ask("/late/", method="POST")
+        answer = self.ask("/soon/late/", method="POST")
         self.assertEqual(answer.status, 504)
         self.assertEqual(self.ask("/").status, 200)
 
     def test_slow(self):
         """The rule: an answer that takes longer than every limit, but never stops coming, arrives whole."""
-        answer = self.ask("/drip/25")
+        answer = self.ask("/soon/drip/25")
         self.assertEqual((answer.status, answer.whole), (200, True))
         self.assertEqual(answer.body, b"drop\n" * 25 + b"end\n")
 
     def test_silent_in_the_middle(self):
         """Attack: half an answer and then nothing. The client must neither wait for ever nor take it for whole."""
-        answer = self.ask("/half/")
+        answer = self.ask("/soon/half/")
         self.assertEqual((answer.status, answer.whole, answer.body), (200, False, b"half"))
         with Client(self.gateway.port) as client:
-            half, whole = client.get("/half/", self.alice), client.get("/other/", self.alice)
+            half, whole = client.get("/soon/half/", self.alice), client.get("/other/", self.alice)
             self.assertEqual(client.ended(whole), (200, True))
             self.assertEqual(client.ended(half), (200, False))
             self.assertEqual(client.ended(client.get("/other/", self.alice)), (200, True))
