@@ -18,13 +18,12 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tracing::error;
 
 use crate::{
     clock::Timestamp,
-    listen::Serving,
+    listen::{self, Serving},
     observe::{log::AccessLog, metrics::Metrics},
 };
 
@@ -121,18 +120,8 @@ fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
 /// # Errors
 /// If the address cannot be had.
 pub fn bind(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
-    let kind = (Domain::for_address(address), Type::STREAM, Some(Protocol::TCP));
-    let socket = Socket::new(kind.0, kind.1, kind.2)?;
-    socket.set_reuse_address(true)?;
     if !shared {
-        // Another gateway's pages must not answer in this one's name.
-        let look = Socket::new(kind.0, kind.1, kind.2)?;
-        look.set_reuse_address(true)?;
-        look.bind(&address.into())?;
+        listen::look_at(address)?;
     }
-    socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(128)?;
-    Ok(socket.into())
+    listen::bind_tcp(address)
 }

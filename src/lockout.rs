@@ -121,12 +121,13 @@ impl Lockout {
         if !self.anyone_waits() {
             return None;
         }
+        let config = self.config.load_full()?;
         let now = self.clock.now();
         let locked = |key: &Key| {
             let until = self.counters.get(key)?.locked_until;
             (until > now).then(|| until.since(now))
         };
-        self.keys(subject, client).iter().filter_map(|(key, _)| locked(key)).max()
+        keys(&config, subject, client).iter().filter_map(|(key, _)| locked(key)).max()
     }
 
     /// Counts a failure before the credential is verified, in one atomic step per counter;
@@ -135,7 +136,7 @@ impl Lockout {
         let Some(config) = self.config.load_full() else { return false };
         let now = self.clock.now();
         let mut locked = false;
-        for (key, most) in self.keys(subject, client) {
+        for (key, most) in keys(&config, subject, client) {
             let mut new = false;
             let of_account = matches!(key, Key::Both(..) | Key::Account(_));
             let counter = self.counters.entry(key).and_upsert_with(|old| {
@@ -164,7 +165,8 @@ impl Lockout {
     /// The attempt was no failure: takes back what [`Self::attempt`] has counted for it, and no
     /// more, so that an attacker's own good credential does not clear the others.
     pub fn succeeded(&self, subject: Subject<'_>, client: IpAddr) {
-        for (key, most) in self.keys(subject, client) {
+        let Some(config) = self.config.load_full() else { return };
+        for (key, most) in keys(&config, subject, client) {
             self.counters.entry(key).and_compute_with(|old| match old {
                 None => moka::ops::compute::Op::Nop,
                 Some(old) => {
@@ -178,23 +180,23 @@ impl Lockout {
             });
         }
     }
+}
 
-    fn keys(&self, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
-        let Some(config) = self.config.load_full() else { return Vec::new() };
-        let network = network_of(client);
-        let failures = config.failures.0.max(1);
-        let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
-        match subject {
-            Subject::Account(account) => {
-                let account = canonical(account);
-                let both = (Key::Both(account, network), failures);
-                let account = (Key::Account(account), ACCOUNT_FAILURES.max(failures));
-                vec![guesses, both, account]
-            }
-            Subject::Guessable => vec![guesses],
-            Subject::Unguessable => {
-                vec![(Key::Flood(network), failures.saturating_mul(FLOOD_FACTOR))]
-            }
+/// What counts for a subject, and how many failures lock it.
+fn keys(config: &Config, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
+    let network = network_of(client);
+    let failures = config.failures.0.max(1);
+    let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
+    match subject {
+        Subject::Account(account) => {
+            let account = canonical(account);
+            let both = (Key::Both(account, network), failures);
+            let account = (Key::Account(account), ACCOUNT_FAILURES.max(failures));
+            vec![guesses, both, account]
+        }
+        Subject::Guessable => vec![guesses],
+        Subject::Unguessable => {
+            vec![(Key::Flood(network), failures.saturating_mul(FLOOD_FACTOR))]
         }
     }
 }

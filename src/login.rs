@@ -58,7 +58,8 @@ impl Login {
     pub fn new(
         store: Arc<dyn Store>,
         config: &Config,
-        (lockout, suspicion): (Arc<Lockout>, Arc<Suspicion>),
+        lockout: Arc<Lockout>,
+        suspicion: Arc<Suspicion>,
         control: &Handle,
     ) -> Result<Self, NoRandomness> {
         Ok(Self {

@@ -7,6 +7,8 @@ mod world;
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
+use tokio::sync::watch;
+
 pub use self::world::World;
 use self::{
     checks::{check_cookies, check_login_url, check_top},
@@ -98,8 +100,9 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         return Err(problems);
     };
     let (sessions, knox) = (Arc::new(sessions), Arc::new(knox));
-    let counts = (Arc::clone(&world.lockout), Arc::clone(&world.suspicion));
-    let login = Login::new(Arc::clone(&dyn_store), &document.passwords, counts, &world.control);
+    let (lockout, suspicion) = (Arc::clone(&world.lockout), Arc::clone(&world.suspicion));
+    let (passwords, control) = (&document.passwords, &world.control);
+    let login = Login::new(Arc::clone(&dyn_store), passwords, lockout, suspicion, control);
     let login = Arc::new(login.map_err(no_randomness)?);
     let auth_limit = Arc::new(AuthLimit::new(document.auth_rate, world.clock.clone()));
     let builder = Builder {
@@ -186,7 +189,11 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                     access: world.access.clone(),
                     store: store.clone(),
                     unrouted: world.metrics.route(""),
-                    memory: Arc::new(Memory { facts: Arc::clone(&facts), sessions }),
+                    memory: Arc::new(Memory {
+                        facts: Arc::clone(&facts),
+                        sessions,
+                        alive: watch::Sender::default(),
+                    }),
                 },
                 listeners,
                 limits: document.limits.clone(),

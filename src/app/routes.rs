@@ -307,7 +307,10 @@ impl Builder<'_> {
                     let at = at.key("strip_prefix");
                     let problem = Problem::new(
                         &at,
-                        format!("the route `{}` has other paths too", route.path),
+                        format!(
+                            "`{prefix}` is not where every path of the route `{}` begins",
+                            route.path
+                        ),
                     );
                     return Err(problem.help(format!("give the route the path {prefix}")).into());
                 }

@@ -6,8 +6,7 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use anyhow::Context;
 use serde_yaml::Value;
 
-/// Settings whose values are nobody's business.
-const SECRET: [&str; 4] = ["secret", "password", "key", "url"];
+use crate::config::load::is_secret;
 
 /// The changes from one file to another, a line each; nothing if they say the same.
 pub(super) fn changes(old: &Path, new: &Path) -> anyhow::Result<String> {
@@ -77,10 +76,10 @@ fn plain(value: &Value) -> String {
 }
 
 fn shown<'a>(path: &str, value: &'a str) -> &'a str {
-    let last = path.rsplit(['.', '[']).next().unwrap_or_default();
-    let secret = SECRET.iter().any(|word| last.contains(word)) || path.starts_with("secret_key");
+    // `store: postgres://…` is an address too.
+    let secret = path == "store" || path.split(['.', '[', ']']).any(is_secret);
     let userinfo = value.contains("://") && value.contains('@');
-    if (secret || userinfo || path == "store") && !value.starts_with("${") {
+    if (secret || userinfo) && !value.starts_with("${") {
         return "(hidden)";
     }
     value

@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use tokio::task::JoinHandle;
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
 use super::load;
@@ -31,8 +31,6 @@ pub(super) struct Running {
     pub(super) current: Arc<ArcSwap<Serving>>,
     pub(super) workers: Workers,
     pub(super) logs: Logs,
-    /// What of `log` holds until the end.
-    pub(super) log: String,
     pub(super) pages: Pages,
     pub(super) admin: Option<(SocketAddr, JoinHandle<()>)>,
 }
@@ -42,7 +40,7 @@ pub(super) struct Pages {
     admin: Admin,
     /// What readiness says.
     pub(super) serving: Arc<AtomicBool>,
-    world: World,
+    control: Handle,
 }
 
 impl Pages {
@@ -55,7 +53,7 @@ impl Pages {
             serving: Arc::clone(&serving),
             answered: Arc::default(),
         };
-        Self { admin, serving, world: world.clone() }
+        Self { admin, serving, control: world.control.clone() }
     }
 
     pub(super) fn serve(
@@ -63,7 +61,7 @@ impl Pages {
         address: SocketAddr,
         listener: std::net::TcpListener,
     ) -> (SocketAddr, JoinHandle<()>) {
-        (address, self.world.control.spawn(self.admin.clone().serve(listener)))
+        (address, self.control.spawn(self.admin.clone().serve(listener)))
     }
 }
 
@@ -129,9 +127,6 @@ impl Running {
 
     fn change(&mut self, fresh: Fresh) {
         let Fresh { built, document, sockets, admin } = fresh;
-        if document.log.fixed() != self.log {
-            warn!("a change of the log's format or audit file takes a restart");
-        }
         begin(&built, &self.world);
         self.logs.change(&document.log);
         self.world.lockout.change(document.lockout.clone());
@@ -148,22 +143,21 @@ impl Running {
 
 /// Starts what has to be done beside requests; each part ends with its configuration.
 pub(super) fn begin(built: &Built, world: &World) {
-    let memory = Arc::downgrade(&built.serving.gateway.memory);
     built.serving.gateway.start(&world.control);
     world.control.spawn(prune(Arc::clone(&built.auth_limit)));
-    world.control.spawn(forget(built.store.revocations(), memory));
+    let memory = &built.serving.gateway.memory;
+    let (gone, memory) = (memory.alive.subscribe(), Arc::downgrade(memory));
+    world.control.spawn(forget(built.store.revocations(), memory, gone));
 }
 
 /// Forgets what others revoke, until the configuration that remembers it is gone.
-async fn forget(mut revocations: Revocations, memory: Weak<Memory>) {
+async fn forget(mut revocations: Revocations, memory: Weak<Memory>, mut gone: watch::Receiver<()>) {
     loop {
-        let heard = tokio::time::timeout(Duration::from_secs(60), revocations.next()).await;
-        let Some(memory) = memory.upgrade() else { return };
-        let first = match heard {
-            Ok(Some(first)) => first,
-            Ok(None) => return,
-            Err(_) => continue,
+        let heard = tokio::select! {
+            heard = revocations.next() => heard,
+            _ = gone.changed() => return,
         };
+        let (Some(first), Some(memory)) = (heard, memory.upgrade()) else { return };
         // Many at once, as when Django clears its sessions, are one search of the cache.
         let mut all = vec![first];
         while let (Some(Some(more)), true) = (revocations.next().now_or_never(), all.len() < 1000) {

@@ -65,9 +65,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     info!(listen = addresses.join(" "), workers = workers.count(), "serving");
     let pages = Pages::new(&world, &shared.current);
     let admin = admin.map(|(address, listener)| pages.serve(address, listener));
-    let log = document.log.fixed();
-    let running =
-        Running { path, world, current: shared.current, workers, logs, log, pages, admin };
+    let running = Running { path, world, current: shared.current, workers, logs, pages, admin };
     listen::handed_over();
 
     let running = control.block_on(until_told(signals, changes, running))?;

@@ -57,6 +57,11 @@ pub struct Loader<'a> {
 const SECRETS: [&str; 7] =
     ["secret_key", "url", "password", "signing_key", "verifying_key", "key", "secret"];
 
+/// Whether what stands under a key is nobody's business: a secret, or an address with a password.
+pub fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key) || key == "secret_key_fallbacks"
+}
+
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
 

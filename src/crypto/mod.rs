@@ -5,6 +5,7 @@ pub mod digest;
 pub mod jws;
 pub mod keys;
 pub mod password;
+pub mod pem;
 mod random;
 pub mod signing;
 

@@ -7,6 +7,8 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
+use tokio::sync::watch;
+
 use super::seen::cookie_pair;
 use crate::{
     store::{cache::Facts, revocation::Revocation},
@@ -20,6 +22,8 @@ pub struct Memory {
     pub facts: Arc<Facts>,
     /// Names sessions in it.
     pub sessions: Arc<Sessions>,
+    /// Closed when this memory is gone: whoever listens for it need not stay.
+    pub alive: watch::Sender<()>,
 }
 
 impl Memory {
@@ -33,6 +37,7 @@ impl Memory {
                 }
                 Revocation::Session(digest) => self.sessions.revoke(&digest).await,
                 Revocation::Everything => self.facts.clear(),
+                Revocation::Missed => self.facts.doubt(),
             }
         }
         if !users.is_empty() {

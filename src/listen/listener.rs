@@ -48,7 +48,6 @@ impl FromWord for Listener {
 }
 
 /// How the connections of a listener are served.
-#[derive(Default)]
 pub struct Policy {
     /// Nothing is plain HTTP.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,

@@ -16,7 +16,7 @@ pub use self::{
     address::Address,
     handover::{done as handed_over, is_handed_over, start as hand_over},
     listener::{Listener, Policy},
-    socket::Inherited,
+    socket::{Inherited, bind as bind_tcp, look as look_at},
     workers::{Bound, Workers, bind, workers},
 };
 

@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     future::poll_fn,
+    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,22 +13,27 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use hyper::{
-    Request, StatusCode, body::Incoming, header::STRICT_TRANSPORT_SECURITY, service::service_fn,
+    Request, StatusCode,
+    body::Incoming,
+    header::{HeaderValue, STRICT_TRANSPORT_SECURITY},
+    service::service_fn,
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    server::{conn::auto::Builder, graceful::GracefulConnection},
 };
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::watch,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Arrived, Config, Shared,
+    Arrived, Config, Serving, Shared,
     framing::Framed,
     gather::{Gather, Turn},
     proxy_protocol,
@@ -36,7 +42,7 @@ use super::{
 use crate::{
     gateway::Watched,
     request::{Certificate, Peer},
-    upstream::Tunnel,
+    upstream::{Reply, Tunnel},
 };
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
@@ -98,47 +104,73 @@ where
     Box::pin(connection(stream, peer, arrived, shared)).await;
 }
 
+/// What the requests of a connection share.
+struct Talk {
+    peer: Peer,
+    current: Arc<ArcSwap<Serving>>,
+    hsts: Option<HeaderValue>,
+    /// Whether there was a request.
+    begun: AtomicBool,
+    /// Filled by the request that ends HTTP on this connection.
+    switched: Mutex<Option<(Tunnel, Watched)>>,
+}
+
+impl Talk {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        self.begun.store(true, Ordering::Relaxed);
+        // The configuration of this moment; a reload does not touch a request under way.
+        let serving = self.current.load_full();
+        let mut reply = serving.gateway.handle(request, &self.peer).await;
+        if let Some(hsts) = &self.hsts {
+            reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.peer.tunnel.store(true, Ordering::Relaxed);
+            let extensions = reply.extensions_mut();
+            let tunnel = extensions.remove::<Tunnel>().zip(extensions.remove::<Watched>());
+            *self.switched.lock().unwrap_or_else(PoisonError::into_inner) = tunnel;
+        }
+        reply
+    }
+}
+
 async fn connection<S>(stream: S, peer: Peer, arrived: Arrived, shared: Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let peer = Arc::new(peer);
-    let current = Arc::clone(&shared.current);
-    let hsts = arrived.policy.hsts.clone();
-    let tunnel = Arc::clone(&peer.tunnel);
-    // Filled by the request that ends HTTP on this connection.
-    let switched = Arc::new(Mutex::new(None));
-    let slot = Arc::clone(&switched);
-    let begun = Arc::new(AtomicBool::new(false));
-    let first = Arc::clone(&begun);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (peer, current, slot) = (Arc::clone(&peer), Arc::clone(&current), Arc::clone(&slot));
-        let hsts = hsts.clone();
-        first.store(true, Ordering::Relaxed);
-        async move {
-            // The configuration of this moment; a reload does not touch a request under way.
-            let serving = current.load_full();
-            let mut reply = serving.gateway.handle(request, &peer).await;
-            if let Some(hsts) = hsts {
-                reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts);
-            }
-            if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
-                peer.tunnel.store(true, Ordering::Relaxed);
-                let extensions = reply.extensions_mut();
-                let tunnel = extensions.remove::<Tunnel>().zip(extensions.remove::<Watched>());
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = tunnel;
-            }
-            Ok::<_, Infallible>(reply)
-        }
-    });
     let limits = arrived.limits;
-    let builder = builder(&limits);
     let (size, fields) = (limits.head.bytes(), limits.headers.get());
+    let tunnel = Arc::clone(&peer.tunnel);
     let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
     let turn = Arc::new(Turn::default());
     let stream = TokioIo::new(Gather::new(framed, &turn));
-    let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(stream, service));
-    let mut stop = shared.stop.clone();
+    let talk = Arc::new(Talk {
+        peer,
+        current: Arc::clone(&shared.current),
+        hsts: arrived.policy.hsts.clone(),
+        begun: AtomicBool::new(false),
+        switched: Mutex::default(),
+    });
+    let service = service_fn(|request| {
+        let talk = Arc::clone(&talk);
+        async move { Ok::<_, Infallible>(talk.answer(request).await) }
+    });
+    let builder = builder(&limits);
+    let connection = builder.serve_connection_with_upgrades(stream, service);
+    until_over(std::pin::pin!(connection), &turn, &talk.begun, shared.stop.clone()).await;
+    let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some((tunnel, watched)) = switched {
+        carry(tunnel, &watched, &shared, limits.tunnel_idle.0).await;
+    }
+}
+
+/// Polls a connection until it ends, or the gateway does: then open requests finish.
+async fn until_over<C: GracefulConnection>(
+    mut connection: Pin<&mut C>,
+    turn: &Turn,
+    begun: &AtomicBool,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut ended = tokio::select! {
         // What went wrong on a connection is the client's affair; what a request met is logged.
         _ = poll_fn(|context| turn.poll(connection.as_mut(), context)) => true,
@@ -157,10 +189,6 @@ where
         connection.as_mut().graceful_shutdown();
         let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
     }
-    let switched = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared, limits.tunnel_idle.0).await;
-    }
 }
 
 /// Whoever made a tunnel is asked for again at least this often, and when anything is revoked.
@@ -176,7 +204,7 @@ async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared, idle: Duratio
             if !gateway.still_admits(watched).await {
                 return;
             }
-            let _ = tokio::time::timeout(ASK_AGAIN, changed).await;
+            let _ = timeout(ASK_AGAIN, changed).await;
         }
     };
     let mut stop = shared.stop.clone();

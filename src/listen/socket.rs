@@ -109,8 +109,7 @@ impl Inherited {
     }
 }
 
-/// The sockets of an address: at least one for each worker. `held` says that the gateway listens
-/// there already.
+/// The sockets of an address: at least one for each worker.
 ///
 /// # Errors
 /// If the address cannot be had.
@@ -134,11 +133,9 @@ pub(super) fn open(
             ));
         }
         Address::Tcp(address) if sockets.is_empty() => {
-            // Without this look first, a second gateway would quietly take half of the
-            // connections: that is what SO_REUSEPORT is for.
-            drop(bind(*address, false)?);
+            look(*address)?;
             for _ in 0..workers {
-                sockets.push(Socket::Tcp(bind(*address, true)?));
+                sockets.push(Socket::Tcp(bind(*address)?));
             }
         }
         Address::Unix(path) if sockets.is_empty() => {
@@ -158,20 +155,33 @@ pub(super) fn open(
     Ok(sockets)
 }
 
-fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket =
-        socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
+/// Whether an address is free. Without this look first, a second gateway would quietly take half of
+/// the connections: that is what SO_REUSEPORT is for.
+///
+/// # Errors
+/// If somebody listens there.
+pub fn look(address: SocketAddr) -> io::Result<()> {
+    socket(address)?.bind(&address.into())
+}
+
+/// A socket that shares its address with others of this gateway, and with the one that comes after.
+///
+/// # Errors
+/// If the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = socket(address)?;
+    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    // The look before must not take connections.
-    if shared {
-        socket.listen(4096)?;
-    }
+    socket.listen(4096)?;
     Ok(socket.into())
+}
+
+fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
+    let domain = Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 /// Removes the file of a socket that nobody listens on any more.

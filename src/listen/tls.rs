@@ -5,9 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use hyper::header::HeaderValue;
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
 };
@@ -15,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    crypto::pem,
     request::covers,
     value::{Path, Period, Problem, Problems},
 };
@@ -112,9 +112,6 @@ impl Config {
         path: &Path,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Option<Arc<dyn ClientCertVerifier>>, Problems> {
-        let unreadable = |key: &str, file: &std::path::Path, error: &dyn std::fmt::Display| {
-            Problems::from(Problem::new(&path.key(key), format!("`{}`: {error}", file.display())))
-        };
         let Some(file) = &self.client_ca else {
             return match &self.client_crl {
                 Some(_) => {
@@ -125,22 +122,16 @@ impl Config {
                 None => Ok(None),
             };
         };
-        let mut roots = RootCertStore::empty();
-        let read = CertificateDer::pem_file_iter(file);
-        for certificate in read.map_err(|error| unreadable("client_ca", file, &error))? {
-            let certificate = certificate.map_err(|error| unreadable("client_ca", file, &error))?;
-            roots.add(certificate).map_err(|error| unreadable("client_ca", file, &error))?;
-        }
-        let mut lists = Vec::new();
-        if let Some(file) = &self.client_crl {
-            let read = CertificateRevocationListDer::pem_file_iter(file);
-            let read = read.and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            lists = read.map_err(|error| unreadable("client_crl", file, &error))?;
-        }
+        let at = path.key("client_ca");
+        let roots = pem::authorities(file, &at)?;
+        let lists = match &self.client_crl {
+            Some(file) => pem::revocation_lists(file, &path.key("client_crl"))?,
+            None => Vec::new(),
+        };
         let builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
         let verifier = builder.with_crls(lists).allow_unauthenticated().build();
-        verifier.map(Some).map_err(|error| unreadable("client_ca", file, &error))
+        verifier.map(Some).map_err(|error| pem::unusable(file, &at, &error))
     }
 }
 
@@ -150,24 +141,15 @@ fn load(
     path: &Path,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, Problems> {
-    let problem = |key: &str, file: &std::path::Path, why: String| {
-        Problems::from(Problem::new(&path.key(key), format!("`{}`: {why}", file.display())))
-    };
-    let bad =
-        |error: &dyn std::fmt::Display| problem("certificate", certificate, error.to_string());
-    let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| bad(&error))?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| bad(&error))?;
-    if chain.is_empty() {
-        return Err(bad(&"there is no certificate in it"));
-    }
-    let private = PrivateKeyDer::from_pem_file(key);
-    let private = private.map_err(|error| problem("key", key, error.to_string()))?;
+    let (at, at_key) = (path.key("certificate"), path.key("key"));
+    let chain = pem::certificates(certificate, &at)?;
+    let private = pem::private_key(key, &at_key)?;
     let certified =
         CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {
-                problem("key", key, "this is the key of another certificate".into())
+                pem::unusable(key, &at_key, &"this is the key of another certificate")
             }
-            error => bad(&error),
+            error => pem::unusable(certificate, &at, &error),
         })?;
     Ok(Arc::new(certified))
 }

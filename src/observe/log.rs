@@ -11,6 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::filter_fn, fmt, layer::SubscriberExt, reload,
@@ -66,6 +67,8 @@ pub struct Logs {
     /// One line for each request.
     pub access: AccessLog,
     filter: reload::Handle<EnvFilter, Registry>,
+    /// What stays until the end.
+    fixed: String,
     /// They write what is queued when they are dropped.
     _guards: Vec<WorkerGuard>,
 }
@@ -120,7 +123,7 @@ pub fn start(config: &Config) -> io::Result<Logs> {
     // A second start in one process (tests) keeps the first's.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(audit).try_init();
     let access = AccessLog(Some(Arc::new(Sink { writer, format: config.lines() })));
-    Ok(Logs { access, filter: handle, _guards: guards })
+    Ok(Logs { access, filter: handle, fixed: config.fixed(), _guards: guards })
 }
 
 impl Config {
@@ -132,8 +135,8 @@ impl Config {
         ArcSwapOption::from(self.access.then(|| Arc::new(self.format)))
     }
 
-    /// What holds until the end, as a text to compare.
-    pub fn fixed(&self) -> String {
+    /// What a reload does not change, as a text to compare.
+    fn fixed(&self) -> String {
         format!("{:?} {:?}", self.format, self.audit)
     }
 }
@@ -141,6 +144,9 @@ impl Config {
 impl Logs {
     /// Takes another level, and whether requests leave lines.
     pub fn change(&self, config: &Config) {
+        if config.fixed() != self.fixed {
+            warn!("a change of the log's format or audit file takes a restart");
+        }
         // It fails only when nothing is logged any more.
         let _ = self.filter.reload(config.filter());
         if let Some(sink) = &self.access.0 {

@@ -27,7 +27,7 @@ pub struct Metrics {
     /// Access lines that a slow sink has cost.
     pub lines_lost: Gauge,
     /// Reloads, by whether the new configuration was taken.
-    reloads: Family<Reload, Counter>,
+    reloads: Family<ByResult, Counter>,
     /// Requests that were sent to an upstream again.
     pub retries: Counter,
     /// The servers of upstreams that are there now; their families are filled when they are read.
@@ -35,8 +35,8 @@ pub struct Metrics {
     server_requests: Family<ServerResult, Counter>,
     server_up: Family<ServerName, Gauge>,
     /// Credentials that were remembered, and that were not.
-    lookups: Family<Looked, Counter>,
-    store: Family<Asked, Histogram>,
+    lookups: Family<ByResult, Counter>,
+    store: Family<ByResult, Histogram>,
     lockouts: Family<LockedBy, Counter>,
     suspicious: Family<Noticed, Counter>,
 }
@@ -54,12 +54,7 @@ struct RouteOutcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Looked {
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Asked {
+struct ByResult {
     result: &'static str,
 }
 
@@ -157,11 +152,6 @@ pub struct Locks {
 struct SchemeOutcome {
     scheme: String,
     outcome: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reload {
-    result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -272,19 +262,19 @@ impl Metrics {
         let _ = (self.lookups(), self.store(), self.locks());
         Pattern::ALL.iter().for_each(|pattern| drop(self.suspicious(*pattern)));
         for result in ["taken", "refused"] {
-            drop(self.reloads.get_or_create(&Reload { result }));
+            drop(self.reloads.get_or_create(&ByResult { result }));
         }
     }
 
     /// Of the credential cache.
     pub fn lookups(&self) -> Lookups {
-        let counter = |result| self.lookups.get_or_create(&Looked { result }).clone();
+        let counter = |result| self.lookups.get_or_create(&ByResult { result }).clone();
         Lookups { hits: counter("hit"), misses: counter("miss") }
     }
 
     /// Of the store.
     pub fn store(&self) -> StoreMetrics {
-        let seconds = |result| self.store.get_or_create(&Asked { result }).clone();
+        let seconds = |result| self.store.get_or_create(&ByResult { result }).clone();
         StoreMetrics { answered: seconds("ok"), failed: seconds("failed") }
     }
 
@@ -356,14 +346,15 @@ impl Metrics {
     /// Counts a reload.
     pub fn reloaded(&self, taken: bool) {
         let result = if taken { "taken" } else { "refused" };
-        self.reloads.get_or_create(&Reload { result }).inc();
+        self.reloads.get_or_create(&ByResult { result }).inc();
     }
 
     /// Everything, in the text format.
     pub fn render(&self) -> String {
-        self.gather_servers();
         let mut text = String::new();
+        // Held while servers are gathered: of two readers at once each would add them.
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gather_servers();
         // Writing to a String does not fail.
         let _ = encode(&mut text, &registry);
         text

@@ -119,6 +119,8 @@ pub struct Facts {
     /// How many revocations there were, and the last of them.
     revocations: AtomicU64,
     revoked: Mutex<VecDeque<(u64, Revoked)>>,
+    /// How often revocations may have been missed.
+    doubts: AtomicU64,
     /// Wakes whoever goes on without asking again, when something was revoked.
     pub changed: Notify,
 }
@@ -156,8 +158,14 @@ struct Entry {
     fresh_until: Timestamp,
     /// While the store is down.
     keep_until: Timestamp,
-    /// How many revocations there had been when the store was asked.
+    asked: Asked,
+}
+
+/// How many there had been when the store was asked.
+#[derive(Clone, Copy)]
+struct Asked {
     revocations: u64,
+    doubts: u64,
 }
 
 /// A store that is down is asked again after this long, by one request, not by all.
@@ -185,6 +193,7 @@ impl Facts {
             verifiers: AtomicU64::new(0),
             revocations: AtomicU64::new(0),
             revoked: Mutex::default(),
+            doubts: AtomicU64::new(0),
             changed: Notify::new(),
         })
     }
@@ -217,7 +226,7 @@ impl Facts {
         // The future is ready at once unless the cache is busy with its housekeeping; then the
         // caller takes the way of a miss, which waits.
         let entry = self.entries.get(key).now_or_never()??;
-        let fresh = entry.fresh_until > self.clock.now();
+        let fresh = self.is_fresh(&entry);
         if fresh {
             self.lookups.hits.inc();
         }
@@ -237,11 +246,13 @@ impl Facts {
         let load = Mutex::new(Some(load));
         loop {
             let old = self.entries.get(&key).await;
-            let stale = |entry: &Entry| {
-                entry.fresh_until <= self.clock.now() || self.is_revoked(&key, entry, arrived)
-            };
+            let stale =
+                |entry: &Entry| !self.is_fresh(entry) || self.is_revoked(&key, entry, arrived);
             let ask = async {
-                let before = self.revocations.load(Ordering::SeqCst);
+                let asked = Asked {
+                    revocations: self.revocations.load(Ordering::SeqCst),
+                    doubts: self.doubts.load(Ordering::SeqCst),
+                };
                 let mine = load.lock().map_or(None, |mut load| load.take());
                 let answer = match mine {
                     Some(load) => {
@@ -250,7 +261,7 @@ impl Facts {
                     }
                     None => Err(Unavailable::new("the store", "it was asked already")),
                 };
-                self.entry(&key, answer, old, before)
+                self.entry(&key, answer, old, asked)
             };
             let entry = self.entries.entry(key).or_insert_with_if(ask, stale).await.into_value();
             // Somebody else's question may be older than a revocation that this request is not:
@@ -266,20 +277,26 @@ impl Facts {
         }
     }
 
+    /// Whether an entry is believed without asking.
+    fn is_fresh(&self, entry: &Entry) -> bool {
+        entry.fresh_until > self.clock.now()
+            && entry.asked.doubts == self.doubts.load(Ordering::Relaxed)
+    }
+
     /// Whether what an entry says was revoked after the store was asked for it, and before a
     /// moment.
     fn is_revoked(&self, key: &Fingerprint, entry: &Entry, until: u64) -> bool {
         let Ok(fact) = &entry.fact else { return false };
-        if entry.revocations >= until || fact.identity().is_none() {
+        if entry.asked.revocations >= until || fact.identity().is_none() {
             return false;
         }
         let Ok(revoked) = self.revoked.lock() else { return true };
         let oldest = revoked.front().map_or(0, |(number, _)| *number);
-        oldest > entry.revocations + 1
+        oldest > entry.asked.revocations + 1
             || revoked
                 .iter()
                 .rev()
-                .take_while(|(number, _)| *number > entry.revocations)
+                .take_while(|(number, _)| *number > entry.asked.revocations)
                 .any(|(number, revoked)| *number <= until && revoked.is_of(key, fact))
     }
 
@@ -306,10 +323,10 @@ impl Facts {
         key: &Fingerprint,
         answer: Result<(Fact, Option<Timestamp>), Unavailable>,
         old: Option<Entry>,
-        revocations: u64,
+        asked: Asked,
     ) -> Entry {
         let now = self.clock.now();
-        let entry = self.judge(answer, old, revocations, now);
+        let entry = self.judge(answer, old, asked, now);
         if !self.is_revoked(key, &entry, self.revocations.load(Ordering::SeqCst)) {
             return entry;
         }
@@ -321,7 +338,7 @@ impl Facts {
         &self,
         answer: Result<(Fact, Option<Timestamp>), Unavailable>,
         old: Option<Entry>,
-        revocations: u64,
+        asked: Asked,
         now: Timestamp,
     ) -> Entry {
         match answer {
@@ -340,20 +357,29 @@ impl Facts {
                     }
                     Fact::Refused { .. } | Fact::NotMine | Fact::Ended => fresh_until,
                 };
-                Entry { fact: Ok(fact), fresh_until, keep_until, revocations }
+                Entry { fact: Ok(fact), fresh_until, keep_until, asked }
             }
             Err(unavailable) => match old {
                 Some(old) if old.fact.is_ok() && old.keep_until > now => {
-                    Entry { fresh_until: (now + OUTAGE_PAUSE).min(old.keep_until), ..old }
+                    let fresh_until = (now + OUTAGE_PAUSE).min(old.keep_until);
+                    // There is no doubt for that moment: it was asked, in vain.
+                    Entry { fresh_until, asked: Asked { doubts: asked.doubts, ..old.asked }, ..old }
                 }
                 _ => Entry {
                     fact: Err(unavailable),
                     fresh_until: now + OUTAGE_PAUSE,
                     keep_until: now,
-                    revocations,
+                    asked,
                 },
             },
         }
+    }
+
+    /// Revocations may have been missed: all that is known is asked for again. What cannot be asked
+    /// for, since the store is down, is still known for the grace.
+    pub fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+        self.changed.notify_waiters();
     }
 
     /// Forgets everything.
@@ -455,6 +481,21 @@ mod tests {
         );
         scene.clock.advance(Duration::from_secs(2));
         assert!(scene.ask(Ok(alice())).await.is_ok());
+    }
+
+    /// Attack: a user is disabled while nobody could say so. Once the store answers it is asked, and
+    /// until then an outage logs nobody out, and is not asked by everybody.
+    #[tokio::test]
+    async fn what_may_have_been_missed_is_asked_for_again() {
+        let scene = Scene::new();
+        assert!(scene.ask(Ok(alice())).await.is_ok());
+        scene.facts.doubt();
+        for _ in 0..3 {
+            assert!(matches!(scene.ask(down()).await, Ok(Fact::Identity(_))));
+        }
+        assert_eq!(scene.loads(), 2);
+        scene.clock.advance(Duration::from_secs(2));
+        assert!(matches!(scene.ask(Ok(Fact::refused("x"))).await, Ok(Fact::Refused { .. })));
     }
 
     /// Attack: a user was disabled, but a gateway's cache still lets the old token in.

@@ -11,8 +11,10 @@ pub enum Revocation {
     User(Box<str>),
     /// The session whose key has this SHA-256; the key itself is told to nobody.
     Session([u8; 32]),
-    /// Whatever is remembered: somebody's permissions changed, or messages may have been missed.
+    /// Whatever is remembered, since somebody's permissions changed.
     Everything,
+    /// Nobody knows: messages may have been missed.
+    Missed,
 }
 
 impl Revocation {
@@ -28,6 +30,7 @@ impl fmt::Display for Revocation {
             Revocation::User(id) => write!(f, "user {id}"),
             Revocation::Session(digest) => write!(f, "session {}", hex::encode(digest)),
             Revocation::Everything => f.write_str("everything"),
+            Revocation::Missed => f.write_str("missed"),
         }
     }
 }
@@ -44,6 +47,7 @@ impl FromStr for Revocation {
                 Ok(Self::Session(bytes))
             }
             None if text.trim() == "everything" => Ok(Self::Everything),
+            None if text.trim() == "missed" => Ok(Self::Missed),
             _ => Err(()),
         }
     }
@@ -55,9 +59,12 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for revocation in
-            [Revocation::User("5".into()), Revocation::Session([7; 32]), Revocation::Everything]
-        {
+        for revocation in [
+            Revocation::User("5".into()),
+            Revocation::Session([7; 32]),
+            Revocation::Everything,
+            Revocation::Missed,
+        ] {
             assert_eq!(revocation.to_string().parse(), Ok(revocation));
         }
         for wrong in ["", "user", "session abc", "all"] {

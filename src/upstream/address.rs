@@ -51,10 +51,6 @@ impl Address {
             Self::Unix(_) => self.clone(),
         }
     }
-
-    pub(super) fn is_secure(&self) -> bool {
-        matches!(self, Self::Tcp { secure: true, .. })
-    }
 }
 
 impl fmt::Display for Address {

@@ -1,17 +1,14 @@
 //! Which server gets a request.
 
-use std::{
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::server::{Patience, Server};
+use super::server::{Patience, Server, hash};
 use crate::{clock::Clock, forward::Outgoing, rejection::Rejection, request::network_of};
 
 /// The `balance` setting.
@@ -79,7 +76,7 @@ impl Balancer {
                 Balance::RoundRobin => place as u64,
                 Balance::LeastRequests => server.busy() as u64,
                 // Rendezvous hashing: each server draws a number for the user, the highest wins.
-                Balance::User => !hash(&(user, server.address.to_string())),
+                Balance::User => !hash(&(user, server.number)),
             };
             let order = (ill, after);
             if best.as_ref().is_none_or(|(known, _)| order < *known) {
@@ -92,10 +89,6 @@ impl Balancer {
             None => Err(Rejection::UpstreamAway("no server is up")),
         }
     }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
 /// A number between 0 and 1 that is spread evenly over the turns.

@@ -9,7 +9,6 @@ use arc_swap::ArcSwap;
 use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio_rustls::TlsConnector;
 
 use super::{
     Echo, Target,
@@ -53,7 +52,7 @@ pub struct Config {
     /// Whether it speaks HTTP/2, as gRPC needs: for `http://` without asking.
     http2: bool,
     /// Certificates, for `https://`.
-    tls: Option<tls::Config>,
+    tls: tls::Config,
     /// Checks of each server, apart from the requests that it gets.
     #[serde(deserialize_with = "optional_word_or_map")]
     #[schemars(schema_with = "crate::value::word_or_map_schema::<health::Config>")]
@@ -101,7 +100,7 @@ impl Default for Config {
             connections: None,
             resolve: Period::seconds(30),
             http2: false,
-            tls: None,
+            tls: tls::Config::default(),
             health: None,
             outliers: Some(Outliers::default()),
             slow_start: Period::seconds(0),
@@ -168,9 +167,7 @@ impl Config {
             ("resolve", self.resolve.0.is_zero()),
             ("outliers", self.outliers.as_ref().is_some_and(|o| o.failures.0 == 0)),
         ] {
-            if zero {
-                problems.push(Problem::new(&path.key(key), format!("`{key}` cannot be nothing")));
-            }
+            problems.refuse_zero(zero, &path.key(key));
         }
         let servers = entries.iter().map(|entry| Arc::new(entry.server(entry.address.clone())));
         problems.finish(Arc::new(Service {
@@ -183,7 +180,6 @@ impl Config {
             resolve: self.resolve.0,
             response_timeout: self.response_timeout.0,
             idle_timeout: self.idle_timeout.0,
-            clock: parts.clock.clone(),
             metrics: parts.metrics.clone(),
             started: AtomicBool::new(false),
             repeated: AtomicUsize::new(0),
@@ -211,13 +207,15 @@ impl Config {
     fn entries(&self, path: &Path, parts: &Parts) -> Result<Vec<Entry>, Problems> {
         let mut problems = Problems::default();
         let mut entries = Vec::new();
-        let connector = match self.reads_files() {
-            true => {
-                let tls = self.tls.clone().unwrap_or_default();
-                problems.keep(tls.build(self.http2, &path.key("tls")))
-            }
+        let at = path.key("tls");
+        let tls = match self.reads_files() {
+            true => problems.keep(self.tls.build(self.http2, &at)),
             false => None,
         };
+        if !self.reads_files() && self.tls != tls::Config::default() {
+            let problem = Problem::new(&at, "none of these servers is spoken to over TLS");
+            problems.push(problem.help("write them as https://host"));
+        }
         for text in &self.servers {
             let Some(address) = Address::parse(text) else {
                 let problem = Problem::new(path, format!("`{text}` is not an upstream"));
@@ -225,9 +223,10 @@ impl Config {
                 problems.push(problem.help(help));
                 continue;
             };
-            let tls = match (&address, &connector) {
+            let tls = match (&address, &tls) {
                 (Address::Tcp { host, secure: true, .. }, Some(connector)) => {
-                    problems.keep(self.name(host, path, connector))
+                    let name = problems.keep(self.tls.name(host, &at.key("name")));
+                    name.map(|name| Tls { connector: connector.clone(), name })
                 }
                 _ => None,
             };
@@ -241,11 +240,5 @@ impl Config {
             });
         }
         problems.finish(entries)
-    }
-
-    fn name(&self, host: &str, path: &Path, connector: &TlsConnector) -> Result<Tls, Problems> {
-        let tls = self.tls.clone().unwrap_or_default();
-        let name = tls.name(host, &path.key("tls").key("name"))?;
-        Ok(Tls { connector: connector.clone(), name })
     }
 }

@@ -1,9 +1,6 @@
 //! Checks of a server's health, apart from the requests that it gets.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::sync::Weak;
 
 use hyper::{
     Request, Uri,
@@ -14,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::{info, warn};
 
-use super::{pool::Sender, server::Server, service::Service};
+use super::{http2, pool::Sender, server::Server, service::Service};
 use crate::{
+    clock::Clock,
     request::Body,
     value::{Count, FromWord, Path, Period, Problem, Problems},
 };
@@ -80,9 +78,7 @@ impl Config {
             ("unhealthy", self.unhealthy.0 == 0),
             ("healthy", self.healthy.0 == 0),
         ] {
-            if zero {
-                problems.push(Problem::new(&path.key(key), format!("`{key}` cannot be nothing")));
-            }
+            problems.refuse_zero(zero, &path.key(key));
         }
         match target {
             Some(target) => problems.finish(Checks { config: self.clone(), target }),
@@ -94,50 +90,28 @@ impl Config {
 impl Checks {
     /// Checks every server again and again, until the upstream is gone.
     pub(super) async fn run(self, service: Weak<Service>) {
-        let mut counts: Vec<(Weak<Server>, Count, Count)> = Vec::new();
-        loop {
-            let Some(alive) = service.upgrade() else { return };
+        while let Some(alive) = service.upgrade() {
             let servers = alive.servers.load_full();
-            let (host, clock) = (alive.host.clone(), alive.clock.clone());
+            let host = alive.host.clone();
+            let clock = alive.balancer.clock.clone();
             drop(alive);
-            counts.retain(|(server, ..)| server.strong_count() > 0);
-            let asked = servers.iter().map(|server| self.asks(server, host.clone()));
-            let answers = futures_util::future::join_all(asked).await;
-            for (server, well) in servers.iter().zip(answers) {
-                let known =
-                    counts.iter_mut().find(|(known, ..)| known.as_ptr() == Arc::as_ptr(server));
-                let (good, bad) = match known {
-                    Some((_, good, bad)) => (good, bad),
-                    None => {
-                        counts.push((Arc::downgrade(server), Count(0), Count(0)));
-                        let Some((_, good, bad)) = counts.last_mut() else { continue };
-                        (good, bad)
-                    }
-                };
-                (*good, *bad) = match well {
-                    Ok(()) => (Count(good.0 + 1), Count(0)),
-                    Err(_) => (Count(0), Count(bad.0 + 1)),
-                };
-                if let Err(cause) = &well
-                    && *bad == self.config.unhealthy
-                    && server.is_up()
-                {
-                    warn!(server = %server.address, cause, "down");
-                    server.set_up(false, clock.now());
-                } else if *good == self.config.healthy && !server.is_up() {
-                    info!(server = %server.address, "up again");
-                    server.set_up(true, clock.now());
-                }
-            }
+            let checks = servers.iter().map(|server| self.check(server, host.clone(), &clock));
+            futures_util::future::join_all(checks).await;
             drop(servers);
             tokio::time::sleep(self.config.interval.0).await;
         }
     }
 
-    async fn asks(&self, server: &Server, host: Option<HeaderValue>) -> Result<(), String> {
-        let time: Duration = self.config.timeout.0;
-        let asked = tokio::time::timeout(time, self.ask(server, host));
-        asked.await.unwrap_or_else(|_| Err("no answer in time".into()))
+    async fn check(&self, server: &Server, host: Option<HeaderValue>, clock: &Clock) {
+        let asked = tokio::time::timeout(self.config.timeout.0, self.ask(server, host)).await;
+        let found = asked.unwrap_or_else(|_| Err("no answer in time".into()));
+        let enough = if found.is_ok() { self.config.healthy } else { self.config.unhealthy };
+        if server.checked(found.is_ok(), enough.0, clock) {
+            match found {
+                Ok(()) => info!(server = %server.address, "up again"),
+                Err(cause) => warn!(server = %server.address, cause, "down"),
+            }
+        }
     }
 
     async fn ask(&self, server: &Server, host: Option<HeaderValue>) -> Result<(), String> {
@@ -153,7 +127,7 @@ impl Checks {
         let answer = match sender {
             Sender::Http1(mut sender) => sender.send_request(request).await,
             Sender::Http2(mut sender) => {
-                super::http2::translate(&mut request, server.connector.tls.is_some());
+                http2::translate(&mut request, &server.connector);
                 sender.send_request(request).await
             }
         };

@@ -6,10 +6,11 @@ use hyper::{
     http::uri::{Authority, PathAndQuery, Scheme},
 };
 
+use super::connect::Connector;
 use crate::request::Body;
 
 /// Host goes into the target, and what belongs to one HTTP/1 connection goes away.
-pub(super) fn translate(request: &mut Request<Body>, secure: bool) {
+pub(super) fn translate(request: &mut Request<Body>, connector: &Connector) {
     // It comes here again if a connection has closed before it was sent.
     if request.version() == Version::HTTP_2 {
         return;
@@ -27,7 +28,7 @@ pub(super) fn translate(request: &mut Request<Body>, secure: bool) {
     }
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
-    parts.scheme = Some(if secure { Scheme::HTTPS } else { Scheme::HTTP });
+    parts.scheme = Some(if connector.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
     parts.authority = authority.or(Some(Authority::from_static("localhost")));
     parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
     *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();

@@ -28,7 +28,7 @@ pub(super) async fn run(service: Weak<Service>, every: Duration) {
         for (entry, servers) in alive.entries.iter().zip(&mut known) {
             let Some((host, port)) = entry.address.named_host() else { continue };
             match look_up(host, port).await {
-                Ok(found) => *servers = at(entry, &found, servers, &alive.clock),
+                Ok(found) => *servers = at(entry, &found, servers, &alive.balancer.clock),
                 // It keeps the addresses that it had.
                 Err(cause) => warn!(host, cause, "the name of a server cannot be looked up"),
             }

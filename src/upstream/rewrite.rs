@@ -85,11 +85,13 @@ impl Rewrite {
         if new.path().starts_with("//") {
             return Err(unreadable(Ambiguity::DoubleSlash));
         }
-        let known = target(old)?.ambiguities;
-        match new.ambiguities.iter().find(|ambiguity| !known.contains(ambiguity)) {
-            Some(ambiguity) => Err(unreadable(*ambiguity)),
-            None => Ok(new.into_raw()),
+        if !new.ambiguities.is_empty() {
+            let known = target(old)?.ambiguities;
+            if let Some(added) = new.ambiguities.iter().find(|found| !known.contains(found)) {
+                return Err(unreadable(*added));
+            }
         }
+        Ok(new.into_raw())
     }
 }
 

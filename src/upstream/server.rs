@@ -1,6 +1,7 @@
 //! One server of an upstream: its connections, how busy it is, and whether it is well.
 
 use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -29,11 +30,13 @@ impl Entry {
     pub(super) fn server(&self, address: Address) -> Server {
         Server {
             metrics: self.metrics.server(&self.text, &address.to_string()),
+            number: hash(&address.to_string()),
             address,
             connector: self.connector.clone(),
             shelves: Shelves::new(self.workers, self.keep_alive),
             busy: AtomicUsize::new(0),
             up: AtomicBool::new(true),
+            contrary: AtomicU64::new(0),
             failures: AtomicU32::new(0),
             out_until: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
@@ -46,11 +49,15 @@ pub(super) struct Server {
     pub(super) address: Address,
     pub(super) connector: Connector,
     pub(super) shelves: Shelves,
+    /// Of its address: what it draws for a user with.
+    pub(super) number: u64,
     metrics: Arc<ServerMetrics>,
     /// Requests that it is answering now, on all workers.
     busy: AtomicUsize,
     /// What the last checks of its health came to.
     up: AtomicBool,
+    /// How many checks since then came to the contrary, one after the other.
+    contrary: AtomicU64,
     /// Failures one after the other.
     failures: AtomicU32,
     /// Until when it gets nothing because it has failed; zero if it has not.
@@ -77,12 +84,23 @@ impl Server {
         self.up.load(Ordering::Relaxed)
     }
 
-    /// What checks have found.
-    pub(super) fn set_up(&self, up: bool, now: Timestamp) {
-        if self.up.swap(up, Ordering::Relaxed) != up && up {
-            self.begin(now);
+    /// A check has found it well, or not; after so many of one kind it is up or down. Whether it
+    /// changed.
+    pub(super) fn checked(&self, well: bool, enough: u64, clock: &Clock) -> bool {
+        if well == self.is_up() {
+            self.contrary.store(0, Ordering::Relaxed);
+            return false;
         }
-        self.metrics.up(up);
+        if self.contrary.fetch_add(1, Ordering::Relaxed) + 1 < enough {
+            return false;
+        }
+        self.contrary.store(0, Ordering::Relaxed);
+        if well {
+            self.begin(clock.now());
+        }
+        self.up.store(well, Ordering::Relaxed);
+        self.metrics.up(well);
+        true
     }
 
     /// It is new, or well again: from now on it gets more and more.
@@ -120,16 +138,24 @@ impl Server {
         self.metrics.answered.inc();
     }
 
-    /// It could not be reached, broke off, was too slow, or said that its own service is.
-    pub(super) fn failed(&self, patience: &Patience, clock: &Clock) {
+    /// It could not be reached, broke off, was too slow, or said that its own service is. Whether it
+    /// gets nothing from now on, and did before.
+    pub(super) fn failed(&self, patience: &Patience, clock: &Clock) -> bool {
         self.metrics.failed.inc();
-        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        if failures >= patience.failures {
-            // It is tried again after that; one more failure then is enough.
-            self.out_until.store((clock.now() + patience.duration).0, Ordering::Relaxed);
-            tracing::warn!(server = %self.address, failures, "it gets no requests for a while");
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        if failures < patience.failures {
+            return false;
         }
+        // It is tried again after that; one more failure then is enough.
+        let now = clock.now();
+        let until = now + patience.duration;
+        self.out_until.swap(until.0, Ordering::Relaxed) <= now.0
     }
+}
+
+/// Which server gets a user does not change with the gateway or its start: the keys are fixed.
+pub(super) fn hash(value: &impl Hash) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
 /// Counts a request while its server is at it.

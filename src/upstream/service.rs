@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use hyper::{Method, Request, StatusCode, header::HeaderValue};
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::{
     Reply, Target, answer,
@@ -26,7 +27,6 @@ use super::{
     tunnel,
 };
 use crate::{
-    clock::Clock,
     forward::Outgoing,
     observe::metrics::Metrics,
     rejection::Rejection,
@@ -46,7 +46,6 @@ pub(super) struct Service {
     pub(super) resolve: Duration,
     pub(super) response_timeout: Duration,
     pub(super) idle_timeout: Duration,
-    pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) started: AtomicBool,
     /// Requests that are being tried again now.
@@ -95,7 +94,7 @@ impl Target for Service {
                 }
                 // A server that cannot be connected to has seen nothing: the next one may.
                 Err(Exchange::Unreachable(unsent, rejection)) => {
-                    server.failed(&self.balancer.patience, &self.clock);
+                    self.failed(&server);
                     again = again.or_else(|| self.repeat());
                     if again.is_none() {
                         return Err(rejection);
@@ -106,7 +105,7 @@ impl Target for Service {
                 }
                 Err(Exchange::Failed(rejection)) => {
                     if is_its_fault(&rejection) {
-                        server.failed(&self.balancer.patience, &self.clock);
+                        self.failed(&server);
                     }
                     return Err(rejection);
                 }
@@ -147,7 +146,7 @@ impl Service {
             let spare = (spare && is_repeatable(&request)).then(|| copy(&request));
             let progress = request.body().progress();
             if server.connector.http2 {
-                http2::translate(&mut request, server.address.is_secure());
+                http2::translate(&mut request, &server.connector);
             }
             let mut sent = std::pin::pin!(connection.send(request));
             match within(self.response_timeout, progress, sent.as_mut()).await {
@@ -197,8 +196,16 @@ impl Service {
         match status {
             StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => server.failed(&self.balancer.patience, &self.clock),
+            | StatusCode::GATEWAY_TIMEOUT => self.failed(server),
             _ => server.answered(),
+        }
+    }
+
+    fn failed(&self, server: &Server) {
+        let out = server.failed(&self.balancer.patience, &self.balancer.clock);
+        // The only server gets its requests all the same.
+        if out && self.servers.load().len() > 1 {
+            warn!(server = %server.address, "it fails, and gets no requests for a while");
         }
     }
 }

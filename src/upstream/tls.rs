@@ -2,16 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rustls::{
-    ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-};
+use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_rustls::TlsConnector;
 
-use crate::value::{Path, Problem, Problems};
+use crate::{
+    crypto::pem,
+    value::{Path, Problem, Problems},
+};
 
 /// The `tls` setting of an upstream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -46,12 +45,10 @@ impl Config {
         let mut config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
-                let chain = certificates(certificate, &path.key("certificate"))?;
+                let chain = pem::certificates(certificate, &path.key("certificate"))?;
                 let at = path.key("key");
-                let read = PrivateKeyDer::from_pem_file(key);
-                let read = read.map_err(|error| unreadable(key, &at, &error))?;
-                let built = builder.with_client_auth_cert(chain, read);
-                built.map_err(|error| unreadable(certificate, &at, &error))?
+                let built = builder.with_client_auth_cert(chain, pem::private_key(key, &at)?);
+                built.map_err(|error| pem::unusable(key, &at, &error))?
             }
             _ => {
                 let problem = Problem::new(path, "a certificate and its key belong together");
@@ -63,19 +60,15 @@ impl Config {
     }
 
     fn authorities(&self, path: &Path) -> Result<RootCertStore, Problems> {
+        if let Some(file) = &self.ca {
+            return pem::authorities(file, &path.key("ca"));
+        }
         let mut roots = RootCertStore::empty();
-        let Some(file) = &self.ca else {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                let problem = Problem::new(path, "this machine has no certificate authorities");
-                let help = "install ca-certificates, or name the upstream's own with `ca`";
-                return Err(problem.help(help).into());
-            }
-            return Ok(roots);
-        };
-        let at = path.key("ca");
-        for certificate in certificates(file, &at)? {
-            roots.add(certificate).map_err(|error| unreadable(file, &at, &error))?;
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            let problem = Problem::new(path, "this machine has no certificate authorities");
+            let help = "install ca-certificates, or name the upstream's own with `ca`";
+            return Err(problem.help(help).into());
         }
         Ok(roots)
     }
@@ -89,20 +82,4 @@ impl Config {
         ServerName::try_from(name.to_owned())
             .map_err(|_| Problem::new(path, format!("no certificate is for `{name}`")).into())
     }
-}
-
-fn certificates(
-    file: &std::path::Path,
-    at: &Path,
-) -> Result<Vec<CertificateDer<'static>>, Problems> {
-    let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let read = read.map_err(|error| unreadable(file, at, &error))?;
-    match read.is_empty() {
-        true => Err(unreadable(file, at, &"there is no certificate in it")),
-        false => Ok(read),
-    }
-}
-
-fn unreadable(file: &std::path::Path, at: &Path, error: &dyn std::fmt::Display) -> Problems {
-    Problem::new(at, format!("`{}`: {error}", file.display())).into()
 }

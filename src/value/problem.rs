@@ -89,6 +89,13 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// For settings of which nothing would be left.
+    pub fn refuse_zero(&mut self, zero: bool, path: &Path) {
+        if zero {
+            self.push(Problem::new(path, "this cannot be nothing"));
+        }
+    }
+
     /// The value of a build that succeeded; otherwise keeps its problems.
     pub fn keep<T>(&mut self, result: Result<T, Problems>) -> Option<T> {
         result.map_err(|mut problems| self.0.append(&mut problems.0)).ok()

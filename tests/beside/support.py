@@ -8,13 +8,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clients.gateway import BINARY, ROOT, Gateway, free_port
-from clients.servers import ENVIRONMENT
+from clients.servers import ENVIRONMENT, Threaded
 
 BIN = Path(sys.executable).parent
 TIMEOUT = 20
@@ -75,22 +74,12 @@ def read_message(stream):
     return message
 
 
-class Upstream:
+class Upstream(Threaded):
     """A service that answers 200 to everything and keeps what it was asked."""
 
     def __init__(self):
         self.got = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=[connection], daemon=True).start()
+        super().__init__()
 
     def serve(self, connection):
         with connection, connection.makefile("rb") as stream:
@@ -105,10 +94,6 @@ class Upstream:
         """What has come since the last time."""
         got, self.got = self.got, []
         return got
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
 
 
 # For the tests alone: a limit, and answers to preflights.

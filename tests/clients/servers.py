@@ -1,8 +1,10 @@
 """What a test starts beside the gateway, and how it ends it."""
 
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -79,3 +81,24 @@ def portcullis(folder, *words, **environment):
     return subprocess.run(
         [BINARY, *words], cwd=folder, env={**ENVIRONMENT, **environment}, capture_output=True, text=True
     )
+
+
+class Threaded:
+    """A server in this process, with a thread for each connection."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=[connection], daemon=True).start()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()

@@ -11,6 +11,19 @@ def named(*names, path="/remote/"):
     return get(path, *(b"Remote-User: " + (name if isinstance(name, bytes) else name.encode()) for name in names))
 
 
+def with_middleware(name):
+    """`startproject`'s, and one that sets the user from a header where Django says it belongs."""
+    return [
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        name,
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ]
+
+
 class Known(Differential):
     """`create_unknown_user` False: a typing error in front is nobody. The class never fails."""
 
@@ -137,15 +150,7 @@ class Persistent(Differential):
     variant = Variant(
         {
             "AUTHENTICATION_BACKENDS": ["project.remote.KnownUserBackend", MODEL_BACKEND],
-            "MIDDLEWARE": [
-                "django.middleware.security.SecurityMiddleware",
-                "django.contrib.sessions.middleware.SessionMiddleware",
-                "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware",
-                "django.contrib.auth.middleware.AuthenticationMiddleware",
-                "project.remote.PersistentRemoteUserHeaderMiddleware",
-                "django.middleware.clickjacking.XFrameOptionsMiddleware",
-            ],
+            "MIDDLEWARE": with_middleware("project.remote.PersistentRemoteUserHeaderMiddleware"),
         },
         f"session: {{ backends: [project.remote.KnownUserBackend, {MODEL_BACKEND}] }}\n",
         remote_user="persistent: true",

@@ -4,7 +4,7 @@ such a user, and asks the header each time."""
 import unittest
 
 from support import Browser, Differential, Differs, Variant, cookies, database, get, post, rows
-from test_remote_user import MODEL_BACKEND
+from test_remote_user import MODEL_BACKEND, with_middleware
 
 BACKEND = "project.remote.KnownUserBackend"
 
@@ -13,15 +13,7 @@ class Middleware(Differential):
     variant = Variant(
         {
             "AUTHENTICATION_BACKENDS": [BACKEND, MODEL_BACKEND],
-            "MIDDLEWARE": [
-                "django.middleware.security.SecurityMiddleware",
-                "django.contrib.sessions.middleware.SessionMiddleware",
-                "django.middleware.common.CommonMiddleware",
-                "django.middleware.csrf.CsrfViewMiddleware",
-                "django.contrib.auth.middleware.AuthenticationMiddleware",
-                "project.remote.RemoteUserHeaderMiddleware",
-                "django.middleware.clickjacking.XFrameOptionsMiddleware",
-            ],
+            "MIDDLEWARE": with_middleware("project.remote.RemoteUserHeaderMiddleware"),
         },
     )
     path = "/remote-session/"

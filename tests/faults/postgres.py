@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
 import unittest
 from pathlib import Path
 
 import psycopg
 
+from clients.servers import Threaded
 from faults.support import free_port, until
 
 # Django's tables are copied from where tests/run has made them.
@@ -105,24 +105,14 @@ class Postgres:
         self.folder.cleanup()
 
 
-class SlowRoad:
+class SlowRoad(Threaded):
     """A way to a server on which every answer is late by so many seconds."""
 
     def __init__(self, port):
         self.far_port, self.late = port, 0.0
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__()
 
-    def accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.carry, args=[near], daemon=True).start()
-
-    def carry(self, near):
+    def serve(self, near):
         try:
             with near, socket.create_connection(("127.0.0.1", self.far_port)) as far:
                 while True:
@@ -135,7 +125,3 @@ class SlowRoad:
                         (near if ready is far else far).sendall(said)
         except OSError:
             pass
-
-    def stop(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()

@@ -1,11 +1,12 @@
 """The service behind the gateway, as a process that can be killed and started again where it was."""
 
 import tempfile
+import unittest
 from pathlib import Path
 
 from clients.gateway import ROOT
 from clients.servers import uvicorn
-from faults.support import free_port
+from faults.support import Gateway, free_port, token
 
 
 class Service:
@@ -31,3 +32,15 @@ class Service:
     def stop(self):
         self.kill()
         self.folder.cleanup()
+
+
+class Behind(unittest.TestCase):
+    """A gateway with such a service, for all tests of a class; `YAML` is its file."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.service = Service()
+        cls.addClassCleanup(cls.service.stop)
+        cls.gateway = Gateway(cls.YAML.format(port=cls.service.port))
+        cls.addClassCleanup(cls.gateway.stop)
+        cls.alice = token(cls.gateway)

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from faults.service import Service
+from faults.service import Behind
 from faults.support import PATIENCE, Gateway, Others, basic, free_port, report, token, until
 
 YAML = """
@@ -99,14 +99,8 @@ class Flood:
             key.fileobj.close()
 
 
-class Slow(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service()
-        cls.addClassCleanup(cls.service.stop)
-        cls.gateway = Gateway(YAML.format(port=cls.service.port))
-        cls.addClassCleanup(cls.gateway.stop)
-        cls.alice = token(cls.gateway)
+class Slow(Behind):
+    YAML = YAML
 
     def others(self):
         return Others(self.gateway, "/", self.alice)

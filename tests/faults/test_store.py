@@ -63,17 +63,13 @@ class Gone(unittest.TestCase):
             # Who brings nothing needs no database to be refused.
             self.assertEqual(gateway.ask("/").status, 401)
             others.more(20)
-            served = others.served()
             end()
             until("bob is let in", lambda: gateway.ask("/", self.bob).status == 200)
             until("it is there again", gateway.store_answers)
-        self.assertIsInstance(served, int)
-        # It asks for everybody anew once it can, for it may have missed a revocation; on a busy machine the database
-        # is late at first.
-        self.assertEqual((others.lost, set(others.statuses) - {200, 503}), ([], set()))
-        self.assertEqual({answer.user for answer in others.answers if answer.status == 200}, {"alice"})
+        self.assertIsInstance(others.served(), int)
+        self.assertEqual({answer.user for answer in others.answers}, {"alice"})
         until("who is nobody is refused", lambda: gateway.ask("/", f"Token {'0' * 40}").status == 401)
-        report(self, known_served=served)
+        report(self, known_served=others.served())
 
     def setUp(self):
         # What one outage has taught is not known in the next.

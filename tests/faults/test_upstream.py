@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 
 from faults.http2 import Client
-from faults.service import Service
-from faults.support import Gateway, Others, ask, report, token, until
+from faults.service import Behind
+from faults.support import Gateway, Others, ask, report, until
 
 YAML = """
 authentication: [token]
@@ -22,14 +22,8 @@ routes:
 """
 
 
-class Process(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.service = Service()
-        cls.addClassCleanup(cls.service.stop)
-        cls.gateway = Gateway(YAML.format(port=cls.service.port))
-        cls.addClassCleanup(cls.gateway.stop)
-        cls.alice = token(cls.gateway)
+class Process(Behind):
+    YAML = YAML
 
     def ask(self, target, **more):
         return self.gateway.ask(target, self.alice, **more)

@@ -2,22 +2,16 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{Connection, Gateway, PASSWORD, Setup, basic, gateway::hash, until};
+use crate::support::{Gateway, PASSWORD, Setup, basic, gateway::hash, until};
 
 const ROUTES: &str = "authentication: [basic]\nroutes: [{ path: /, upstream: echo }]\n";
-
-fn metrics(gateway: &Gateway) -> String {
-    let mut connection = Connection::open(gateway.setup.admin);
-    connection.send(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
-    connection.receive(false).unwrap().text()
-}
 
 /// The rule: every series that is known beforehand is there at zero, so that the first event is an
 /// increase.
 #[test]
 fn metrics_begin_at_zero() {
     let gateway = Gateway::start(ROUTES);
-    let text = metrics(&gateway);
+    let text = gateway.admin("/metrics").text();
     for series in [
         "requests_total{route=\"/\",status=\"5xx\"} 0",
         "request_duration_seconds_count{route=\"/\",outcome=\"denied\"} 0",
@@ -44,7 +38,7 @@ fn metrics_count() {
         let bad = basic(&format!("user{name}"), "wrong");
         (0..2).for_each(|_| drop(gateway.get("/", &[("Authorization", &bad)])));
     }
-    let text = metrics(&gateway);
+    let text = gateway.admin("/metrics").text();
     for series in [
         "request_duration_seconds_count{route=\"/\",outcome=\"passed\"} 3",
         "scheme_outcomes_total{scheme=\"basic\",outcome=\"authenticated\"} 3",

@@ -10,9 +10,8 @@ use std::{
 };
 
 use crate::support::{
-    Answer, Connection, Gateway, NOT_AUTHENTICATED, PASSWORD, Postgres, Setup, basic,
+    NOT_AUTHENTICATED, PASSWORD, Postgres, Setup, basic,
     gateway::{ALICE_KEY, free_port},
-    http::request,
     until,
 };
 
@@ -20,12 +19,6 @@ const ROUTES: &str = "authentication: [token, basic, api_key]\npermission: authe
      - { path: /, upstream: echo }\n\
      - { path: /public/, permission: anyone, upstream: echo }\n\
      - { path: /api-token-auth/, endpoint: token }\n";
-
-fn admin(gateway: &Gateway, path: &str) -> Answer {
-    let mut connection = Connection::open(gateway.setup.admin);
-    connection.send(&request("GET", path, &[], b""));
-    connection.receive(false).unwrap()
-}
 
 /// Attack: the database is taken down, and "cannot ask" is read as "no" (clients throw their good
 /// tokens away) or as "not mine" (a later scheme or the public route lets the request in).
@@ -61,8 +54,8 @@ fn a_credential_that_cannot_be_checked_is_503() {
         assert_eq!(gateway.get("/public/", &[]).status, 200);
         assert_eq!(gateway.get("/", &[]).text(), NOT_AUTHENTICATED);
         assert_eq!(gateway.get("/", &[("Authorization", "Basic !!!")]).status, 401);
-        assert_eq!(admin(&gateway, "/health/ready").status, 503);
-        assert_eq!(admin(&gateway, "/health/live").status, 200);
+        assert_eq!(gateway.admin("/health/ready").status, 503);
+        assert_eq!(gateway.admin("/health/live").status, 200);
         assert!(!gateway.output().contains("secret"), "the store's password is in the log");
     }
 }
@@ -80,7 +73,7 @@ fn who_is_known_stays_in_for_the_grace() {
     assert_eq!(ask(ALICE_KEY).status, 200);
     assert_eq!(gateway.get("/", &[("Authorization", &alice)]).status, 200);
     assert_eq!(ask("unknown").status, 401);
-    assert_eq!(admin(&gateway, "/health/ready").status, 200);
+    assert_eq!(gateway.admin("/health/ready").status, 200);
 
     gateway.execute("ALTER TABLE auth_user RENAME TO gone");
     for _ in 0..3 {

@@ -11,8 +11,7 @@ use std::{
 };
 
 use crate::support::{
-    Gateway, PASSWORD, Server, Setup, basic, gateway::free_port, http::Connection, server::Then,
-    until,
+    Gateway, PASSWORD, Server, Setup, basic, gateway::free_port, server::Then, until,
 };
 
 /// Before these servers, with more settings of the upstream.
@@ -35,12 +34,6 @@ fn answering(status: &'static str) -> Server {
         let _ = write!(wire, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
         Then::Keep
     })
-}
-
-fn metrics(gateway: &Gateway) -> String {
-    let mut connection = Connection::open(gateway.setup.admin);
-    connection.send(b"GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
-    connection.receive(false).unwrap().text()
 }
 
 /// The rule: servers take turns.
@@ -189,13 +182,13 @@ fn health_is_checked() {
     assert_eq!(gateway.get("/", &[]).status, 200);
     let up = |number| format!("server=\"127.0.0.1:{}\"}} {number}\n", server.port);
     let seen = |number| {
-        metrics(&gateway).contains(&format!(
+        gateway.admin("/metrics").text().contains(&format!(
             "server_up{{upstream=\"{}\",{}",
             server.url(),
             up(number)
         ))
     };
-    assert!(seen(1), "{}", metrics(&gateway));
+    assert!(seen(1), "{}", gateway.admin("/metrics").text());
     well.store(false, Ordering::Relaxed);
     until("it is down", || gateway.get("/", &[]).status == 503);
     assert!(seen(0));
@@ -214,7 +207,7 @@ fn a_host_is_its_addresses() {
     let gateway = before(&[&format!("http://localhost:{}", server.port)], ", resolve: 50ms");
     assert_eq!(gateway.get("/", &[]).status, 200);
     let address = format!("server=\"127.0.0.1:{}\"", server.port);
-    until("it is looked up", || metrics(&gateway).contains(&address));
+    until("it is looked up", || gateway.admin("/metrics").text().contains(&address));
     assert_eq!(gateway.get("/", &[]).status, 200);
 }
 
@@ -223,12 +216,12 @@ fn a_host_is_its_addresses() {
 fn a_reload_keeps_connections() {
     let server = Server::ok();
     let gateway = before(&[&server.url()], "");
-    let counted = || metrics(&gateway).contains("result=\"answered\"} 6\n");
+    let counted = || gateway.admin("/metrics").text().contains("result=\"answered\"} 6\n");
     (0..3).for_each(|_| assert_eq!(gateway.get("/", &[]).status, 200));
     gateway.signal("HUP");
     until("it is taken", || gateway.output().contains("the new configuration serves"));
     (0..3).for_each(|_| assert_eq!(gateway.get("/", &[]).status, 200));
-    assert!(counted(), "{}", metrics(&gateway));
+    assert!(counted(), "{}", gateway.admin("/metrics").text());
 }
 
 /// Attack (CVE-2026-40912): a prefix is cut off after the decision, and what is left is another path

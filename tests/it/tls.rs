@@ -1,21 +1,16 @@
 //! HTTPS: certificates by name, read again at a reload, and never less than HTTPS.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    path::Path,
-    sync::Arc,
-};
+use std::path::Path;
 
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName},
+    pki_types::CertificateDer,
     version::{TLS12, TLS13},
 };
 
 use crate::support::{
-    Gateway, PATIENCE, Setup,
+    Gateway, Setup,
     gateway::{ALICE_KEY, portcullis},
+    tls::Client,
     until,
 };
 
@@ -48,41 +43,6 @@ fn start(setup: Setup, tls: &str) -> Gateway {
     Gateway::spawn(setup)
 }
 
-struct Client {
-    roots: RootCertStore,
-    version: &'static SupportedProtocolVersion,
-}
-
-impl Client {
-    fn trusting(certificates: &[&CertificateDer<'static>]) -> Self {
-        let mut roots = RootCertStore::empty();
-        for certificate in certificates {
-            roots.add((*certificate).clone()).unwrap();
-        }
-        Self { roots, version: &TLS13 }
-    }
-
-    /// What is answered to a request for `host` on a connection for `name`; nothing if there is no
-    /// connection.
-    fn ask(&self, port: u16, name: &str, host: &str) -> Option<String> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[self.version])
-            .unwrap()
-            .with_root_certificates(self.roots.clone())
-            .with_no_client_auth();
-        let name = ServerName::try_from(name.to_owned()).unwrap();
-        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut stream = StreamOwned::new(connection, socket);
-        write!(stream, "GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").ok()?;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        (!answer.is_empty()).then(|| String::from_utf8(answer).unwrap())
-    }
-}
-
 /// The rule: HTTPS by both versions of TLS that there are, said to the upstream; and an attack: a
 /// client that begins and does not go on, or speaks plain HTTP, holds a connection for ever.
 #[test]
@@ -93,7 +53,7 @@ fn https_is_served_and_nothing_else() {
     let gateway = start(setup, &tls);
     let port = gateway.setup.port;
     for version in [&TLS12, &TLS13] {
-        let client = Client { version, ..Client::trusting(&[&known]) };
+        let client = Client::trusting(&known).speaking(version);
         let answer = client.ask(port, "a.example", "a.example").expect("an answer");
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         assert!(answer.contains("\"x-forwarded-proto\": \"https\""), "{answer}");
@@ -103,7 +63,7 @@ fn https_is_served_and_nothing_else() {
     plain.send(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n");
     assert!(plain.head().is_none_or(|(status, _)| status != 200));
     assert!(silent.is_closed());
-    let client = Client::trusting(&[&known]);
+    let client = Client::trusting(&known);
     assert!(client.ask(port, "a.example", "a.example").is_some(), "it serves on");
 }
 
@@ -126,7 +86,7 @@ fn a_request_is_for_the_host_of_its_connection() {
     let gateway = start(setup, &tls);
     let port = gateway.setup.port;
     let status = |known, name: &str, host: &str| {
-        let answer = Client::trusting(&[known]).ask(port, name, host)?;
+        let answer = Client::trusting(known).ask(port, name, host)?;
         answer.split(' ').nth(1)?.parse::<u16>().ok()
     };
     assert_eq!(status(&one, "a.example", "a.example"), Some(200));
@@ -152,7 +112,7 @@ fn a_reload_reads_certificates_and_never_opens_a_port() {
     let tls = tls_of(&setup, "one");
     let gateway = start(setup, &tls);
     let port = gateway.setup.port;
-    let good = |known| Client::trusting(&[known]).ask(port, "a.example", "a.example").is_some();
+    let good = |known| Client::trusting(known).ask(port, "a.example", "a.example").is_some();
     assert!(good(&old));
     let new = certificate(&folder, "one", &["a.example"]);
     gateway.signal("HUP");

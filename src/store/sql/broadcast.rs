@@ -226,8 +226,13 @@ impl Sql {
 }
 
 async fn hear_commands(listener: UnixListener, sender: UnboundedSender<Heard>) {
-    while !sender.is_closed() {
-        let Ok((stream, _)) = listener.accept().await else {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Whose gateway is gone: its socket must not stay.
+            () = sender.closed() => return,
+        };
+        let Ok((stream, _)) = accepted else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
@@ -267,7 +272,7 @@ async fn hear_postgres(
     listener.listen(CHANNEL).await?;
     if missed {
         // Nobody knows what was said in between.
-        let _ = sender.send(Heard { revocation: Revocation::Everything, _done: None });
+        let _ = sender.send(Heard { revocation: Revocation::Missed, _done: None });
     }
     loop {
         let message = tokio::select! {

@@ -212,6 +212,13 @@ impl Gateway {
         Connection::open(self.setup.port)
     }
 
+    /// A page of its admin listener.
+    pub(crate) fn admin(&self, path: &str) -> Answer {
+        let mut connection = Connection::open(self.setup.admin);
+        connection.send(&request("GET", path, &[], b""));
+        connection.receive(false).unwrap()
+    }
+
     /// What it has written so far, to either stream.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()

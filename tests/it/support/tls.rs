@@ -12,9 +12,10 @@ use rcgen::{
     KeyPair, SanType,
 };
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
     crypto::aws_lc_rs,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    version::TLS13,
 };
 
 use super::PATIENCE;
@@ -47,7 +48,62 @@ pub(crate) fn person(authority: &Authority, name: &str) -> (rcgen::Certificate, 
     (params.signed_by(&key, authority).unwrap(), key)
 }
 
-/// What is answered over HTTPS to a request for `target` with these fields; nothing if there is no
+/// A client that speaks HTTPS.
+pub(crate) struct Client {
+    roots: RootCertStore,
+    version: &'static SupportedProtocolVersion,
+    shown: Option<(CertificateDer<'static>, Vec<u8>)>,
+}
+
+impl Client {
+    pub(crate) fn trusting(certificate: &CertificateDer<'static>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        Self { roots, version: &TLS13, shown: None }
+    }
+
+    pub(crate) fn speaking(self, version: &'static SupportedProtocolVersion) -> Self {
+        Self { version, ..self }
+    }
+
+    fn showing(self, shown: &(rcgen::Certificate, KeyPair)) -> Self {
+        Self { shown: Some((shown.0.der().clone(), shown.1.serialize_der())), ..self }
+    }
+
+    /// What is answered to a request for `host` on a connection for `name`; nothing if there is no
+    /// connection.
+    pub(crate) fn ask(&self, port: u16, name: &str, host: &str) -> Option<String> {
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        self.send(port, name, &head)
+    }
+
+    fn send(&self, port: u16, name: &str, head: &str) -> Option<String> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[self.version])
+            .unwrap()
+            .with_root_certificates(self.roots.clone());
+        let config = match self.shown.clone() {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
+                builder.with_client_auth_cert(vec![certificate], key).unwrap()
+            }
+        };
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut stream = StreamOwned::new(connection, socket);
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        // Not every server says that it closes; what has come counts.
+        let _ = stream.read_to_end(&mut answer);
+        (!answer.is_empty()).then(|| String::from_utf8(answer).unwrap())
+    }
+}
+
+/// What `api.example` answers to a request for `target` with these fields; nothing if there is no
 /// connection.
 pub(crate) fn ask(
     port: u16,
@@ -56,33 +112,14 @@ pub(crate) fn ask(
     target: &str,
     fields: &str,
 ) -> Option<String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(server.der().clone()).unwrap();
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let config = match shown {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-            builder.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
-        }
+    let client = Client::trusting(server.der());
+    let client = match shown {
+        Some(shown) => client.showing(shown),
+        None => client,
     };
-    let name = ServerName::try_from("api.example").unwrap();
-    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut stream = StreamOwned::new(connection, socket);
-    write!(
-        stream,
-        "GET {target} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n{fields}\r\n"
-    )
-    .ok()?;
-    let mut answer = Vec::new();
-    // Not every server says that it closes; what has come counts.
-    let _ = stream.read_to_end(&mut answer);
-    (!answer.is_empty()).then(|| String::from_utf8_lossy(&answer).into_owned())
+    let head =
+        format!("GET {target} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n{fields}\r\n");
+    client.send(port, "api.example", &head)
 }
 
 /// Writes PEM files and says where they are.
