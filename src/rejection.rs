@@ -9,7 +9,10 @@ use crate::{
     chain::Challenges,
     request::Malformed,
     scheme::NOT_PROVIDED,
-    store::{Unavailable, cache::Members},
+    store::{
+        Unavailable,
+        cache::{Members, Said},
+    },
 };
 
 /// Why a request is refused.
@@ -35,6 +38,13 @@ pub enum Rejection {
         detail: Cow<'static, str>,
         /// What the body says beside it.
         members: Option<Arc<Members>>,
+        /// Of the first scheme, or of all.
+        challenges: Challenges,
+    },
+    /// A custom scheme's service has refused it, in its own words.
+    Said {
+        /// Those.
+        said: Arc<Said>,
         /// Of the first scheme, or of all.
         challenges: Challenges,
     },
@@ -78,6 +88,10 @@ impl Rejection {
                 [] => StatusCode::FORBIDDEN,
                 _ => StatusCode::UNAUTHORIZED,
             },
+            Rejection::Said { said, challenges } => match challenges.0.as_slice() {
+                [] if said.status == StatusCode::UNAUTHORIZED => StatusCode::FORBIDDEN,
+                _ => said.status,
+            },
             Rejection::PermissionDenied | Rejection::Forbidden(_) | Rejection::Unwritable => {
                 StatusCode::FORBIDDEN
             }
@@ -107,6 +121,7 @@ impl Rejection {
             Rejection::AuthenticationFailed { detail, .. } | Rejection::Forbidden(detail) => {
                 detail.clone()
             }
+            Rejection::Said { said, .. } => said.detail().to_owned().into(),
             Rejection::PermissionDenied | Rejection::Unwritable => {
                 "You do not have permission to perform this action.".into()
             }
@@ -133,11 +148,22 @@ impl Rejection {
         }
     }
 
+    /// The whole body, where somebody else has written it.
+    pub fn said(&self) -> Option<&serde_json::Value> {
+        match self {
+            Rejection::Said { said, .. } => Some(&said.body),
+            _ => None,
+        }
+    }
+
     /// `WWW-Authenticate`.
     pub fn challenges(&self) -> &[HeaderValue] {
         match self {
             Rejection::NotAuthenticated(challenges)
             | Rejection::AuthenticationFailed { challenges, .. } => &challenges.0,
+            Rejection::Said { said, challenges } if said.status == StatusCode::UNAUTHORIZED => {
+                &challenges.0
+            }
             _ => &[],
         }
     }
@@ -146,6 +172,7 @@ impl Rejection {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Rejection::Throttled(wait) => Some(seconds(*wait)),
+            Rejection::Said { said, .. } => said.retry_after,
             Rejection::Unavailable(_) | Rejection::UpstreamAway(_) => Some(1),
             _ => None,
         }

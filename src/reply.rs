@@ -123,7 +123,11 @@ impl Renderer {
     /// The response to a rejection. `allow` is the route's, where it says which methods it has.
     pub fn render(&self, rejection: &Rejection, allow: Option<&HeaderValue>) -> Reply {
         let status = rejection.status();
-        let body = self.body(status, &rejection.detail(), rejection.members()).unwrap_or_default();
+        let body = match (&self.0, rejection.said()) {
+            (Shape::Drf, Some(said)) => Some(escaped(said)),
+            _ => self.body(status, &rejection.detail(), rejection.members()),
+        };
+        let body = body.unwrap_or_default();
         let mut reply = Reply::new(ReplyBody::full(body));
         *reply.status_mut() = status;
         let headers = reply.headers_mut();
@@ -163,7 +167,7 @@ impl Renderer {
             if let (Some(body), Some(members)) = (body.as_object_mut(), members) {
                 body.extend(members.clone());
             }
-            Some(body.to_string())
+            Some(escaped(&body))
         };
         match &self.0 {
             Shape::Drf => with_members(serde_json::json!({ "detail": detail })),
@@ -178,6 +182,15 @@ impl Renderer {
                 environment.get_template("error").ok()?.render(context).ok()
             }
         }
+    }
+}
+
+/// As DRF writes JSON: what JavaScript takes for the end of a line is escaped.
+fn escaped(body: &serde_json::Value) -> String {
+    let text = body.to_string();
+    match text.contains(['\u{2028}', '\u{2029}']) {
+        true => text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"),
+        false => text,
     }
 }
 

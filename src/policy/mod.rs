@@ -55,10 +55,14 @@ impl Policy {
             Verdict::Known(accepted) => Some(accepted),
             Verdict::Anonymous => None,
             Verdict::Refused(failure) => {
-                let Failure { detail, challenge, members, kind, .. } = failure;
+                let Failure { detail, challenge, members, kind, said, .. } = failure;
+                let own = said.as_ref().map_or(challenge, |said| said.challenge.clone());
                 let mut challenges = chain.challenges().clone();
-                if let (Some(own), Some(first)) = (challenge, challenges.0.first_mut()) {
+                if let (Some(own), Some(first)) = (own, challenges.0.first_mut()) {
                     *first = own;
+                }
+                if let Some(said) = said {
+                    return Err(Rejection::Said { said, challenges });
                 }
                 return Err(match kind {
                     FailureKind::Wait(wait) => Rejection::Throttled(wait),

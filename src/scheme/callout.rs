@@ -1,19 +1,19 @@
 //! A custom scheme over HTTP, DRF's `BaseAuthentication` for a service of your own: chosen headers
-//! go to it in a POST; 200 with an identity in JSON is *authenticated*, 204 is *not mine*, 401 or
-//! 403 is *failed*, with its challenge and `detail`; anything else is an outage.
+//! go to it in a POST; 200 with an identity in JSON is *authenticated*, 204 is *not mine*, 401, 403
+//! or 429 is *failed*, with its challenge, body and `Retry-After`; anything else is an outage.
 
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
-    header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE},
+    header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     Answer, Outcome, Parts, Scheme,
-    custom::{Custom, refused},
+    custom::{Custom, DETAIL_LIMIT, refused},
 };
 use crate::{
     client::HttpClient,
@@ -21,7 +21,10 @@ use crate::{
     crypto::digest::Fingerprint,
     identity::Identity,
     request::Request,
-    store::{Unavailable, cache::Fact},
+    store::{
+        Unavailable,
+        cache::{Fact, Said},
+    },
     value::{Path, Period, Problem, Problems},
 };
 
@@ -92,6 +95,14 @@ enum Id {
 
 /// An answer longer than this is not read.
 const ANSWER_LIMIT: usize = 64 << 10;
+
+/// A refusal longer than this is not passed on, for the same reason as a detail of
+/// [`DETAIL_LIMIT`].
+const BODY_LIMIT: usize = 4096;
+
+/// DRF's `PermissionDenied` and `Throttled`, where the service has no words of its own.
+const DENIED: &str = "You do not have permission to perform this action.";
+const THROTTLED: &str = "Request was throttled.";
 
 impl Config {
     pub(super) fn build(
@@ -195,13 +206,41 @@ impl Callout {
             }
             StatusCode::NO_CONTENT => Ok((Fact::NotMine, None)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let detail = serde_json::from_slice::<serde_json::Value>(body).ok();
-                let detail = detail.as_ref().and_then(|body| body.get("detail")?.as_str());
-                Ok((refused(detail, headers.get(WWW_AUTHENTICATE).cloned()), None))
+                Ok((said(status, headers, body), None))
+            }
+            // How long somebody has to wait is another number a second later.
+            StatusCode::TOO_MANY_REQUESTS => {
+                Ok((said(status, headers, body), Some(self.clock.now())))
             }
             other => Err(outage(&format!("it answered {other}"))),
         }
     }
+}
+
+/// A refusal in the service's words, else in DRF's.
+fn said(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Fact {
+    let challenge = headers.get(WWW_AUTHENTICATE).cloned();
+    let own = serde_json::from_slice(body).ok().filter(|own| is_said(own, body.len()));
+    let body = match (own, status) {
+        (Some(own), _) => own,
+        (None, StatusCode::UNAUTHORIZED) => return refused(None, challenge),
+        (None, StatusCode::FORBIDDEN) => serde_json::json!({ "detail": DENIED }),
+        (None, _) => serde_json::json!({ "detail": THROTTLED }),
+    };
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Fact::Said(Arc::new(Said { status, body, challenge, retry_after }))
+}
+
+/// Whether a body may be passed on: something is in it, and not too much of it to keep.
+fn is_said(body: &serde_json::Value, length: usize) -> bool {
+    let full = match body {
+        serde_json::Value::Object(members) => !members.is_empty(),
+        serde_json::Value::Array(entries) => !entries.is_empty(),
+        _ => false,
+    };
+    let fits = |detail: &str| (1..=DETAIL_LIMIT).contains(&detail.len());
+    let detail = body.get("detail").and_then(serde_json::Value::as_str);
+    full && length <= BODY_LIMIT && detail.is_none_or(fits)
 }
 
 impl From<Answered> for Identity {

@@ -12,16 +12,16 @@ use crate::{
     crypto::digest::Fingerprint,
     lockout::Subject,
     request::Request,
-    store::{Unavailable, cache::Fact},
+    store::{
+        Unavailable,
+        cache::{Fact, INCORRECT},
+    },
     value::{Path, Problem, Problems},
 };
 
-/// DRF's own words, where the answer has none that can be passed on.
-pub(super) const INCORRECT: &str = "Incorrect authentication credentials.";
-
 /// A detail longer than this is not passed on: it is kept, and would be memory that an attacker
 /// can fill.
-const DETAIL_LIMIT: usize = 1024;
+pub(super) const DETAIL_LIMIT: usize = 1024;
 
 /// A refusal in somebody else's words.
 pub(super) fn refused(detail: Option<&str>, challenge: Option<HeaderValue>) -> Fact {
@@ -88,6 +88,7 @@ impl Custom {
     pub(super) fn reads_cookies(&self) -> bool {
         self.headers.contains(&COOKIE)
     }
+
     /// What is known of the credential, else what `load` makes of it.
     pub(super) async fn ask<F>(
         &self,

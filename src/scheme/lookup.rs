@@ -3,6 +3,8 @@
 
 use std::{future::Future, sync::Arc};
 
+use hyper::StatusCode;
+
 use super::{Failure, Outcome, Parts};
 use crate::{
     clock::Timestamp,
@@ -14,7 +16,7 @@ use crate::{
     request::Client,
     store::{
         Unavailable,
-        cache::{Fact, Facts, Verifier},
+        cache::{Fact, Facts, Said, Verifier},
     },
 };
 
@@ -69,7 +71,11 @@ impl Lookup {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
         let outcome = self.get(key, load).await?;
-        if let Outcome::Failed(_) = outcome {
+        // Who is told to wait has not been told whether the guess was right.
+        let judged = |said: &Said| said.status != StatusCode::TOO_MANY_REQUESTS;
+        if let Outcome::Failed(failure) = &outcome
+            && failure.said.as_deref().is_none_or(judged)
+        {
             record(Event::LoginFailed, None, client.address, &self.name);
             if self.login.lockout.attempt(subject, client.address) {
                 record(Event::Locked, None, client.address, &self.name);
@@ -87,6 +93,10 @@ impl Lookup {
             }),
             Fact::Refused { detail, challenge, members } => {
                 Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
+            }
+            Fact::Said(said) => {
+                let detail = said.detail().to_owned();
+                Outcome::Failed(Failure { said: Some(said), ..Failure::new(detail) })
             }
             Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
         }

@@ -33,7 +33,7 @@ use crate::{
     request::Request,
     store::{
         Store, Unavailable,
-        cache::{Facts, Members},
+        cache::{Facts, Members, Said},
     },
     system::{knox::Knox, session::Sessions, simplejwt::SimpleJwt},
     value::{Path, Problems},
@@ -61,6 +61,8 @@ pub struct Failure {
     pub challenge: Option<HeaderValue>,
     /// What the answer says beside the detail.
     pub members: Option<Arc<Members>>,
+    /// The whole answer, where a custom scheme's service has written it.
+    pub said: Option<Arc<Said>>,
     /// `Set-Cookie` for the client.
     pub cookie: Option<HeaderValue>,
     /// What kind of refusal it is.
@@ -85,7 +87,14 @@ impl Failure {
     /// A refusal with its text.
     pub fn new(detail: impl Into<Cow<'static, str>>) -> Self {
         let kind = FailureKind::Unauthenticated;
-        Self { detail: detail.into(), challenge: None, members: None, cookie: None, kind }
+        Self {
+            detail: detail.into(),
+            challenge: None,
+            members: None,
+            said: None,
+            cookie: None,
+            kind,
+        }
     }
 
     /// A refusal that is 403 whatever the chain.

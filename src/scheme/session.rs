@@ -80,7 +80,7 @@ impl Session {
         let session = match fact {
             Fact::Session(session) => session,
             Fact::Ended => return Outcome::Ended(self.sessions.expired_cookie()),
-            Fact::Identity(_) | Fact::Refused { .. } | Fact::NotMine => {
+            Fact::Identity(_) | Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine => {
                 return Outcome::NotAttempted;
             }
         };

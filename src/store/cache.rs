@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use hyper::header::HeaderValue;
+use hyper::{StatusCode, header::HeaderValue};
 use moka::future::Cache;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,6 +73,8 @@ pub enum Fact {
         /// What the answer says beside it, as simplejwt's do.
         members: Option<Arc<Members>>,
     },
+    /// It proves nothing, and a service of the project's says so in its own words.
+    Said(Arc<Said>),
     /// It is not the scheme's own after all, or nobody's.
     NotMine,
     /// A session that has ended: nobody's, and the client may forget it.
@@ -81,6 +83,30 @@ pub enum Fact {
 
 /// Members of an error's body, in order.
 pub type Members = serde_json::Map<String, serde_json::Value>;
+
+/// A refusal as a custom scheme's service has written it, for the client to read as it is.
+#[derive(Debug)]
+pub struct Said {
+    /// 401, which becomes 403 where the first scheme has no challenge; 403; or 429.
+    pub status: StatusCode,
+    /// A JSON object or list.
+    pub body: serde_json::Value,
+    /// What the challenge of a 401 is instead of the scheme's own.
+    pub challenge: Option<HeaderValue>,
+    /// Seconds, where it says how long to wait.
+    pub retry_after: Option<u64>,
+}
+
+/// DRF's `AuthenticationFailed`, where an answer has no words that can be passed on.
+pub const INCORRECT: &str = "Incorrect authentication credentials.";
+
+impl Said {
+    /// Its `detail`, else DRF's words.
+    pub fn detail(&self) -> &str {
+        let detail = self.body.get("detail").and_then(serde_json::Value::as_str);
+        detail.unwrap_or(INCORRECT)
+    }
+}
 
 /// What is known of a session.
 #[derive(Debug)]
@@ -103,7 +129,7 @@ impl Fact {
         match self {
             Fact::Identity(identity) => Some(identity),
             Fact::Session(session) => Some(&session.identity),
-            Fact::Refused { .. } | Fact::NotMine | Fact::Ended => None,
+            Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => None,
         }
     }
 }
@@ -345,7 +371,7 @@ impl Facts {
             Ok((fact, expiry)) => {
                 let ttl = match fact {
                     Fact::Identity(_) | Fact::Session(_) => self.config.ttl.0,
-                    Fact::Refused { .. } | Fact::NotMine | Fact::Ended => {
+                    Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => {
                         self.config.negative_ttl.0
                     }
                 };
@@ -355,7 +381,9 @@ impl Facts {
                     Fact::Identity(_) | Fact::Session(_) => {
                         (fresh_until + self.config.grace.0).min(end)
                     }
-                    Fact::Refused { .. } | Fact::NotMine | Fact::Ended => fresh_until,
+                    Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => {
+                        fresh_until
+                    }
                 };
                 Entry { fact: Ok(fact), fresh_until, keep_until, asked }
             }

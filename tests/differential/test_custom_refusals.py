@@ -1,17 +1,8 @@
 """What a class of a project's own says when it refuses, beside a text. Its service says it as DRF would: by status,
 body, and `Retry-After`."""
 
-import unittest
-
 from support import Case, Differential, get, head
 from test_custom import both, said
-
-
-def not_yet(cls):
-    """The gateway does not do these yet. One that it does is a failure, so that this word goes."""
-    for name in [each for each in vars(cls) if each.startswith("test_")]:
-        setattr(cls, name, unittest.expectedFailure(getattr(cls, name)))
-    return cls
 
 
 def failures(path, refused):
@@ -31,12 +22,10 @@ def failures(path, refused):
     ]
 
 
-@not_yet
 class Failed(Differential):
     cases = failures("/custom/", 403)
 
 
-@not_yet
 class FailedWithChallenge(Differential):
     cases = failures("/challenged/", 401)
 
@@ -52,7 +41,6 @@ class Denied(Differential):
     ]
 
 
-@not_yet
 class DeniedWithChallenge(Differential):
     """403 whichever class is first: who it is was never the question."""
 
@@ -68,7 +56,6 @@ class DeniedWithChallenge(Differential):
     ]
 
 
-@not_yet
 class Throttled(Differential):
     """`Throttled`, with the time to wait, which is rounded up."""
 
