@@ -63,14 +63,15 @@ impl HttpClient {
         *request.method_mut() = method;
         *request.uri_mut() = url.clone();
         *request.headers_mut() = headers;
-        let answer = self.client.request(request);
+        let client = self.client.clone();
         let exchange = async move {
-            let (head, body) = answer.await.map_err(|e| outage(&e))?.into_parts();
+            let (head, body) = client.request(request).await.map_err(|e| outage(&e))?.into_parts();
             let body = Limited::new(body, limit).collect().await.map_err(|e| outage(&*e))?;
             Ok((head.status, head.headers, body.to_bytes()))
         };
-        let exchange = self.control.spawn(tokio::time::timeout(time, exchange));
-        match exchange.await {
+        // The timer is made where it runs: the worker's may be gone before the answer comes.
+        let in_time = async move { tokio::time::timeout(time, exchange).await };
+        match self.control.spawn(in_time).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Unavailable::new("a service", "no answer in time")),
             Err(error) => Err(outage(&error)),

@@ -26,6 +26,7 @@ pub struct Login {
     hashers: Hashers,
     upgrade: bool,
     threads: Threads,
+    control: Handle,
     /// Passwords that were right for a hash that may still be the stored one.
     verified: Cache<Fingerprint, ()>,
     fingerprints: Fingerprints,
@@ -67,6 +68,7 @@ impl Login {
             hashers: Hashers::new(config),
             upgrade: config.upgrade,
             threads: Threads::new("password hashing", control),
+            control: control.clone(),
             verified: Cache::builder().max_capacity(VERIFIED).time_to_live(VERIFIED_FOR).build(),
             fingerprints: Fingerprints::new()?,
             suspicion,
@@ -76,9 +78,29 @@ impl Login {
 
     /// Django's `authenticate(username, password)` for a client.
     ///
+    /// It is carried through whether or not the client waits for it: who goes away has neither made
+    /// a guess that does not count, nor failed where the store was only slow.
+    ///
     /// # Errors
     /// If the store does not answer or too many wait for a hash; then nothing is counted.
     pub async fn attempt(
+        self: &Arc<Self>,
+        username: &str,
+        password: &Secret,
+        client: IpAddr,
+        by: &str,
+    ) -> Result<Attempt, Unavailable> {
+        if let Some(wait) = self.lockout.wait(Subject::Account(username), client) {
+            return Ok(Attempt::Wait(wait));
+        }
+        let (login, by) = (Arc::clone(self), by.to_owned());
+        let (username, password) = (username.to_owned(), password.clone());
+        let attempt = async move { login.judge(&username, &password, client, &by).await };
+        let judged = self.control.spawn(attempt).await;
+        judged.map_err(|error| Unavailable::new("a log-in", error))?
+    }
+
+    async fn judge(
         &self,
         username: &str,
         password: &Secret,
@@ -86,9 +108,6 @@ impl Login {
         by: &str,
     ) -> Result<Attempt, Unavailable> {
         let subject = Subject::Account(username);
-        if let Some(wait) = self.lockout.wait(subject, client) {
-            return Ok(Attempt::Wait(wait));
-        }
         let locked = self.lockout.attempt(subject, client);
         let outcome = self.verify(username, password).await;
         match &outcome {

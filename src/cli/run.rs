@@ -35,7 +35,7 @@ use crate::{
 pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let loaded = load(path.clone())?;
     let document = &loaded.document;
-    allow_files();
+    let most = connections(allow_files());
     let control = control()?;
     let logs = log::start(&document.log).context("the audit file cannot be written")?;
     let world =
@@ -59,9 +59,13 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
         metrics: world.metrics.clone(),
         stop: stopped,
         open: Arc::default(),
+        most,
     };
     let workers = Workers::start(bound, &shared)?;
     let addresses: Vec<_> = document.listen.iter().map(|one| one.address.to_string()).collect();
+    if document.limits.connections.get() > most {
+        info!(most, "there are files for fewer connections than limits.connections");
+    }
     info!(listen = addresses.join(" "), workers = workers.count(), "serving");
     let pages = Pages::new(&world, &shared.current);
     let admin = admin.map(|(address, listener)| pages.serve(address, listener));
@@ -117,14 +121,26 @@ async fn until_told(
     }
 }
 
-/// As many files as the system lets a process have: each connection is one, and shells and containers
-/// begin with 1024.
-fn allow_files() {
+/// As many files as the system lets a process have, where that is limited: each connection is one,
+/// and shells and containers begin with 1024.
+fn allow_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, most) {
-        warn!(%error, "the limit of open files stays as it is");
+    match setrlimit(Resource::Nofile, most) {
+        Ok(()) => limit.maximum,
+        Err(error) => {
+            warn!(%error, "the limit of open files stays as it is");
+            limit.current
+        }
     }
+}
+
+/// How many connections there are files for: some are kept for the store, the log and health, and
+/// each request may need one to its upstream.
+fn connections(files: Option<u64>) -> usize {
+    const KEPT: u64 = 128;
+    let half = files.map(|files| (files.saturating_sub(KEPT) / 2).max(1));
+    half.and_then(|half| usize::try_from(half).ok()).unwrap_or(usize::MAX)
 }
 
 fn cannot_listen(address: &Address, error: &std::io::Error) -> anyhow::Error {

@@ -6,6 +6,7 @@ pub mod framing;
 mod gather;
 mod handover;
 mod listener;
+mod patience;
 mod proxy_protocol;
 mod serve;
 mod socket;
@@ -48,7 +49,8 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Limits")]
 pub struct Config {
-    /// Open connections at the most; more are closed at once.
+    /// Open connections at the most; more are closed at once. No more than half the files that the
+    /// system allows, since each may need another to an upstream.
     pub connections: Count,
     /// Bytes of a request's head.
     pub head: Size,
@@ -56,6 +58,8 @@ pub struct Config {
     pub headers: Count,
     /// How long a head may take, and how long a connection may wait for one.
     pub head_time: Period,
+    /// How long a client may take nothing of what is sent to it.
+    pub send_time: Period,
     /// Concurrent HTTP/2 streams of a connection.
     pub streams: Count,
     /// How long neither side of a WebSocket may say anything.
@@ -74,6 +78,7 @@ impl Default for Config {
             head: Size::kib(32),
             headers: Count(100),
             head_time: Period::seconds(30),
+            send_time: Period::seconds(60),
             streams: Count(128),
             tunnel_idle: Period::seconds(60),
             notice: Period::seconds(0),
@@ -103,6 +108,8 @@ pub struct Shared {
     pub stop: watch::Receiver<bool>,
     /// Open connections, of all workers.
     pub open: Arc<AtomicUsize>,
+    /// So many there are files for.
+    pub most: usize,
 }
 
 /// Takes connections until its listener is closed, or all are.
@@ -126,7 +133,8 @@ async fn accept(
             Ok((stream, peer)) => {
                 let open = Open::new(&shared);
                 let serving = shared.current.load_full();
-                if shared.open.load(Ordering::Relaxed) > serving.limits.connections.get() {
+                let most = serving.limits.connections.get().min(shared.most);
+                if shared.open.load(Ordering::Relaxed) > most {
                     continue;
                 }
                 // A listener that the newest configuration no longer has is about to be closed.

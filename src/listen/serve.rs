@@ -36,6 +36,7 @@ use super::{
     Arrived, Config, Serving, Shared,
     framing::Framed,
     gather::{Gather, Turn},
+    patience::Patient,
     proxy_protocol,
     socket::Stream,
 };
@@ -53,14 +54,15 @@ const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A connection that has just come.
 pub(super) async fn accepted(stream: Stream, arrived: Arrived, shared: Shared) {
+    let time = arrived.limits.send_time.0;
     match stream {
         Stream::Tcp(stream) => {
             // Small answers must not wait for a full packet; a socket that is gone tells it when
             // read.
             let _ = stream.set_nodelay(true);
-            greet(stream, arrived, shared).await;
+            greet(Patient::new(stream, time), arrived, shared).await;
         }
-        Stream::Unix(stream) => greet(stream, arrived, shared).await,
+        Stream::Unix(stream) => greet(Patient::new(stream, time), arrived, shared).await,
     }
 }
 

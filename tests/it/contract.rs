@@ -311,7 +311,7 @@ fn the_first_answer_wins_and_the_first_scheme_makes_the_status() {
     for (target, headers, status, body, challenge) in [
         ("/0/", vec![("X-Other", "fail")], 401, incorrect.as_str(), custom),
         ("/0/", vec![("X-Custom", "fail"), ("X-Other", "ok")], 401, &incorrect, custom),
-        ("/0/", vec![("X-Custom", "deny")], 401, &detail("custom message"), custom),
+        ("/0/", vec![("X-Custom", "deny")], 403, &detail("custom message"), None),
         ("/0/", vec![], 401, NOT_AUTHENTICATED, custom),
         ("/0/", vec![("X-Custom", "none")], 401, NOT_AUTHENTICATED, custom),
         ("/1/", vec![("X-Custom", "fail")], 403, &incorrect, None),

@@ -132,7 +132,9 @@ impl Sql {
         let timeout = self.inner.timeout;
         let work = work(Arc::clone(&self.inner));
         let asked = self.inner.clock.now();
-        let answered = self.control.spawn(tokio::time::timeout(timeout, work)).await;
+        // The timer is made where it runs: the worker's may be gone before the answer comes.
+        let in_time = async move { tokio::time::timeout(timeout, work).await };
+        let answered = self.control.spawn(in_time).await;
         let seconds = self.inner.clock.now().since(asked).as_secs_f64();
         let metrics = &self.inner.metrics;
         let good = matches!(answered, Ok(Ok(Ok(_))));
