@@ -2,7 +2,8 @@
 //!
 //! A pair of account and network is locked after `failures`, so that a stranger elsewhere cannot
 //! lock a user out; a network after twenty times as many, over all accounts; an account after a
-//! hundred, from wherever (NIST SP 800-63B section 3.2.2). Names that do not exist are counted
+//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a
+//! window; then whoever makes them would keep the owner out with one more an hour.) Names that do not exist are counted
 //! like those that do, and a locked client is answered before its credential is looked at: it
 //! cannot tell right from wrong, nor known from unknown.
 
@@ -130,12 +131,27 @@ impl Lockout {
         keys(&config, subject, client).iter().filter_map(|(key, _)| locked(key)).max()
     }
 
-    /// Counts a failure before the credential is verified, in one atomic step per counter;
-    /// [`Self::succeeded`] takes it back. Says whether something was locked by it.
-    pub fn attempt(&self, subject: Subject<'_>, client: IpAddr) -> bool {
-        let Some(config) = self.config.load_full() else { return false };
+    /// Counts a failure before the credential is verified, so that of many at once no more are
+    /// judged than one after the other.
+    ///
+    /// # Errors
+    /// How long the client has to wait.
+    pub fn begin<'a>(
+        &'a self,
+        subject: Subject<'a>,
+        client: IpAddr,
+    ) -> Result<Attempt<'a>, Duration> {
+        let (locks, wait) = self.count(subject, client);
+        let attempt = Attempt { lockout: self, subject, client, locks, failed: false };
+        wait.map_or(Ok(attempt), Err)
+    }
+
+    /// Counts a failure, in one atomic step per counter. Says whether it locks something, and how
+    /// long something was locked already.
+    fn count(&self, subject: Subject<'_>, client: IpAddr) -> (bool, Option<Duration>) {
+        let Some(config) = self.config.load_full() else { return (false, None) };
         let now = self.clock.now();
-        let mut locked = false;
+        let (mut locks, mut wait) = (false, None);
         for (key, most) in keys(&config, subject, client) {
             let mut new = false;
             let of_account = matches!(key, Key::Both(..) | Key::Account(_));
@@ -146,6 +162,7 @@ impl Lockout {
                     if fresh { (1, now) } else { (old.failures + 1, old.since) };
                 let lock = failures >= most && old.locked_until <= now;
                 new = lock;
+                wait = wait.max((old.locked_until > now).then(|| old.locked_until.since(now)));
                 let locked_until = if lock { now + config.duration.0 } else { old.locked_until };
                 Counter { failures, since, locked_until }
             });
@@ -153,18 +170,15 @@ impl Lockout {
                 let locks = &self.locks;
                 if of_account { &locks.account } else { &locks.network }.inc();
             }
-            let counter = counter.into_value();
-            if counter.locked_until > now {
-                locked = true;
-                self.last_lock_ends.fetch_max(counter.locked_until.0, Ordering::Relaxed);
-            }
+            locks |= new;
+            self.last_lock_ends.fetch_max(counter.into_value().locked_until.0, Ordering::Relaxed);
         }
-        locked
+        (locks, wait)
     }
 
-    /// The attempt was no failure: takes back what [`Self::attempt`] has counted for it, and no
-    /// more, so that an attacker's own good credential does not clear the others.
-    pub fn succeeded(&self, subject: Subject<'_>, client: IpAddr) {
+    /// Takes back what [`Self::count`] has counted for one attempt, and no more, so that an
+    /// attacker's own good credential does not clear the others.
+    fn take_back(&self, subject: Subject<'_>, client: IpAddr) {
         let Some(config) = self.config.load_full() else { return };
         for (key, most) in keys(&config, subject, client) {
             self.counters.entry(key).and_compute_with(|old| match old {
@@ -178,6 +192,32 @@ impl Lockout {
                     moka::ops::compute::Op::Put(counter)
                 }
             });
+        }
+    }
+}
+
+/// An attempt that counts as a failure until it is known to be none.
+pub struct Attempt<'a> {
+    lockout: &'a Lockout,
+    subject: Subject<'a>,
+    client: IpAddr,
+    locks: bool,
+    failed: bool,
+}
+
+impl Attempt<'_> {
+    /// It is one. Says whether something is locked by it.
+    pub fn failed(mut self) -> bool {
+        self.failed = true;
+        self.locks
+    }
+}
+
+impl Drop for Attempt<'_> {
+    /// The credential was right, or nobody could tell.
+    fn drop(&mut self) {
+        if !self.failed {
+            self.lockout.take_back(self.subject, self.client);
         }
     }
 }
@@ -232,7 +272,7 @@ mod tests {
         let (lockout, clock) = lockout();
         for name in ["alice", "Alice", "ALICE", " alice", "ａlice"] {
             assert_eq!(lockout.wait(Subject::Account(name), HERE), None);
-            lockout.attempt(Subject::Account(name), HERE);
+            lockout.count(Subject::Account(name), HERE);
         }
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), Some(Duration::from_secs(900)));
         clock.advance(Duration::from_secs(901));
@@ -244,12 +284,12 @@ mod tests {
     fn a_stranger_elsewhere_does_not_lock_the_owner_out() {
         let (lockout, _) = lockout();
         for _ in 0..10 {
-            lockout.attempt(Subject::Account("alice"), THERE);
+            lockout.count(Subject::Account("alice"), THERE);
         }
         assert!(lockout.wait(Subject::Account("alice"), THERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
         for _ in 0..90 {
-            lockout.attempt(Subject::Account("alice"), THERE);
+            lockout.count(Subject::Account("alice"), THERE);
         }
         assert!(
             lockout.wait(Subject::Account("alice"), HERE).is_some(),
@@ -263,9 +303,9 @@ mod tests {
     fn spraying_locks_the_network_and_own_success_does_not_clear_it() {
         let (lockout, _) = lockout();
         for number in 0..100 {
-            lockout.attempt(Subject::Account(&format!("user{number}")), HERE);
-            lockout.attempt(Subject::Account("mallory"), HERE);
-            lockout.succeeded(Subject::Account("mallory"), HERE);
+            lockout.count(Subject::Account(&format!("user{number}")), HERE);
+            lockout.count(Subject::Account("mallory"), HERE);
+            lockout.take_back(Subject::Account("mallory"), HERE);
         }
         assert!(lockout.wait(Subject::Account("another"), HERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("another"), THERE), None);
@@ -276,7 +316,7 @@ mod tests {
         let (lockout, _) = lockout();
         for number in 1..=5 {
             let address: IpAddr = format!("2001:db8::{number}").parse().unwrap();
-            lockout.attempt(Subject::Account("alice"), address);
+            lockout.count(Subject::Account("alice"), address);
         }
         assert!(lockout.wait(Subject::Account("alice"), "2001:db8::99".parse().unwrap()).is_some());
     }
@@ -287,12 +327,12 @@ mod tests {
     fn a_dead_token_locks_nobody_out_and_a_flood_ends() {
         let (lockout, _) = lockout();
         for _ in 0..500 {
-            lockout.attempt(Subject::Unguessable, HERE);
+            lockout.count(Subject::Unguessable, HERE);
         }
         assert_eq!(lockout.wait(Subject::Unguessable, HERE), None);
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
         for _ in 0..500 {
-            lockout.attempt(Subject::Unguessable, HERE);
+            lockout.count(Subject::Unguessable, HERE);
         }
         assert!(lockout.wait(Subject::Unguessable, HERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);

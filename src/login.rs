@@ -90,9 +90,6 @@ impl Login {
         client: IpAddr,
         by: &str,
     ) -> Result<Attempt, Unavailable> {
-        if let Some(wait) = self.lockout.wait(Subject::Account(username), client) {
-            return Ok(Attempt::Wait(wait));
-        }
         let (login, by) = (Arc::clone(self), by.to_owned());
         let (username, password) = (username.to_owned(), password.clone());
         let attempt = async move { login.judge(&username, &password, client, &by).await };
@@ -107,25 +104,22 @@ impl Login {
         client: IpAddr,
         by: &str,
     ) -> Result<Attempt, Unavailable> {
-        let subject = Subject::Account(username);
-        let locked = self.lockout.attempt(subject, client);
-        let outcome = self.verify(username, password).await;
-        match &outcome {
-            Ok(Some(user)) => {
-                self.lockout.succeeded(subject, client);
-                self.suspicion.succeeded(&user.identity.username, client);
-                audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
+        let attempt = match self.lockout.begin(Subject::Account(username), client) {
+            Ok(attempt) => attempt,
+            Err(wait) => return Ok(Attempt::Wait(wait)),
+        };
+        let Some(user) = self.verify(username, password).await? else {
+            audit::record(Event::LoginFailed, Some(username), client, by);
+            self.suspicion.failed(username, client);
+            if attempt.failed() {
+                audit::record(Event::Locked, Some(username), client, by);
             }
-            Ok(None) => {
-                audit::record(Event::LoginFailed, Some(username), client, by);
-                self.suspicion.failed(username, client);
-                if locked {
-                    audit::record(Event::Locked, Some(username), client, by);
-                }
-            }
-            Err(_) => self.lockout.succeeded(subject, client),
-        }
-        Ok(outcome?.map_or(Attempt::Wrong, |user| Attempt::User(Box::new(user))))
+            return Ok(Attempt::Wrong);
+        };
+        drop(attempt);
+        self.suspicion.succeeded(&user.identity.username, client);
+        audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
+        Ok(Attempt::User(Box::new(user)))
     }
 
     async fn verify(&self, username: &str, password: &Secret) -> Result<Option<User>, Unavailable> {

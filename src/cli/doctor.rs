@@ -68,7 +68,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     for (server, identity) in upstreams(&loaded.document) {
         println!("{server}");
         let Some(uri) = address(&server, &arguments.path) else {
-            println!("  skipped   its file mode decides who reaches it; only http:// is examined");
+            println!("  skipped   a file: its mode decides who reaches it");
             continue;
         };
         let patient = Patient {
@@ -126,11 +126,8 @@ fn upstreams(document: &Document) -> BTreeMap<String, &forward::Config> {
 }
 
 fn address(server: &str, path: &PathAndQuery) -> Option<Uri> {
-    server
-        .starts_with("http://")
-        .then(|| format!("{}{path}", server.trim_end_matches('/')))?
-        .parse()
-        .ok()
+    let over_network = server.starts_with("http://") || server.starts_with("https://");
+    over_network.then(|| format!("{}{path}", server.trim_end_matches('/')))?.parse().ok()
 }
 
 /// An upstream under examination.

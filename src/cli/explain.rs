@@ -44,7 +44,6 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     println!("{} {}", parts.method, parts.uri);
     let peer = Peer::new(arguments.from, false);
     control.block_on(async {
-        built.store.create_tables().await.ok();
         built.store.only_look();
         match built.serving.gateway.read(parts, Body::Empty, &peer) {
             Ok(request) => told(&built.serving.gateway, request).await,

@@ -112,7 +112,10 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
                 println!("{name}");
             }
         }
-        User::Enable(user) => set_active(store, &user.username, true).await?,
+        User::Enable(user) => {
+            set_active(store, &user.username, true).await?;
+            println!("What was refused before is asked for again within cache.negative_ttl.");
+        }
         User::Disable(user) => {
             set_active(store, &user.username, false).await?;
             tell_who_heard(&built);

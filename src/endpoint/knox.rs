@@ -39,7 +39,6 @@ pub(super) async fn login(
     if let Some(answer) = LOGIN.before(&request) {
         return Ok(answer);
     }
-    parts.auth_limit.admit(request.client.address).map_err(Rejection::Throttled)?;
     // A service, or a user of somebody else's, has no row that a token could belong to.
     let (Some(caller), Some(id)) = (admitted.caller(), user_id(admitted)) else {
         return Err(Rejection::PermissionDenied);

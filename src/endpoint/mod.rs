@@ -266,6 +266,17 @@ impl Endpoint {
         self.page
     }
 
+    /// The limit of a page whose password the chain looks at: before it does.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn limit(&self, request: &Request) -> Result<(), Rejection> {
+        if self.page != Page::KnoxLogin || request.method != Method::POST {
+            return Ok(());
+        }
+        self.parts.auth_limit.admit(request.client.address).map_err(Rejection::Throttled)
+    }
+
     /// Answers a request that was let in.
     ///
     /// # Errors

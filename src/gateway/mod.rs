@@ -231,6 +231,9 @@ impl Gateway {
         if route.chain.reads_body(&request) {
             request.body.peek(csrf::LOOKED_AT, PEEK_TIME).await?;
         }
+        if let RouteTarget::Endpoint(endpoint) = &route.target {
+            endpoint.limit(&request)?;
+        }
         let admitted = route.decide(&request, |scheme, outcome| {
             route.count(scheme, outcome);
             seen.outcome(scheme, outcome);

@@ -8,7 +8,10 @@
 use std::collections::HashMap;
 
 use super::rule::Undecided;
-use cel::{Context, Program, Value};
+use cel::{
+    Context, IdedExpr, Program, Value,
+    common::ast::{EntryExpr, Expr, IdedEntryExpr},
+};
 use tracing::debug;
 
 use crate::{
@@ -44,6 +47,12 @@ impl Expression {
         if let Some(name) = unknown {
             return Err(problem(format!("there is no variable `{name}`")));
         }
+        if let Some((variable, field)) = unknown_field(program.expression()) {
+            let fields = if variable == "request" { &REQUEST[..] } else { &IDENTITY[..] };
+            let message = format!("`{variable}` has no `{field}`");
+            let help = format!("it has {}", fields.join(", "));
+            return Err(Problem::new(path, message).help(help).into());
+        }
         Ok(Self { text: text.to_owned(), program })
     }
 
@@ -68,6 +77,44 @@ impl Expression {
                 Err(Undecided)
             }
         }
+    }
+}
+
+/// What the two variables have; see [`describe_request`] and [`describe_identity`].
+const REQUEST: [&str; 6] = ["method", "path", "query", "host", "client", "headers"];
+const IDENTITY: [&str; 9] =
+    ["username", "id", "email", "groups", "permissions", "scopes", "staff", "superuser", "claims"];
+
+/// A variable and the field that is asked of it in vain: such a rule would always say no.
+fn unknown_field(expression: &IdedExpr) -> Option<(&str, &str)> {
+    let parts: Vec<&IdedExpr> = match &expression.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
+        Expr::Select(select) => match &select.operand.expr {
+            Expr::Ident(name) => {
+                let known = match name.as_str() {
+                    "request" => REQUEST.contains(&select.field.as_str()),
+                    "identity" => IDENTITY.contains(&select.field.as_str()),
+                    _ => true,
+                };
+                return (!known).then_some((name, &select.field));
+            }
+            _ => vec![&select.operand],
+        },
+        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
+        Expr::List(list) => list.elements.iter().collect(),
+        Expr::Map(map) => map.entries.iter().flat_map(of_entry).collect(),
+        Expr::Struct(made) => made.entries.iter().flat_map(of_entry).collect(),
+        Expr::Comprehension(each) => {
+            vec![&each.iter_range, &each.accu_init, &each.loop_cond, &each.loop_step, &each.result]
+        }
+    };
+    parts.into_iter().find_map(unknown_field)
+}
+
+fn of_entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
+    match &entry.expr {
+        EntryExpr::StructField(field) => vec![&field.value],
+        EntryExpr::MapEntry(entry) => vec![&entry.key, &entry.value],
     }
 }
 

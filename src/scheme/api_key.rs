@@ -7,7 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Answer, Parts, Scheme, lookup::Lookup};
+use super::{Answer, Failure, Outcome, Parts, Scheme, lookup::Lookup};
 use crate::{
     clock::Timestamp,
     crypto::digest::sha256_hex,
@@ -18,6 +18,7 @@ use crate::{
         credentials::{bytes, cookie},
     },
     store::{Store, Unavailable, cache::Fact},
+    system::{csrf, session::Sessions},
     value::{Path, Problem, Problems},
 };
 
@@ -32,7 +33,7 @@ pub struct Config {
     header: String,
     /// A query parameter that may carry it too. It ends up in logs and histories.
     query: Option<String>,
-    /// A cookie that may carry it too.
+    /// A cookie that may carry it too; then a request that changes something needs a CSRF token.
     cookie: Option<String>,
     /// Keys of services, known to this file alone.
     keys: Vec<Key>,
@@ -99,6 +100,7 @@ impl Config {
             query: self.query.clone(),
             cookie: self.cookie.clone(),
             services,
+            sessions: Arc::clone(parts.sessions),
             store: Arc::clone(parts.store),
         }))
     }
@@ -110,6 +112,8 @@ struct ApiKey {
     query: Option<String>,
     cookie: Option<String>,
     services: HashMap<String, Arc<Identity>>,
+    /// Their CSRF rule, for keys in cookies.
+    sessions: Arc<Sessions>,
     store: Arc<dyn Store>,
 }
 
@@ -123,9 +127,17 @@ impl Scheme for ApiKey {
         let key = match (fields.next(), fields.next()) {
             (Some(_), Some(_)) => return Answer::failed("Only one API key may be sent."),
             (Some(field), None) => Cow::Borrowed(field.as_bytes()),
-            (None, _) => match self.elsewhere(request) {
-                Some(key) => bytes(key),
-                None => return Answer::not_attempted(),
+            (None, _) => match (self.in_query(request), self.in_cookie(request)) {
+                (Some(key), _) => Cow::Borrowed(key.as_bytes()),
+                // A browser sends cookies with requests that other sites have made.
+                (None, Some(key)) => match self.sessions.csrf.check(request, None) {
+                    Ok(()) => bytes(key),
+                    Err(reason) => {
+                        let failure = Failure::forbidden(format!("CSRF Failed: {reason}"));
+                        return Answer::Now(Ok(Outcome::Failed(failure)));
+                    }
+                },
+                (None, None) => return Answer::not_attempted(),
             },
         };
         if key.is_empty() {
@@ -138,24 +150,32 @@ impl Scheme for ApiKey {
         })
     }
 
-    /// RFC 9110 wants a challenge with each 401; this one names the header to send.
     fn reads_cookies(&self) -> bool {
         self.cookie.is_some()
     }
 
+    fn reads_body(&self, request: &Request) -> bool {
+        csrf::may_be_in_body(request)
+            && request.headers.get(&self.header).is_none()
+            && self.in_query(request).is_none()
+            && self.in_cookie(request).is_some()
+    }
+
+    /// RFC 9110 wants a challenge with each 401; this one names the header to send.
     fn challenge(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(format!("ApiKey header=\"{}\"", self.header)).ok()
     }
 }
 
 impl ApiKey {
-    fn elsewhere<'a>(&self, request: &'a Request) -> Option<Cow<'a, str>> {
-        let parameter = self.query.as_deref().and_then(|name| {
-            let pairs = request.target.query()?.split('&');
-            pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
-        });
-        let in_cookie = || cookie(&request.headers, self.cookie.as_deref()?);
-        parameter.map(|(_, key)| key.into()).or_else(in_cookie)
+    fn in_query<'a>(&self, request: &'a Request) -> Option<&'a str> {
+        let name = self.query.as_deref()?;
+        let mut pairs = request.target.query()?.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, key)| key)
+    }
+
+    fn in_cookie<'a>(&self, request: &'a Request) -> Option<Cow<'a, str>> {
+        cookie(&request.headers, self.cookie.as_deref()?)
     }
 
     async fn load(&self, key: Cow<'_, [u8]>) -> Result<(Fact, Option<Timestamp>), Unavailable> {

@@ -1,6 +1,6 @@
 //! HTTP Basic (RFC 7617), as DRF's `BasicAuthentication` reads it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::{
     Engine, alphabet,
@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::{Answer, Failure, Outcome, Parts, Scheme, lookup::Lookup};
 use crate::{
+    clock::Timestamp,
     crypto::digest::Fingerprint,
     lockout::Subject,
     login::{Attempt, Login},
@@ -135,16 +136,21 @@ impl Basic {
         if let Some(wait) = self.login.lockout.wait(Subject::Account(&username), client.address) {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
+        let locked = OnceLock::new();
         let load = async {
             let attempt =
                 self.login.attempt(&username, &password, client.address, &self.lookup.name);
-            let fact = match attempt.await? {
-                Attempt::User(user) => Fact::Identity(user.identity),
-                Attempt::Wrong | Attempt::Wait(_) => Fact::refused(INVALID),
-            };
-            Ok((fact, None))
+            Ok(match attempt.await? {
+                Attempt::User(user) => (Fact::Identity(user.identity), None),
+                Attempt::Wrong => (Fact::refused(INVALID), None),
+                Attempt::Wait(wait) => {
+                    let _ = locked.set(wait);
+                    (Fact::refused(INVALID), Some(Timestamp::default()))
+                }
+            })
         };
-        self.lookup.get(key, load).await
+        let outcome = self.lookup.get(key, load).await?;
+        Ok(locked.get().map_or(outcome, |wait| Outcome::Failed(Failure::locked(*wait))))
     }
 }
 

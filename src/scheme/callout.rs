@@ -157,7 +157,7 @@ impl Scheme for Callout {
             return Answer::not_attempted();
         }
         let key = self.custom.lookup.key(&credential);
-        Answer::known_or(self.custom.lookup.known(&key), || self.ask(key, request))
+        Answer::known_or(self.custom.known(&key, request), || self.ask(key, request))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

@@ -89,7 +89,16 @@ impl Custom {
         self.headers.contains(&COOKIE)
     }
 
-    /// What is known of the credential, else what `load` makes of it.
+    /// What is remembered of the credential.
+    pub(super) fn known(
+        &self,
+        key: &Fingerprint,
+        request: &Request,
+    ) -> Option<Result<Outcome, Unavailable>> {
+        self.lookup.known_unless_locked(key, Subject::Guessable, &request.client)
+    }
+
+    /// What `load` makes of the credential.
     pub(super) async fn ask<F>(
         &self,
         key: Fingerprint,

@@ -10,7 +10,7 @@ use crate::{
     clock::Timestamp,
     crypto::digest::Fingerprint,
     identity::Accepted,
-    lockout::Subject,
+    lockout::{Attempt, Subject},
     login::Login,
     observe::audit::{Event, record},
     request::Client,
@@ -54,8 +54,21 @@ impl Lookup {
         Ok(self.outcome(self.facts.get(key, load).await?))
     }
 
-    /// The same for a credential that names no account: a refusal is counted against the client's
-    /// network, and a locked client has to wait.
+    /// [`Self::known`] for a credential that can be guessed. A locked client gets the same answer
+    /// for what is remembered as for what is wrong: else it could tell by it what is right.
+    pub(super) fn known_unless_locked(
+        &self,
+        key: &Fingerprint,
+        subject: Subject<'_>,
+        client: &Client,
+    ) -> Option<Result<Outcome, Unavailable>> {
+        let known = self.known(key)?;
+        let wait = self.login.lockout.wait(subject, client.address);
+        Some(wait.map_or(known, |wait| Ok(Outcome::Failed(Failure::locked(wait)))))
+    }
+
+    /// [`Self::get`] for a credential that names no account: a refusal is counted against the
+    /// client's network, and a locked client has to wait.
     pub(super) async fn get_counted<F>(
         &self,
         key: Fingerprint,
@@ -67,9 +80,20 @@ impl Lookup {
         F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
     {
         // A lock is an answer to this client, not a fact about the credential: it is not kept.
-        if let Some(wait) = self.login.lockout.wait(subject, client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
+        let lockout = &self.login.lockout;
+        let locked = |wait| Ok(Outcome::Failed(Failure::locked(wait)));
+        if let Some(wait) = lockout.wait(subject, client.address) {
+            return locked(wait);
         }
+        let begin = || lockout.begin(subject, client.address);
+        let attempt = match subject {
+            // A burst of good tokens is no attack: what cannot be guessed is counted afterwards.
+            Subject::Unguessable => None,
+            Subject::Guessable | Subject::Account(_) => match begin() {
+                Ok(attempt) => Some(attempt),
+                Err(wait) => return locked(wait),
+            },
+        };
         let outcome = self.get(key, load).await?;
         // Who is told to wait has not been told whether the guess was right.
         let judged = |said: &Said| said.status != StatusCode::TOO_MANY_REQUESTS;
@@ -77,7 +101,8 @@ impl Lookup {
             && failure.said.as_deref().is_none_or(judged)
         {
             record(Event::LoginFailed, None, client.address, &self.name);
-            if self.login.lockout.attempt(subject, client.address) {
+            let attempt = attempt.or_else(|| begin().ok());
+            if attempt.is_some_and(Attempt::failed) {
                 record(Event::Locked, None, client.address, &self.name);
             }
         }

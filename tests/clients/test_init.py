@@ -590,7 +590,12 @@ class Move(unittest.TestCase):
 # Paths that Django has and no route can be, or not as they are; an entry is its view's rule.
 ODD_URLS = """
     from django.urls import path
+    from rest_framework.authentication import BaseAuthentication
     from . import views
+
+    class Signed(BaseAuthentication):
+        def authenticate(self, request):
+            return None
 
     def only(rule):
         return views.Me.as_view(permission_classes=[rule])
@@ -604,6 +609,7 @@ ODD_URLS = """
         path("dots/../up/", only(views.IsAdminUser)),
         path("case/", only(views.AllowAny)),
         path("Case/", only(views.IsAdminUser)),
+        path("hook/", views.Me.as_view(authentication_classes=[Signed])),
         path("twice/", only(views.AllowAny)),
         path("twice/", only(views.IsAdminUser)),
         path("<slug:anything>/", views.page),
@@ -613,6 +619,16 @@ ODD_SETTINGS = """
     SECRET_KEY_FALLBACKS = ["hidden-older-key"]
     SESSION_COOKIE_SAMESITE = None
     CSRF_COOKIE_AGE = None
+    SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    MIDDLEWARE = ["corsheaders.middleware.CorsMiddleware", *MIDDLEWARE]
+    CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    CORS_ALLOW_CREDENTIALS = True
+    PASSWORD_HASHERS = [
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+        "django.contrib.auth.hashers.MD5PasswordHasher",
+        "django.contrib.auth.hashers.BCryptPasswordHasher",
+    ]
     SIMPLE_JWT = {
         "ACCESS_TOKEN_LIFETIME": timedelta(days=36500), "AUDIENCE": ["one", "two"], "SIGNING_KEY": "hidden-signing-key",
     }
@@ -643,12 +659,24 @@ class Odd(unittest.TestCase):
     def test_what_is_missing_is_said(self):
         for words in [
             "/percent%2520/", "/a//b/", "/a%3Bb/", "/dots/../up/", "/Case/", "/twice/", "<slug:anything>/",
-            "ACCESS_TOKEN_LIFETIME",
+            "ACCESS_TOKEN_LIFETIME", "cached_db", "trusted_proxies", "Signed",
         ]:  # fmt: skip
             with self.subTest(words):
                 said = [line for line in self.done.stdout.splitlines() if line.startswith("  - ") and words in line]
                 self.assertTrue(said, self.done.stdout)
                 self.assertIn(said[0].removeprefix("  - "), self.text)
+
+    def test_old_passwords(self):
+        """Or whoever's row is of an older algorithm is told that the password is wrong."""
+        self.assertIn("passwords: { preferred: argon2, accept: [argon2, bcrypt, md5] }", self.text)
+
+    def test_pages_of_other_origins(self):
+        self.assertIn('cors:\n  origins: ["https://app.example.com"]\n  credentials: true\n', self.text)
+
+    def test_a_view_that_knows_its_own_credentials(self):
+        hook = 'path: "/hook/"\n    authentication: []\n    permission: anyone'
+        self.assertIn(hook, self.text.replace("=/hook/", "/hook/"))
+        self.assertNotIn("take `authentication_classes` out", self.text)
 
     def test_several_audiences(self):
         self.assertIn('audience: ["one","two"]', self.text)

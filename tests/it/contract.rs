@@ -468,6 +468,26 @@ fn api_keys_of_users_and_services() {
     assert!(!stored, "the key itself is in the store");
 }
 
+/// Attack: another site has the browser post to the API, with the key that stands in a cookie.
+#[test]
+fn an_api_key_in_a_cookie_needs_a_csrf_token_to_change_anything() {
+    let gateway = Gateway::start(
+        "authentication: [api_key: { query: api_key, cookie: key, keys: [{ service: partner, sha256: \
+         2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae }] }]\n\
+         permission: authenticated\nroutes: [{ path: /, upstream: echo }]\n",
+    );
+    let csrf = "a".repeat(32);
+    let post = |target: &str, headers: &[(&str, &str)]| gateway.send("POST", target, headers, b"");
+    let forged = post("/", &[("Cookie", "key=foo"), ("Origin", "https://evil.example")]);
+    assert_eq!(forged.status, 403);
+    assert!(forged.text().starts_with(r#"{"detail":"CSRF Failed: "#), "{}", forged.text());
+    let cookies = format!("key=foo; csrftoken={csrf}");
+    assert_eq!(post("/", &[("Cookie", &cookies)]).status, 403, "the cookie alone");
+    assert_eq!(post("/", &[("Cookie", &cookies), ("X-CSRFToken", &csrf)]).status, 200);
+    assert_eq!(post("/", &[("X-Api-Key", "foo"), ("Cookie", "key=foo")]).status, 200);
+    assert_eq!(post("/?api_key=foo", &[("Cookie", "key=foo")]).status, 200);
+}
+
 /// Attack: an expression fails for who is nobody (`identity` is null), and a `not` around it turns
 /// the failure into a yes.
 #[test]

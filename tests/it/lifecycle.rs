@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::fs::symlink,
+    process::Command,
     sync::{Mutex, mpsc},
 };
 
@@ -473,4 +474,31 @@ fn explain_tells_of_a_user_on_first_sight() {
     assert!(text.contains("remote-user: newcomer"), "{text}");
     let users = portcullis(&setup.config(), &["user", "list"], "");
     assert_eq!(String::from_utf8(users.stdout).unwrap(), "alice\n");
+}
+
+/// Attack, unmeant: a project on SQLite is put behind the gateway, and its next `migrate` fails on
+/// tables that the gateway has made. And who only looks makes no file.
+#[test]
+fn a_project_s_file_stays_as_it_is() {
+    let setup = Setup::new();
+    setup.write("routes: [{ path: /, upstream: echo }]\n");
+    let looked =
+        portcullis(&setup.config(), &["explain", "GET", "/", "-H", "Authorization: Token x"], "");
+    assert!(looked.status.success(), "{looked:?}");
+    assert!(!setup.database().exists());
+    let schema = |more: &str| {
+        let script = format!(
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); {more}; \
+             print(db.execute('SELECT sql FROM sqlite_master').fetchall(), \
+             db.execute('PRAGMA journal_mode').fetchall())"
+        );
+        let said = Command::new("python3").arg("-c").arg(script).arg(setup.database()).output();
+        String::from_utf8(said.unwrap().stdout).unwrap()
+    };
+    let made = schema("db.execute('CREATE TABLE django_migrations (id integer)')");
+    assert!(made.contains("delete"), "{made}");
+    for command in ["user list", "token list", "api-key list"] {
+        portcullis(&setup.config(), &command.split(' ').collect::<Vec<_>>(), "");
+        assert_eq!(schema("pass"), made, "{command}");
+    }
 }

@@ -1,6 +1,18 @@
 //! Guessing and flooding: lockout and DRF's rates.
 
-use crate::support::{Answer, Gateway, PASSWORD, Setup, basic, gateway::ALICE_KEY};
+use std::{
+    sync::{
+        Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use crate::support::{
+    Answer, Gateway, PASSWORD, Setup, basic,
+    gateway::ALICE_KEY,
+    server::{Server, Then},
+};
 
 fn wait(answer: &Answer) -> u64 {
     assert_eq!(answer.status, 429, "{}", answer.text());
@@ -125,4 +137,75 @@ fn authentication_and_permission_come_before_the_rate() {
     assert_eq!(gateway.get("/", &[("Authorization", &token)]).status, 429);
     assert_eq!(gateway.get("/staff/", &[("Authorization", &token)]).status, 403);
     assert_eq!(gateway.get("/", &[("Authorization", "Token x")]).status, 401);
+}
+
+/// A service for `callout` that knows one PIN.
+fn pins(wait: impl Fn() + Send + Sync + 'static) -> Server {
+    Server::start(move |seen, wire| {
+        wait();
+        let answer = match seen.folded("x-pin").concat().as_str() {
+            "4711" => {
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"username\":\"alice\"}"
+            }
+            _ => "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+        };
+        let _ = wire.write_all(answer.as_bytes());
+        Then::Keep
+    })
+}
+
+fn with_pins(service: &Server) -> Gateway {
+    Gateway::start(&format!(
+        "lockout: {{ failures: 1, window: 15m, duration: 15m }}\npermission: authenticated\n\
+         trusted_proxies: [127.0.0.1]\n\
+         authentication: [callout: {{ url: \"{}\", headers: [X-Pin], challenge: Pin, timeout: 1m }}]\n\
+         routes: [{{ path: /, upstream: echo }}]\n",
+        service.url()
+    ))
+}
+
+/// Attack: PINs that a custom scheme's service knows are guessed all at once, so that each is judged
+/// before the first has counted.
+#[test]
+fn guesses_at_once_are_counted_before_they_are_judged() {
+    static ASKED: AtomicUsize = AtomicUsize::new(0);
+    static OPEN: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+    let service = pins(|| {
+        ASKED.fetch_add(1, Ordering::SeqCst);
+        drop(OPEN.1.wait_while(OPEN.0.lock().unwrap(), |open| !*open).unwrap());
+    });
+    let gateway = with_pins(&service);
+    let waited = AtomicUsize::new(0);
+    let statuses = thread::scope(|scope| {
+        let guess = |number: usize| {
+            let status = gateway.get("/", &[("X-Pin", &number.to_string())]).status;
+            // Those who have to wait are answered while the others are not judged yet.
+            if status == 429 && waited.fetch_add(1, Ordering::SeqCst) + 1 == 10 {
+                *OPEN.0.lock().unwrap() = true;
+                OPEN.1.notify_all();
+            }
+            status
+        };
+        let guesses: Vec<_> = (0..30).map(|number| scope.spawn(move || guess(number))).collect();
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 20, "{statuses:?}");
+    assert_eq!(ASKED.load(Ordering::SeqCst), 20);
+}
+
+/// Attack: who is locked goes on, and learns the right PIN by what is remembered of somebody else.
+#[test]
+fn a_locked_guesser_cannot_tell_what_is_remembered() {
+    let service = pins(|| ());
+    let gateway = with_pins(&service);
+    let ask = |from: &str, pin: &str| {
+        gateway.get("/", &[("X-Forwarded-For", from), ("X-Pin", pin)]).status
+    };
+    for number in 0..20 {
+        assert_eq!(ask("192.0.2.1", &number.to_string()), 401);
+    }
+    assert_eq!(ask("192.0.2.1", "20"), 429);
+    assert_eq!(ask("198.51.100.1", "4711"), 200);
+    assert_eq!(ask("192.0.2.1", "4711"), 429);
+    assert_eq!(ask("198.51.100.1", "4711"), 200);
 }

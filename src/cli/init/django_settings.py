@@ -86,6 +86,18 @@ SETTINGS = re.compile(
     "(SESSION|CSRF)_.*|LANGUAGE_COOKIE_NAME|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
     "|(STATIC|MEDIA)_URL|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
 )
+# django-cors-headers, and what its settings are where a project does not have them.
+CORS_MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
+CORS = {
+    "CORS_ALLOWED_ORIGINS": [],
+    "CORS_ALLOWED_ORIGIN_REGEXES": [],
+    "CORS_ALLOW_ALL_ORIGINS": False,
+    "CORS_ALLOW_CREDENTIALS": False,
+    "CORS_ALLOW_METHODS": ["DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"],
+    "CORS_ALLOW_HEADERS": ["accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with"],
+    "CORS_EXPOSE_HEADERS": [],
+    "CORS_PREFLIGHT_MAX_AGE": 86400,
+}
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 # What the gateway says in words that have translations.
 MESSAGES = """\
@@ -293,7 +305,9 @@ def django_settings():
         if backend != "django.contrib.auth.backends.ModelBackend":
             note(f"Authentication backend {backend} is not carried: users log in by the password in their row.")
     for middleware in told["MIDDLEWARE"]:
-        if not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
+        if middleware == CORS_MIDDLEWARE:
+            told.update({name: plain(getattr(settings, name, default)) for name, default in CORS.items()})
+        elif not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
             note(f"Middleware {middleware} acts behind the gateway only.")
     return told
 

@@ -14,7 +14,8 @@ pub(super) fn upstream_lines(project: &Value) -> String {
     };
     let own: Vec<&str> = list(&project["urls"])
         .iter()
-        .filter(|url| !list(&url["authentication"]).is_empty() && url["endpoint"].is_null())
+        .filter(|url| url["endpoint"].is_null())
+        .filter(|url| list(&url["authentication"]).iter().any(|class| !class["gateway"].is_null()))
         .map(|url| text_of(&url["view"]))
         .collect::<std::collections::BTreeSet<_>>()
         .into_iter()
@@ -41,6 +42,8 @@ pub(super) fn upstream_lines(project: &Value) -> String {
          \"DEFAULT_AUTHENTICATION_CLASSES\": [\n      \
          \"portcullis_django.authentication.PortcullisAuthentication\"],\n  }}\n  \
          PORTCULLIS = {{\n    \"JWKS_URL\": \"http://127.0.0.1:8080{jwks}\",\n    \
-         \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{keeps}  }}\n{views}"
+         \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{keeps}  }}\n{views}\n\
+         `request.auth` is None then, for no token reaches the project: who reads claims or a token\n\
+         there reads `request.portcullis`.\n"
     )
 }

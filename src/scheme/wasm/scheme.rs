@@ -61,7 +61,7 @@ impl Scheme for Wasm {
             seen.extend([request.method.as_str().as_bytes(), target.as_bytes(), client.as_bytes()]);
         }
         let key = self.custom.lookup.key(&seen);
-        Answer::known_or(self.custom.lookup.known(&key), || self.ask(key, request))
+        Answer::known_or(self.custom.known(&key, request), || self.ask(key, request))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

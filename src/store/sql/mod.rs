@@ -63,8 +63,7 @@ struct Inner {
     heard: AtomicUsize,
     /// Nothing is written: see [`Sql::only_look`].
     only_look: AtomicBool,
-    embedded: bool,
-    /// An embedded store's.
+    /// SQLite's.
     file: Option<std::path::PathBuf>,
     own_tables: bool,
     metrics: StoreMetrics,
@@ -78,7 +77,8 @@ enum Dialect {
 }
 
 impl Sql {
-    /// Creates what may be created: Django's tables in an embedded store, ours where allowed.
+    /// Creates what may be created: Django's tables in an embedded store, which is an SQLite file
+    /// that no project has migrated; ours there, and where allowed.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -93,8 +93,9 @@ impl Sql {
                 .open(file);
         }
         self.ask(|store| async move {
-            let django = if store.embedded { schema::DJANGO } else { &[] };
-            let own = if store.own_tables { schema::OWN } else { &[] };
+            let embedded = store.dialect == Dialect::Sqlite && !store.is_project_s().await?;
+            let django = if embedded { schema::DJANGO } else { &[] };
+            let own = if embedded || store.own_tables { schema::OWN } else { &[] };
             for statement in django.iter().chain(own) {
                 sqlx::query(*statement).execute(&store.pool).await?;
             }
@@ -160,6 +161,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 impl Inner {
+    /// Whether an SQLite file is a Django project's.
+    async fn is_project_s(&self) -> Result<bool, sqlx::Error> {
+        open::is_project_s(&mut *self.pool.acquire().await?).await
+    }
+
     /// Writes a query for this database: `{table}`, `{user_column}`, `{username}` as configured,
     /// `{key}` quoted where it is a reserved word, `{time}` a parameter that holds a moment.
     fn text(&self, template: &str) -> String {

@@ -103,9 +103,8 @@ impl Sql {
                 down_until: AtomicU64::new(0),
                 heard: AtomicUsize::new(0),
                 only_look: AtomicBool::new(false),
-                embedded: dialect == Dialect::Sqlite,
                 file: file(&url),
-                own_tables: config.own_tables || dialect == Dialect::Sqlite,
+                own_tables: config.own_tables,
                 metrics,
             }),
             control: control.clone(),
@@ -126,7 +125,8 @@ fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> 
         }
     };
     let url = match dialect {
-        Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rwc"),
+        // What only looks makes no file.
+        Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rw"),
         Dialect::Mysql => url.replacen("mariadb:", "mysql:", 1),
         _ => url.to_owned(),
     };
@@ -165,6 +165,14 @@ fn file(url: &str) -> Option<std::path::PathBuf> {
     (!path.is_empty() && path != ":memory:").then(|| path.into())
 }
 
+/// Whether an SQLite file is a Django project's: then nothing about it is the gateway's to change.
+pub(super) async fn is_project_s(
+    connection: &mut sqlx::AnyConnection,
+) -> Result<bool, sqlx::Error> {
+    const MIGRATED: &str = "SELECT name FROM sqlite_master WHERE name = 'django_migrations'";
+    Ok(sqlx::query(MIGRATED).fetch_optional(connection).await?.is_some())
+}
+
 /// Settings of each new connection. SQLite: readers do not wait for a writer, and a writer waits
 /// for another instead of failing.
 async fn prepare(
@@ -172,15 +180,17 @@ async fn prepare(
     dialect: Dialect,
 ) -> Result<(), sqlx::Error> {
     let statements: &[&'static str] = match dialect {
-        Dialect::Sqlite => {
-            &["PRAGMA journal_mode = WAL", "PRAGMA busy_timeout = 4000", "PRAGMA foreign_keys = ON"]
-        }
+        Dialect::Sqlite => &["PRAGMA busy_timeout = 4000", "PRAGMA foreign_keys = ON"],
         // Django keeps UTC; the session must not turn our moments into local time.
         Dialect::Mysql => &["SET time_zone = '+00:00'"],
         Dialect::Postgres => &[],
     };
     for statement in statements {
         sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    // It stays in the file.
+    if dialect == Dialect::Sqlite && !is_project_s(connection).await? {
+        sqlx::query("PRAGMA journal_mode = WAL").execute(connection).await?;
     }
     Ok(())
 }

@@ -121,10 +121,17 @@ impl Sessions {
 
     /// The warning that goes with the settings, if there is one.
     pub fn warning(&self) -> Option<&'static str> {
-        (self.engine == Engine::SignedCookies).then_some(
-            "session: signed_cookies cannot be ended: a copied cookie works until it expires, \
-             after a logout too",
-        )
+        match self.engine {
+            Engine::Db => None,
+            Engine::CachedDb => Some(
+                "session: cached_db: a session that is ended here stays in Django's own cache, for \
+                 routes that let everybody through to Django",
+            ),
+            Engine::SignedCookies => Some(
+                "session: signed_cookies cannot be ended: a copied cookie works until it expires, \
+                 after a logout too",
+            ),
+        }
     }
 
     /// The key that a client sends.

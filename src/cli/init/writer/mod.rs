@@ -96,6 +96,7 @@ impl<'a> Writer<'a> {
         self.passwords();
         let messages = self.language();
         self.systems();
+        self.cors();
         self.line(
             "identity: { assertion: django }  # signed; the project verifies it, see the end",
         );
@@ -121,6 +122,11 @@ impl<'a> Writer<'a> {
         if proxied {
             self.line(
                 "trusted_proxies: []  # the project is behind a proxy: list its network here",
+            );
+            self.notes.push(
+                "The project is behind a proxy: LIST ITS NETWORK IN `trusted_proxies`, or all clients \
+                 are one to limits and lockout, and https is not seen."
+                    .into(),
             );
         }
     }

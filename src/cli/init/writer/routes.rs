@@ -134,6 +134,12 @@ impl Writer<'_> {
             if own != Some(chain.as_str()) {
                 self.line(format!("    authentication: {chain}"));
             }
+            if page.is_null() && chain == "[]" && !list(classes).is_empty() {
+                // Nobody here knows its credentials.
+                self.line("    permission: anyone  # its own classes decide");
+                self.line("    throttle: []");
+                return;
+            }
         }
         if let Some(permission) = url.get("permission").filter(|_| page.is_null()) {
             self.line(format!("    permission: {}", rule(&permission["gateway"])));

@@ -1,6 +1,8 @@
 //! What the schemes and their pages share: `passwords`, `session`, `csrf`, `jwt`, `knox`.
 #![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Writer;
@@ -9,6 +11,9 @@ use crate::cli::init::{
     settings::{CSRF, JWT, KNOX, SESSION, changed},
     text_of,
 };
+
+/// What `passwords.accept` is where the file does not say.
+const ACCEPTED: [&str; 5] = ["pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt_sha256", "scrypt"];
 
 impl Writer<'_> {
     pub(super) fn passwords(&mut self) {
@@ -22,9 +27,53 @@ impl Writer<'_> {
         if let Some(iterations) = iterations.filter(|n| *n != 1_000_000) {
             entries.push(format!("iterations: {iterations}"));
         }
+        // The order says nothing here: only the first is written with.
+        let accept: BTreeSet<&str> = list(&passwords["accept"]).iter().map(text_of).collect();
+        if accept != BTreeSet::from(ACCEPTED) {
+            let accept = accept.into_iter().collect::<Vec<_>>().join(", ");
+            entries.push(format!("accept: [{accept}]"));
+        }
         if !entries.is_empty() {
             self.line(format!("passwords: {{ {} }}", entries.join(", ")));
         }
+    }
+
+    /// `cors`: preflights carry no credential, and only the gateway can answer them.
+    pub(super) fn cors(&mut self) {
+        let settings = &self.project["settings"];
+        if settings["CORS_ALLOW_METHODS"].is_null() {
+            return;
+        }
+        if !list(&settings["CORS_ALLOWED_ORIGIN_REGEXES"]).is_empty() {
+            self.notes.push(
+                "CORS_ALLOWED_ORIGIN_REGEXES: list the origins in `cors.origins`; `*` stands for a \
+                 name's first parts."
+                    .into(),
+            );
+        }
+        let all = settings["CORS_ALLOW_ALL_ORIGINS"] == true;
+        let origins = if all { &Value::from(vec!["*"]) } else { &settings["CORS_ALLOWED_ORIGINS"] };
+        let mut entries = vec![format!("origins: {origins}")];
+        match (settings["CORS_ALLOW_CREDENTIALS"] == true, all) {
+            (true, false) => entries.push("credentials: true".into()),
+            (true, true) => self.notes.push(
+                "CORS_ALLOW_CREDENTIALS with CORS_ALLOW_ALL_ORIGINS: any site could act as its \
+                 visitor; list the origins."
+                    .into(),
+            ),
+            (false, _) => {}
+        }
+        for (name, key) in [
+            ("CORS_ALLOW_METHODS", "methods"),
+            ("CORS_ALLOW_HEADERS", "headers"),
+            ("CORS_EXPOSE_HEADERS", "expose"),
+        ] {
+            if !list(&settings[name]).is_empty() {
+                entries.push(format!("{key}: {}", settings[name]));
+            }
+        }
+        entries.push(format!("max_age: {}s", settings["CORS_PREFLIGHT_MAX_AGE"]));
+        self.map("cors", &entries);
     }
 
     /// `session`, `csrf`, `jwt`, `knox`.
@@ -45,6 +94,14 @@ impl Writer<'_> {
         let engine = engine.rsplit('.').next().unwrap_or_default();
         if ["cached_db", "signed_cookies"].contains(&engine) {
             session.push(format!("engine: {engine}"));
+        }
+        if engine == "cached_db" {
+            self.notes.push(
+                "SESSION_ENGINE is cached_db: a session that ends at the gateway stays in Django's \
+                 cache, and pages that Django decides about take it until it is forgotten there; with \
+                 `db` it ends everywhere at once."
+                    .into(),
+            );
         }
         let backends = &settings["AUTHENTICATION_BACKENDS"];
         if *backends != serde_json::json!(["django.contrib.auth.backends.ModelBackend"]) {
