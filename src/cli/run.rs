@@ -101,7 +101,7 @@ async fn until_told(
             _ = signals.interrupt.recv() => return Ok(running),
             _ = signals.replace.recv() => {
                 match listen::hand_over(&running.workers) {
-                    Ok(process) => info!(process, "another process takes over"),
+                    Ok(process) => info!(process, "another process begins, to take over"),
                     Err(error) => error!(%error, "no other process can take over"),
                 }
                 continue;

@@ -40,12 +40,22 @@ pub fn authorities(file: &File, at: &Path) -> Result<RootCertStore, Problems> {
 /// Lists of revoked certificates.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// If the file cannot be read, or has none in it: nobody would be revoked.
 pub fn revocation_lists(
     file: &File,
     at: &Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, Problems> {
-    all(file, at, CertificateRevocationListDer::pem_file_iter(file))
+    let read: Vec<_> = all(file, at, CertificateRevocationListDer::pem_file_iter(file))?;
+    if read.is_empty() {
+        let why =
+            "there is no revocation list in it; it is PEM, and begins `-----BEGIN X509 CRL-----`";
+        return Err(unusable(file, at, &why));
+    }
+    for list in &read {
+        let read = webpki::BorrowedCertRevocationList::from_der(list);
+        read.map_err(|error| unusable(file, at, &error))?;
+    }
+    Ok(read)
 }
 
 /// A private key.

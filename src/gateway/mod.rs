@@ -128,7 +128,8 @@ impl Gateway {
     /// Answers a request.
     pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
         let started = self.clock.now();
-        let (parts, body) = request.into_parts();
+        let (parts, incoming) = request.into_parts();
+        let body = Body::new(incoming, parts.version);
         let asked = Asked {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -141,7 +142,7 @@ impl Gateway {
         let page = self.login_url.is_some() && wants_page(&parts.headers);
         let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
         let mut seen = Seen::default();
-        let (client, outcome) = match self.read(parts, body.into(), peer) {
+        let (client, outcome) = match self.read(parts, body, peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
             Ok(request) if peer.redirects => {
                 (request.client.address, to_https(&request, &self.names))

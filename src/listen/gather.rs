@@ -24,6 +24,8 @@ pub(super) struct Turn {
     kept: AtomicBool,
     /// Now it is to be written.
     over: AtomicBool,
+    /// HTTP/2 is spoken.
+    http2: AtomicBool,
 }
 
 /// A stream that keeps what is written.
@@ -48,11 +50,16 @@ impl<S> Gather<S> {
     fn keep(&mut self, bytes: &[u8]) -> usize {
         self.kept.extend_from_slice(bytes);
         self.turn.kept.store(true, Ordering::Relaxed);
+        self.turn.http2.store(true, Ordering::Relaxed);
         bytes.len()
     }
 }
 
 impl Turn {
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
+    }
+
     /// Polls a connection; if it has written something, once more, to write it out.
     pub(super) fn poll<F: Future>(
         &self,

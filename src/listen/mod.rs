@@ -2,6 +2,7 @@
 //! policy of its listener; and the end, when open requests are let finish.
 
 mod address;
+mod ending;
 pub mod framing;
 mod gather;
 mod handover;
@@ -116,7 +117,7 @@ pub struct Shared {
 async fn accept(
     acceptor: Acceptor,
     address: Address,
-    mut closed: watch::Receiver<bool>,
+    mut listening: watch::Receiver<bool>,
     shared: Shared,
     done: mpsc::Sender<()>,
 ) {
@@ -126,12 +127,14 @@ async fn accept(
         let accepted = tokio::select! {
             accepted = acceptor.accept() => Some(accepted),
             _ = stop.wait_for(|stop| *stop) => acceptor.accept().now_or_never(),
-            _ = closed.wait_for(|closed| *closed) => acceptor.accept().now_or_never(),
+            _ = listening.wait_for(|listening| !*listening) => acceptor.accept().now_or_never(),
         };
         let Some(accepted) = accepted else { return };
         match accepted {
             Ok((stream, peer)) => {
                 let open = Open::new(&shared);
+                let mut of_connection = listening.clone();
+                of_connection.mark_unchanged();
                 let serving = shared.current.load_full();
                 let most = serving.limits.connections.get().min(shared.most);
                 if shared.open.load(Ordering::Relaxed) > most {
@@ -139,7 +142,8 @@ async fn accept(
                 }
                 // A listener that the newest configuration no longer has is about to be closed.
                 let Some(policy) = serving.listeners.get(&address).cloned() else { continue };
-                let arrived = Arrived { peer, policy, limits: serving.limits.clone() };
+                let limits = serving.limits.clone();
+                let arrived = Arrived { peer, policy, limits, listening: of_connection };
                 let connection = serve::accepted(stream, arrived, shared.clone());
                 let done = done.clone();
                 tokio::spawn(async move {
@@ -161,6 +165,8 @@ struct Arrived {
     peer: IpAddr,
     policy: Arc<Policy>,
     limits: Config,
+    /// See [`ending::Ending`].
+    listening: watch::Receiver<bool>,
 }
 
 /// Counts a connection while it is open.

@@ -3,13 +3,10 @@
 
 use std::{
     convert::Infallible,
-    future::poll_fn,
-    pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
     time::Duration,
 };
 
@@ -22,18 +19,18 @@ use hyper::{
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulConnection},
+    server::conn::auto::Builder,
 };
 use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
     Arrived, Config, Serving, Shared,
+    ending::Ending,
     framing::Framed,
     gather::{Gather, Turn},
     patience::Patient,
@@ -48,9 +45,6 @@ use crate::{
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
 const SEND_BUFFER: usize = 256 << 10;
-
-/// When the gateway ends: how long the first request of a connection is waited for.
-const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
 /// A connection that has just come.
 pub(super) async fn accepted(stream: Stream, arrived: Arrived, shared: Shared) {
@@ -72,16 +66,19 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let time = arrived.limits.head_time.0;
+    let mut unnamed = false;
     if arrived.policy.proxy_protocol {
         if !shared.current.load().gateway.proxies.contains(arrived.peer.to_canonical()) {
             return;
         }
         match timeout(time, proxy_protocol::read(&mut stream)).await {
-            Ok(Ok(client)) => arrived.peer = client.unwrap_or(arrived.peer),
+            Ok(Ok(Some(client))) => arrived.peer = client,
+            Ok(Ok(None)) => unnamed = true,
             Ok(Err(_)) | Err(_) => return,
         }
     }
-    let peer = Peer { redirects: arrived.policy.redirects, ..Peer::new(arrived.peer, false) };
+    let redirects = arrived.policy.redirects;
+    let peer = Peer { unnamed, redirects, ..Peer::new(arrived.peer, false) };
     // Boxed: a task keeps the room of its largest part, and what greets is soon gone.
     match arrived.policy.tls.clone() {
         None => Box::pin(connection(stream, peer, arrived, shared)).await,
@@ -111,15 +108,15 @@ struct Talk {
     peer: Peer,
     current: Arc<ArcSwap<Serving>>,
     hsts: Option<HeaderValue>,
-    /// Whether there was a request.
-    begun: AtomicBool,
+    /// How many requests there were.
+    begun: AtomicU64,
     /// Filled by the request that ends HTTP on this connection.
     switched: Mutex<Option<(Tunnel, Watched)>>,
 }
 
 impl Talk {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
-        self.begun.store(true, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         // The configuration of this moment; a reload does not touch a request under way.
         let serving = self.current.load_full();
         let mut reply = serving.gateway.handle(request, &self.peer).await;
@@ -150,7 +147,7 @@ where
         peer,
         current: Arc::clone(&shared.current),
         hsts: arrived.policy.hsts.clone(),
-        begun: AtomicBool::new(false),
+        begun: AtomicU64::new(0),
         switched: Mutex::default(),
     });
     let service = service_fn(|request| {
@@ -159,37 +156,16 @@ where
     });
     let builder = builder(&limits);
     let connection = builder.serve_connection_with_upgrades(stream, service);
-    until_over(std::pin::pin!(connection), &turn, &talk.begun, shared.stop.clone()).await;
+    let mut ending = Ending {
+        listening: arrived.listening,
+        stop: shared.stop.clone(),
+        certified: talk.peer.certificate.is_some(),
+        idle: limits.head_time.0,
+    };
+    ending.until_over(std::pin::pin!(connection), &turn, &talk.begun).await;
     let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared, limits.tunnel_idle.0).await;
-    }
-}
-
-/// Polls a connection until it ends, or the gateway does: then open requests finish.
-async fn until_over<C: GracefulConnection>(
-    mut connection: Pin<&mut C>,
-    turn: &Turn,
-    begun: &AtomicBool,
-    mut stop: watch::Receiver<bool>,
-) {
-    let mut ended = tokio::select! {
-        // What went wrong on a connection is the client's affair; what a request met is logged.
-        _ = poll_fn(|context| turn.poll(connection.as_mut(), context)) => true,
-        _ = stop.wait_for(|stop| *stop) => false,
-    };
-    if !ended && !begun.load(Ordering::Relaxed) {
-        // Who connected a moment ago has sent a request, which is not to be lost.
-        let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending if begun.load(Ordering::Relaxed) => Poll::Ready(false),
-            Poll::Pending => Poll::Pending,
-        });
-        ended = timeout(FIRST_REQUEST, served).await.unwrap_or(false);
-    }
-    if !ended {
-        connection.as_mut().graceful_shutdown();
-        let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
+        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &mut ending).await;
     }
 }
 
@@ -197,7 +173,13 @@ async fn until_over<C: GracefulConnection>(
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A tunnel lasts as long as its request would be let in, and no longer than the gateway.
-async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared, idle: Duration) {
+async fn carry(
+    tunnel: Tunnel,
+    watched: &Watched,
+    shared: &Shared,
+    idle: Duration,
+    ending: &mut Ending,
+) {
     let no_longer = async {
         loop {
             // Asked at once too: something may have been revoked before the upstream had answered.
@@ -213,6 +195,7 @@ async fn carry(tunnel: Tunnel, watched: &Watched, shared: &Shared, idle: Duratio
     tokio::select! {
         () = tunnel.carry(idle) => {}
         () = no_longer => {}
+        () = ending.distrusted() => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
 }

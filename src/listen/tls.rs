@@ -32,9 +32,11 @@ pub struct Config {
     #[serde(default)]
     more: Vec<Pair>,
     /// A PEM file with the authorities whose clients may show certificates. Who has to show one, the
-    /// schemes and rules of routes say.
+    /// schemes and rules of routes say; routes are those of all listeners, so whoever one of them
+    /// believes is believed.
     client_ca: Option<PathBuf>,
-    /// A PEM file with the lists of certificates that these authorities have revoked.
+    /// A PEM file with the lists of certificates that these authorities have revoked. Each list has
+    /// a date by which the next is there: after that, no certificate is believed.
     client_crl: Option<PathBuf>,
     /// For how long browsers shall come by HTTPS only: `Strict-Transport-Security`.
     hsts: Option<Period>,
@@ -130,7 +132,9 @@ impl Config {
         };
         let builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        let verifier = builder.with_crls(lists).allow_unauthenticated().build();
+        // A list that is out of date may miss whom it is there for: nobody is believed by it.
+        let builder = builder.with_crls(lists).enforce_revocation_expiration();
+        let verifier = builder.allow_unauthenticated().build();
         verifier.map(Some).map_err(|error| pem::unusable(file, &at, &error))
     }
 }

@@ -1,7 +1,7 @@
 //! Worker threads, each with a runtime of its own and nothing to steal; and which sockets they
 //! serve, which a reload can change.
 
-use std::{collections::HashMap, io, thread::JoinHandle};
+use std::{collections::HashMap, io, thread::JoinHandle, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
@@ -10,7 +10,7 @@ use super::{
     Address, Inherited, Listener, Shared, accept,
     socket::{self, Socket},
 };
-use crate::upstream::set_worker;
+use crate::upstream::{self, set_worker};
 
 /// How many worker threads serve: one for each core.
 pub fn workers() -> usize {
@@ -50,14 +50,15 @@ struct Worker {
 struct Open {
     /// Kept so that they can be handed to another process.
     sockets: Vec<Socket>,
-    closed: watch::Sender<bool>,
+    /// See [`super::ending::Ending`].
+    listening: watch::Sender<bool>,
 }
 
 /// A socket on its way to a worker.
 struct Served {
     socket: Socket,
     address: Address,
-    closed: watch::Receiver<bool>,
+    listening: watch::Receiver<bool>,
 }
 
 impl Workers {
@@ -87,32 +88,35 @@ impl Workers {
         bind(&new.cloned().collect::<Vec<_>>(), &mut Inherited::default())
     }
 
-    /// Serves what is new, and closes what is no longer there. Connections that are open stay.
+    /// Serves what is new, and closes what is no longer there. Connections that are open stay, but
+    /// for those whose client has shown a certificate: they finish what they are at, and the next
+    /// one is judged anew.
     pub fn change(&mut self, new: Bound, listeners: &[Listener]) {
         if let Err(error) = self.serve(new) {
             error!(%error, "a listener is lost");
         }
-        self.open.retain(|address, _| {
-            let stays = listeners.iter().any(|one| one.address == *address);
-            if !stays {
-                info!(%address, "no longer listening");
+        self.open.retain(|address, open| {
+            let listener = listeners.iter().find(|one| one.address == *address);
+            match listener {
+                Some(_) => open.listening.send_modify(|_| ()),
+                None => info!(%address, "no longer listening"),
             }
-            stays
+            listener.is_some()
         });
     }
 
     fn serve(&mut self, bound: Bound) -> io::Result<()> {
         for (address, sockets) in bound.0 {
-            let (closed, receiver) = watch::channel(false);
+            let (listening, receiver) = watch::channel(true);
             for (number, socket) in sockets.iter().enumerate() {
                 let Some(worker) = self.workers.get(number % self.workers.len().max(1)) else {
                     continue;
                 };
-                let (address, closed) = (address.clone(), receiver.clone());
+                let (address, listening) = (address.clone(), receiver.clone());
                 let _ =
-                    worker.sockets.send(Served { socket: socket.try_clone()?, address, closed });
+                    worker.sockets.send(Served { socket: socket.try_clone()?, address, listening });
             }
-            self.open.insert(address, Open { sockets, closed });
+            self.open.insert(address, Open { sockets, listening });
         }
         Ok(())
     }
@@ -137,7 +141,7 @@ impl Workers {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        let _ = self.closed.send(true);
+        let _ = self.listening.send(false);
     }
 }
 
@@ -153,10 +157,10 @@ fn start(number: usize, shared: Shared) -> io::Result<Worker> {
 
 async fn work(mut served: mpsc::UnboundedReceiver<Served>, shared: Shared) {
     let (done, mut all_done) = mpsc::channel::<()>(1);
-    tokio::spawn(heartbeat());
+    tokio::spawn(heartbeat(shared.clone()));
     let mut stop = shared.stop.clone();
     loop {
-        let Served { socket, address, closed } = tokio::select! {
+        let Served { socket, address, listening } = tokio::select! {
             served = served.recv() => match served {
                 Some(served) => served,
                 None => break,
@@ -166,7 +170,7 @@ async fn work(mut served: mpsc::UnboundedReceiver<Served>, shared: Shared) {
         match socket.acceptor() {
             Ok(acceptor) => {
                 let shared = shared.clone();
-                tokio::spawn(accept(acceptor, address, closed, shared, done.clone()));
+                tokio::spawn(accept(acceptor, address, listening, shared, done.clone()));
             }
             Err(error) => warn!(%error, %address, "a listener is lost"),
         }
@@ -179,9 +183,13 @@ async fn work(mut served: mpsc::UnboundedReceiver<Served>, shared: Shared) {
 }
 
 /// A timer earlier than all that requests set: setting one that becomes the runtime's next costs a
-/// system call, and without this it would be the first timer of every request.
-async fn heartbeat() {
+/// system call, and without this it would be the first timer of every request. On its beat, this
+/// worker's answers are looked at.
+async fn heartbeat(shared: Shared) {
     loop {
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(BEAT).await;
+        upstream::tick(BEAT, shared.current.load().limits.send_time.0);
     }
 }
+
+const BEAT: Duration = Duration::from_millis(500);

@@ -12,7 +12,10 @@ use std::{
 
 use bytes::BytesMut;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
+use hyper::{
+    Version,
+    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
+};
 
 /// What follows a request's head.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub enum Body {
         ahead: Bytes,
         /// The rest.
         incoming: Incoming,
+        /// Whether it comes over HTTP/2.
+        http2: bool,
         /// How many frames have gone on, which whoever waits for the upstream looks at.
         frames: Arc<AtomicU64>,
     },
@@ -43,18 +48,31 @@ pub enum Unread {
     Broken,
 }
 
-impl From<Incoming> for Body {
-    fn from(incoming: Incoming) -> Self {
-        match incoming.is_end_stream() {
-            true => Body::Empty,
-            false => Body::Stream { ahead: Bytes::new(), incoming, frames: Arc::default() },
-        }
-    }
+/// The client has broken off its body.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// In the middle of it, or against its framing.
+    #[error(transparent)]
+    Off(#[from] hyper::Error),
+    /// An HTTP/2 stream that was reset before its end, without an error.
+    #[error("the body was reset before its end")]
+    Reset,
 }
 
 impl Body {
+    /// The body of a request of this version of HTTP.
+    pub fn new(incoming: Incoming, version: Version) -> Self {
+        if incoming.is_end_stream() {
+            return Body::Empty;
+        }
+        let http2 = version == Version::HTTP_2;
+        Body::Stream { ahead: Bytes::new(), incoming, http2, frames: Arc::default() }
+    }
+
     /// What [`Self::progress`] counts when nothing is left.
     pub const ALL_SENT: u64 = u64::MAX;
+    /// What it counts when the client has broken off.
+    pub const BROKEN_OFF: u64 = u64::MAX - 1;
 
     /// Whether there is nothing to send, so that the request can be sent twice.
     pub fn is_empty(&self) -> bool {
@@ -123,26 +141,34 @@ impl Body {
 /// section 6.5.1 lets a proxy drop them).
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = Broken;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Body::Stream { ahead, incoming, frames } = self.get_mut() else {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Body::Stream { ahead, incoming, http2, frames } = self.get_mut() else {
             return Poll::Ready(None);
         };
         if !ahead.is_empty() {
             frames.fetch_add(1, Ordering::Relaxed);
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(ahead)))));
         }
-        match Pin::new(incoming).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
-            Poll::Ready(Some(frame)) => {
+        match Pin::new(&mut *incoming).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                 frames.fetch_add(1, Ordering::Relaxed);
-                Poll::Ready(Some(frame))
+                Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(None) => {
+            Poll::Ready(Some(Err(error))) => {
+                frames.store(Body::BROKEN_OFF, Ordering::Relaxed);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            // The library takes a reset without an error for an end.
+            Poll::Ready(None) if *http2 && !incoming.is_end_stream() => {
+                frames.store(Body::BROKEN_OFF, Ordering::Relaxed);
+                Poll::Ready(Some(Err(Broken::Reset)))
+            }
+            Poll::Ready(Some(Ok(_)) | None) => {
                 frames.store(Body::ALL_SENT, Ordering::Relaxed);
                 Poll::Ready(None)
             }

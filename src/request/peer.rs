@@ -44,6 +44,9 @@ pub struct Peer {
     pub address: IpAddr,
     /// The address as `X-Forwarded-For` says it.
     pub text: HeaderValue,
+    /// It is a load balancer that has not said for whom it connects, as its own checks are: what its
+    /// requests say of a client is not its word.
+    pub unnamed: bool,
     /// Whether the connection is TLS.
     pub secure: bool,
     /// The name that the client has asked for in TLS.
@@ -78,6 +81,7 @@ impl Peer {
         Self {
             address,
             text: text(address),
+            unnamed: false,
             secure,
             server_name: None,
             certificate: None,
@@ -95,7 +99,7 @@ impl Peer {
             secure: self.secure,
             certificate: self.certificate.clone(),
         };
-        if proxies.contains(self.address) {
+        if proxies.contains(self.address) && !self.unnamed {
             let claim = forwarded::read(headers, proxies);
             if let Some(address) = claim.address {
                 client.address = address;

@@ -20,9 +20,16 @@ pub(super) fn reply(
         return Err(Rejection::UpstreamBroken(cause));
     }
     check_framing(response.headers())?;
+    let empty = |name| response.headers().get(name).is_none_or(|value| value == "0");
+    if response.status() == hyper::StatusCode::NO_CONTENT
+        && !(empty(header::CONTENT_LENGTH) && empty(header::TRANSFER_ENCODING))
+    {
+        return Err(Rejection::UpstreamBroken("a 204 that tells of a body".into()));
+    }
+    let version = std::mem::replace(response.version_mut(), hyper::Version::HTTP_11);
     // Of those that end here one is asked of the client by the upstream's own protection.
     remove_hop_by_hop(response.headers_mut(), |name| name == header::PROXY_AUTHENTICATE);
-    Ok(response.map(|body| ReplyBody::stream(body, connection, idle_timeout)))
+    Ok(response.map(|body| ReplyBody::stream(body, connection, version, idle_timeout)))
 }
 
 /// An answer whose end can be read in two ways is no answer: what the client reads as its end may

@@ -8,7 +8,7 @@ use std::sync::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::server::{Patience, Server, hash};
+use super::server::{Health, Patience, Server, hash};
 use crate::{clock::Clock, forward::Outgoing, rejection::Rejection, request::network_of};
 
 /// The `balance` setting.
@@ -70,8 +70,16 @@ impl Balancer {
                 all_busy = true;
                 continue;
             }
+            let health = match servers.len() {
+                1 => Health::Well,
+                _ => server.health(&self.patience, &self.clock, lot(turn)),
+            };
+            // Whatever else is asked for: nobody learns that it is well before somebody tries.
+            if health == Health::Untried && server.try_out(&self.patience, &self.clock) {
+                return Ok(Arc::clone(server));
+            }
             // If none is well, one that is not is better than none.
-            let ill = servers.len() > 1 && !server.is_well(&self.patience, &self.clock, lot(turn));
+            let ill = health != Health::Well;
             let after = match self.balance {
                 Balance::RoundRobin => place as u64,
                 Balance::LeastRequests => server.busy() as u64,

@@ -7,10 +7,13 @@ use std::{
 };
 
 use futures_util::future::FutureExt;
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::{
+    Version,
+    body::{Body, Bytes, Frame, Incoming, SizeHint},
+};
 use tokio::time::{Instant, Sleep};
 
-use super::pool::Connection;
+use super::{pool::Connection, taken::Taken};
 
 /// An answer.
 pub type Reply = hyper::Response<ReplyBody>;
@@ -20,15 +23,19 @@ pub struct ReplyBody(Source);
 
 enum Source {
     Full(Bytes),
-    Stream(Box<Stream>),
+    Stream(Taken),
 }
 
-struct Stream {
-    incoming: Incoming,
-    connection: Option<Connection>,
+/// What comes from the upstream.
+pub(super) struct Stream {
+    /// Nothing, once it was given up.
+    open: Option<(Incoming, Connection)>,
+    http2: bool,
     idle_timeout: Duration,
     /// Runs only while the upstream is silent.
     silence: Option<Pin<Box<Sleep>>>,
+    /// How long the client has taken nothing; nothing while it is the upstream's turn.
+    untaken: Option<Duration>,
 }
 
 /// An answer that was cut: the client must see that it was.
@@ -40,6 +47,12 @@ pub enum Cut {
     /// The upstream fell silent.
     #[error("the upstream fell silent in its answer")]
     Silent,
+    /// An HTTP/2 stream that was reset before its end, without an error.
+    #[error("the upstream broke off its answer")]
+    Reset,
+    /// The client took none of it for too long.
+    #[error("the client takes nothing")]
+    Untaken,
 }
 
 impl ReplyBody {
@@ -59,14 +72,21 @@ impl ReplyBody {
     pub(super) fn stream(
         incoming: Incoming,
         connection: Connection,
+        version: Version,
         idle_timeout: Duration,
     ) -> Self {
         if incoming.is_end_stream() {
             connection.keep();
             return Self::full("");
         }
-        let connection = Some(connection);
-        Self(Source::Stream(Box::new(Stream { incoming, connection, idle_timeout, silence: None })))
+        let stream = Stream {
+            open: Some((incoming, connection)),
+            http2: version == Version::HTTP_2,
+            idle_timeout,
+            silence: None,
+            untaken: Some(Duration::ZERO),
+        };
+        Self(Source::Stream(Taken::new(stream)))
     }
 }
 
@@ -81,33 +101,42 @@ impl Body for ReplyBody {
         match &mut self.get_mut().0 {
             Source::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Source::Stream(stream) => stream.poll(context),
+            Source::Stream(stream) => stream.lock().poll(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Source::Full(bytes) => bytes.is_empty(),
-            Source::Stream(stream) => stream.incoming.is_end_stream(),
+            Source::Stream(stream) => stream.lock().is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Stream(stream) => stream.incoming.size_hint(),
+            Source::Stream(stream) => stream.lock().size_hint(),
         }
     }
 }
 
 impl Stream {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match Pin::new(&mut self.incoming).poll_frame(context) {
+        let Some((incoming, _)) = &mut self.open else {
+            return Poll::Ready(Some(Err(Cut::Untaken)));
+        };
+        match Pin::new(&mut *incoming).poll_frame(context) {
+            // The library takes a reset without an error for an end.
+            Poll::Ready(None) if self.http2 && !incoming.is_end_stream() => {
+                Poll::Ready(Some(Err(Cut::Reset)))
+            }
             Poll::Ready(frame) => {
                 self.silence = None;
+                self.untaken = Some(Duration::ZERO);
                 Poll::Ready(frame.map(|frame| frame.map_err(Cut::Broken)))
             }
             Poll::Pending => {
+                self.untaken = None;
                 let timeout = self.idle_timeout;
                 let silence = self.silence.get_or_insert_with(|| {
                     Box::pin(tokio::time::sleep_until(Instant::now() + timeout))
@@ -119,14 +148,32 @@ impl Stream {
             }
         }
     }
+
+    fn is_over(&self) -> bool {
+        self.open.as_ref().is_some_and(|(incoming, _)| incoming.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.open.as_ref().map(|(incoming, _)| incoming.size_hint()).unwrap_or_default()
+    }
+
+    /// So much time has gone by. If the client takes nothing for longer than `most`, the upstream
+    /// need not wait for it.
+    pub(super) fn tick(&mut self, time: Duration, most: Duration) {
+        let Some(untaken) = &mut self.untaken else { return };
+        *untaken += time;
+        if *untaken > most {
+            self.open = None;
+        }
+    }
 }
 
 /// A connection whose answer has ended is kept; one whose answer was broken off is not, since the
 /// rest of it would be taken for the next one.
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.incoming.is_end_stream()
-            && let Some(connection) = self.connection.take()
+        if let Some((incoming, connection)) = self.open.take()
+            && incoming.is_end_stream()
         {
             connection.keep();
         }

@@ -1,6 +1,6 @@
 //! A new connection to a server, ready for requests.
 
-use std::{io, time::Duration};
+use std::{future::poll_fn, io, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use hyper::client::conn::{http1, http2};
@@ -10,7 +10,11 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 
-use super::{address::Address, pool::Sender, tls::Tls};
+use super::{
+    address::Address,
+    pool::{MOST_STREAMS, Room, Sender},
+    tls::Tls,
+};
 use crate::rejection::Rejection;
 
 /// How one server is connected to.
@@ -23,6 +27,11 @@ pub(super) struct Connector {
 
 /// An HTTP/2 connection that says nothing for so long is asked whether it is there.
 const PING: Duration = Duration::from_secs(20);
+
+/// So much of an answer is taken that its client does not take; and so much of all on a connection,
+/// which all of them together do not use up.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * MOST_STREAMS as u32;
 
 impl Connector {
     pub(super) async fn connect(&self, address: &Address) -> Result<Sender, Rejection> {
@@ -60,10 +69,20 @@ impl Connector {
         // A connection ends with its senders; what went wrong on it, they tell.
         if self.http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).keep_alive_interval(PING).adaptive_window(true);
-            let (sender, connection) = builder.handshake(io).await?;
-            tokio::spawn(connection.map(drop));
-            return Ok(Sender::Http2(sender));
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(PING)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW);
+            let (sender, mut connection) = builder.handshake(io).await?;
+            let room = Room::new();
+            let of_sender = Arc::clone(&room);
+            tokio::spawn(poll_fn(move |context| {
+                let polled = connection.poll_unpin(context);
+                room.limit(connection.current_max_send_streams());
+                polled.map(drop)
+            }));
+            return Ok(Sender::Http2(sender, of_sender));
         }
         let (sender, connection) = http1::Builder::new().handshake(io).await?;
         tokio::spawn(connection.with_upgrades().map(drop));

@@ -126,7 +126,7 @@ impl Checks {
         headers.insert(USER_AGENT, HeaderValue::from_static("portcullis-health"));
         let answer = match sender {
             Sender::Http1(mut sender) => sender.send_request(request).await,
-            Sender::Http2(mut sender) => {
+            Sender::Http2(mut sender, _) => {
                 http2::translate(&mut request, &server.connector);
                 sender.send_request(request).await
             }

@@ -19,6 +19,7 @@ mod resolve;
 mod rewrite;
 mod server;
 mod service;
+mod taken;
 mod tls;
 mod tunnel;
 
@@ -33,6 +34,7 @@ pub use self::{
     echo::Echo,
     pool::set_worker,
     redirect::Redirect,
+    taken::tick,
     tunnel::Tunnel,
 };
 use crate::{

@@ -3,7 +3,10 @@
 
 use std::{
     cell::Cell,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,8 +34,11 @@ pub(super) enum Sender {
     /// One after the other.
     Http1(http1::SendRequest<Body>),
     /// Many at once.
-    Http2(http2::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>, Arc<Room>),
 }
+
+/// What a shared connection has room for. Whoever uses it has a copy.
+pub(super) struct Room(AtomicUsize);
 
 /// The connections that each worker keeps. Each locks only its own shelf, so nobody ever waits.
 pub(super) struct Shelves {
@@ -44,9 +50,21 @@ pub(super) struct Shelves {
 struct Shelf {
     /// Unused ones, with the moment each was put there; the one used last is on top.
     idle: Vec<(http1::SendRequest<Body>, Instant)>,
-    /// The one that requests share.
-    shared: Option<http2::SendRequest<Body>>,
+    /// Those that requests share.
+    shared: Vec<Shared>,
 }
+
+/// An HTTP/2 connection.
+struct Shared {
+    sender: http2::SendRequest<Body>,
+    room: Arc<Room>,
+    /// When it was last chosen.
+    chosen: Instant,
+}
+
+/// Requests that share a connection: as many as its window has room for answers that nobody takes,
+/// so that they hold up no other's. Those that come then get a connection more.
+pub(super) const MOST_STREAMS: usize = 64;
 
 /// More unused connections than this per worker are closed.
 const MOST_IDLE: usize = 256;
@@ -77,8 +95,8 @@ impl Shelves {
 
     fn take(&self) -> Option<Sender> {
         let mut shelf = self.own()?;
-        if let Some(shared) = shelf.shared.as_ref().filter(|shared| shared.is_ready()) {
-            return Some(Sender::Http2(shared.clone()));
+        if let Some(sender) = shelf.shared(self.keep_alive) {
+            return Some(sender);
         }
         // From the top: the freshest that is ready. Old and closed ones go as they are met.
         let mut place = shelf.idle.len();
@@ -95,6 +113,51 @@ impl Shelves {
     }
 }
 
+impl Shelf {
+    /// A use of the first shared connection that has room. Closed ones go, and those that nobody
+    /// has needed for long.
+    fn shared(&mut self, keep_alive: Duration) -> Option<Sender> {
+        if self.shared.is_empty() {
+            return None;
+        }
+        let now = now();
+        self.shared.retain(|shared| {
+            let needed = shared.uses() > 0 || now.duration_since(shared.chosen) <= keep_alive;
+            needed && !shared.sender.is_closed()
+        });
+        let free = self.shared.iter_mut().find(|shared| shared.has_room())?;
+        free.chosen = now;
+        Some(Sender::Http2(free.sender.clone(), Arc::clone(&free.room)))
+    }
+}
+
+impl Shared {
+    fn uses(&self) -> usize {
+        // One is the shelf's, one the connection's own.
+        Arc::strong_count(&self.room).saturating_sub(2)
+    }
+
+    fn has_room(&self) -> bool {
+        self.sender.is_ready() && self.uses() < self.room.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Room {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(MOST_STREAMS)))
+    }
+
+    /// So many the server takes: what is more would wait for one to end.
+    pub(super) fn limit(&self, streams: usize) {
+        self.0.store(streams.clamp(1, MOST_STREAMS), Ordering::Relaxed);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "sockets live in real time, not in the tests' clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 impl Connection {
     /// One that can be used at once.
     pub(super) fn kept(server: &Arc<Server>) -> Option<Self> {
@@ -106,8 +169,9 @@ impl Connection {
     pub(super) async fn new(server: &Arc<Server>) -> Result<Self, Rejection> {
         let busy = Busy::new(server);
         let sender = server.connector.connect(&server.address).await?;
-        if let (Sender::Http2(sender), Some(mut shelf)) = (&sender, server.shelves.own()) {
-            shelf.shared = Some(sender.clone());
+        if let (Sender::Http2(sender, room), Some(mut shelf)) = (&sender, server.shelves.own()) {
+            let (sender, room) = (sender.clone(), Arc::clone(room));
+            shelf.shared.push(Shared { sender, room, chosen: now() });
         }
         Ok(Self { sender, busy })
     }
@@ -123,7 +187,7 @@ impl Connection {
     ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + use<> {
         let answer = match &mut self.sender {
             Sender::Http1(sender) => Either::Left(sender.try_send_request(*request)),
-            Sender::Http2(sender) => Either::Right(sender.try_send_request(*request)),
+            Sender::Http2(sender, _) => Either::Right(sender.try_send_request(*request)),
         };
         answer.map_err(|mut error: TrySendError<Request<Body>>| match error.take_message() {
             Some(request) => SendFailure::Unsent(Box::new(request)),
@@ -140,11 +204,7 @@ impl Connection {
         }
         let Some(mut shelf) = self.busy.0.shelves.own() else { return };
         if shelf.idle.len() < MOST_IDLE {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "sockets live in real time, not in the tests' clock"
-            )]
-            shelf.idle.push((sender, Instant::now()));
+            shelf.idle.push((sender, now()));
         }
     }
 }

@@ -60,10 +60,20 @@ pub(super) struct Server {
     contrary: AtomicU64,
     /// Failures one after the other.
     failures: AtomicU32,
-    /// Until when it gets nothing because it has failed; zero if it has not.
+    /// Until when it gets nothing because it has failed; zero if it has not. Then one request tries
+    /// it, and the others wait for what becomes of that.
     out_until: AtomicU64,
     /// Since when it is well again; zero if it was from the start.
     well_since: AtomicU64,
+}
+
+/// Whether a server should get a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    Well,
+    /// Nobody knows: one request may find out, see [`Server::try_out`].
+    Untried,
+    Ill,
 }
 
 /// When a server that fails gets no more requests, and for how long.
@@ -110,30 +120,47 @@ impl Server {
 
     /// Whether it should get a request now: it has not failed lately, and does not get more than it
     /// should while it warms up. `lot` is anything between 0 and 1.
-    pub(super) fn is_well(&self, patience: &Patience, clock: &Clock, lot: f64) -> bool {
+    pub(super) fn health(&self, patience: &Patience, clock: &Clock, lot: f64) -> Health {
         let (out, since) =
             (self.out_until.load(Ordering::Relaxed), self.well_since.load(Ordering::Relaxed));
         // The hot path: a server that was always well costs two loads, and nobody asks the time.
         if out == 0 && since == 0 {
-            return true;
+            return Health::Well;
         }
         let now = clock.now();
-        if now.0 < out {
-            return false;
+        if out != 0 {
+            return if now.0 < out { Health::Ill } else { Health::Untried };
         }
-        let warm = now.since(Timestamp(since.max(out)));
+        let warm = now.since(Timestamp(since));
         if warm >= patience.slow_start {
             self.well_since.store(0, Ordering::Relaxed);
-            let _ = self.out_until.compare_exchange(out, 0, Ordering::Relaxed, Ordering::Relaxed);
-            return true;
+            return Health::Well;
         }
-        lot < warm.as_secs_f64() / patience.slow_start.as_secs_f64()
+        match lot < warm.as_secs_f64() / patience.slow_start.as_secs_f64() {
+            true => Health::Well,
+            false => Health::Ill,
+        }
+    }
+
+    /// Whether this request may try it out: no other does for as long as a failure counts.
+    pub(super) fn try_out(&self, patience: &Patience, clock: &Clock) -> bool {
+        let (out, now) = (self.out_until.load(Ordering::Relaxed), clock.now());
+        let until = (now + patience.duration).0;
+        let untried = out != 0 && out <= now.0;
+        untried
+            && self
+                .out_until
+                .compare_exchange(out, until, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 
     /// It has answered.
-    pub(super) fn answered(&self) {
+    pub(super) fn answered(&self, clock: &Clock) {
         if self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
+            if self.out_until.swap(0, Ordering::Relaxed) != 0 {
+                self.begin(clock.now());
+            }
         }
         self.metrics.answered.inc();
     }

@@ -2,6 +2,7 @@
 //! that is safe.
 
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -149,7 +150,7 @@ impl Service {
                 http2::translate(&mut request, &server.connector);
             }
             let mut sent = std::pin::pin!(connection.send(request));
-            match within(self.response_timeout, progress, sent.as_mut()).await {
+            match within(self.response_timeout, progress.as_deref(), sent.as_mut()).await {
                 Err(silent) => return Err(Exchange::Failed(silent)),
                 Ok(Ok(response)) => {
                     let reply = match upgrade.take() {
@@ -173,7 +174,7 @@ impl Service {
                             repeated = Some(permit);
                             request = spare;
                         }
-                        _ => return Err(Exchange::Failed(blame(&error))),
+                        _ => return Err(Exchange::Failed(blame(&error, progress.as_deref()))),
                     }
                 }
             }
@@ -197,7 +198,7 @@ impl Service {
             StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => self.failed(server),
-            _ => server.answered(),
+            _ => server.answered(&self.balancer.clock),
         }
     }
 
@@ -227,10 +228,10 @@ fn is_its_fault(rejection: &Rejection) -> bool {
 /// more of it was to come, it is the client who is silent.
 async fn within<T>(
     time: Duration,
-    progress: Option<Arc<AtomicU64>>,
+    progress: Option<&AtomicU64>,
     mut answer: impl Future<Output = T> + Unpin,
 ) -> Result<T, Rejection> {
-    let frames = || progress.as_ref().map_or(0, |frames| frames.load(Ordering::Relaxed));
+    let frames = || progress.map_or(0, |frames| frames.load(Ordering::Relaxed));
     loop {
         let before = frames();
         match tokio::time::timeout(time, &mut answer).await {
@@ -245,12 +246,18 @@ async fn within<T>(
 }
 
 /// A body that the client has broken off is the client's fault, not the upstream's.
-fn blame(error: &hyper::Error) -> Rejection {
-    if error.is_user() {
-        Rejection::BodyBroken
-    } else {
-        Rejection::UpstreamBroken(error.to_string())
+fn blame(error: &hyper::Error, progress: Option<&AtomicU64>) -> Rejection {
+    let frames = progress.map(|frames| frames.load(Ordering::Relaxed));
+    if error.is_user() || frames == Some(Body::BROKEN_OFF) {
+        return Rejection::BodyBroken;
     }
+    // What happened says the innermost cause.
+    let (mut told, mut cause) = (error.to_string(), error.source());
+    while let Some(inner) = cause {
+        told = format!("{told}: {inner}");
+        cause = inner.source();
+    }
+    Rejection::UpstreamBroken(told)
 }
 
 /// Safe methods (RFC 9110 section 9.2.1) without a body.

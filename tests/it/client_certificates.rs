@@ -3,7 +3,7 @@
 use crate::support::{
     Gateway, PASSWORD, Setup,
     gateway::portcullis,
-    tls::{Authority, ask, authority, file, issue, person},
+    tls::{Authority, Kept, ask, authority, file, issue, person},
     until,
 };
 
@@ -105,6 +105,41 @@ fn a_reload_takes_an_authority_away() {
     write(&gateway.setup, &server, &other, ROUTES);
     gateway.signal("HUP");
     until("it is believed no longer", || ask(port, &server, Some(&alice), "/", "").is_none());
+}
+
+/// Attack: a connection that was made with a certificate is kept, for when it is revoked.
+#[test]
+fn a_kept_connection_ends_when_its_certificate_may_be_revoked() {
+    let (server, clients, other) = (authority(), authority(), authority());
+    let gateway = gateway(&server, &clients, ROUTES);
+    let port = gateway.setup.port;
+    let mut kept = Kept::new(port, &server, Some(&person(&clients, "alice")));
+    let mut nobody = Kept::new(port, &server, None);
+    for _ in 0..2 {
+        assert_eq!(kept.ask("/").as_deref(), Some("200"));
+        assert_eq!(nobody.ask("/open/").as_deref(), Some("200"));
+    }
+    write(&gateway.setup, &server, &other, ROUTES);
+    gateway.signal("HUP");
+    until("it is closed", || kept.ask("/").is_none());
+    assert_eq!(nobody.ask("/open/").as_deref(), Some("200"), "who has shown none stays");
+}
+
+/// Attack: the file with the revocations is cut off, or another one is put in its place, and whoever
+/// was revoked is let in again.
+#[test]
+fn a_list_of_revocations_without_one_is_refused() {
+    let (server, clients) = (authority(), authority());
+    let gateway = gateway(&server, &clients, ROUTES);
+    let text = std::fs::read_to_string(gateway.setup.config()).unwrap();
+    for content in ["", "xx", &clients.pem()] {
+        let list = file(&gateway.setup.dir.0, "revoked.pem", content);
+        let with_list = text.replace(", client_ca:", &format!(", client_crl: {list}, client_ca:"));
+        std::fs::write(gateway.setup.config(), with_list).unwrap();
+        let output = portcullis(&gateway.setup.config(), &["check"], "");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("there is no revocation list in it"), "{content:?}: {told}");
+    }
 }
 
 /// The rule: a proxy that shows its certificate may name users, wherever it connects from.

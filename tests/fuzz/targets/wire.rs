@@ -16,7 +16,7 @@ use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use portcullis::{
     forward::Forward,
-    request::{HeadLimits, Peer, Request, TrustedProxies},
+    request::{Body, HeadLimits, Peer, Request, TrustedProxies},
 };
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -57,11 +57,11 @@ pub(crate) fn target(data: &[u8]) {
 
 /// The bytes that the upstream gets for a request that is let through, and whether it answers.
 async fn pass_on(request: hyper::Request<Incoming>) -> Option<(Vec<u8>, bool)> {
-    let (head, body) = request.into_parts();
+    let (head, incoming) = request.into_parts();
+    let body = Body::new(incoming, head.version);
     let peer = Peer::new([192, 0, 2, 1].into(), false);
     let limits = HeadLimits { bytes: 32 << 10, fields: 100 };
-    let request =
-        Request::read(head, body.into(), &peer, &TrustedProxies::default(), limits).ok()?;
+    let request = Request::read(head, body, &peer, &TrustedProxies::default(), limits).ok()?;
     let admitted = admitted(&request, None);
     let outgoing = FORWARD.with(|forward| forward.apply(&admitted, request)).ok()?;
 

@@ -77,7 +77,7 @@ impl Client {
         self.send(port, name, &head)
     }
 
-    fn send(&self, port: u16, name: &str, head: &str) -> Option<String> {
+    fn open(&self, port: u16, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[self.version])
@@ -94,7 +94,11 @@ impl Client {
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
         let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut stream = StreamOwned::new(connection, socket);
+        StreamOwned::new(connection, socket)
+    }
+
+    fn send(&self, port: u16, name: &str, head: &str) -> Option<String> {
+        let mut stream = self.open(port, name);
         stream.write_all(head.as_bytes()).ok()?;
         let mut answer = Vec::new();
         // Not every server says that it closes; what has come counts.
@@ -112,14 +116,44 @@ pub(crate) fn ask(
     target: &str,
     fields: &str,
 ) -> Option<String> {
-    let client = Client::trusting(server.der());
-    let client = match shown {
-        Some(shown) => client.showing(shown),
-        None => client,
-    };
+    let client = client(server, shown);
     let head =
         format!("GET {target} HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n{fields}\r\n");
     client.send(port, "api.example", &head)
+}
+
+fn client(server: &Authority, shown: Option<&(rcgen::Certificate, KeyPair)>) -> Client {
+    let client = Client::trusting(server.der());
+    match shown {
+        Some(shown) => client.showing(shown),
+        None => client,
+    }
+}
+
+/// A connection to `api.example` that is kept.
+pub(crate) struct Kept(StreamOwned<ClientConnection, TcpStream>);
+
+impl Kept {
+    pub(crate) fn new(
+        port: u16,
+        server: &Authority,
+        shown: Option<&(rcgen::Certificate, KeyPair)>,
+    ) -> Self {
+        Self(client(server, shown).open(port, "api.example"))
+    }
+
+    /// The status of an answer; nothing if the connection was closed.
+    pub(crate) fn ask(&mut self, target: &str) -> Option<String> {
+        let head = format!("HEAD {target} HTTP/1.1\r\nHost: api.example\r\n\r\n");
+        self.0.write_all(head.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).ok()?;
+            answer.extend(byte);
+        }
+        String::from_utf8(answer.get(9..12)?.to_vec()).ok()
+    }
 }
 
 /// Writes PEM files and says where they are.

@@ -1,0 +1,85 @@
+//! When a connection takes no more requests: open ones finish, and then it is closed.
+
+use std::{
+    future::{pending, poll_fn},
+    pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use super::gather::Turn;
+
+/// When the gateway ends: how long the first request of a connection is waited for.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+
+/// What ends a connection.
+pub(super) struct Ending {
+    /// False when its listener is closed; sent anew with each reload.
+    pub(super) listening: watch::Receiver<bool>,
+    /// True when the gateway ends.
+    pub(super) stop: watch::Receiver<bool>,
+    /// Whether the client has shown a certificate.
+    pub(super) certified: bool,
+    /// How long an HTTP/2 connection may wait for a request; for HTTP/1 the library has a timer.
+    pub(super) idle: Duration,
+}
+
+impl Ending {
+    /// Polls a connection until it ends, or has to: then open requests finish.
+    pub(super) async fn until_over<C: GracefulConnection>(
+        &mut self,
+        mut connection: Pin<&mut C>,
+        turn: &Turn,
+        begun: &AtomicU64,
+    ) {
+        let (mut stop, time) = (self.stop.clone(), self.idle);
+        let mut ended = tokio::select! {
+            // What went wrong on a connection is the client's affair; what a request met is logged.
+            _ = poll_fn(|context| turn.poll(connection.as_mut(), context)) => true,
+            _ = stop.wait_for(|stop| *stop) => false,
+            () = self.distrusted() => false,
+            () = idle(time, turn, begun) => false,
+        };
+        let begun = || begun.load(Ordering::Relaxed) > 0;
+        if !ended && !begun() {
+            // Who connected a moment ago has sent a request, which is not to be lost.
+            let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending if begun() => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            });
+            ended = timeout(FIRST_REQUEST, served).await.unwrap_or(false);
+        }
+        if !ended {
+            connection.as_mut().graceful_shutdown();
+            let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
+        }
+    }
+
+    /// Until the client's certificate may no longer be believed: a reload has read the authorities
+    /// and what they revoke again, or has closed the listener.
+    pub(super) async fn distrusted(&mut self) {
+        if !self.certified {
+            pending::<()>().await;
+        }
+        let _ = self.listening.changed().await;
+    }
+}
+
+/// Until an HTTP/2 connection has waited so long for a request.
+async fn idle(time: Duration, turn: &Turn, begun: &AtomicU64) {
+    loop {
+        let before = begun.load(Ordering::Relaxed);
+        sleep(time).await;
+        if turn.is_http2() && begun.load(Ordering::Relaxed) == before {
+            return;
+        }
+    }
+}
