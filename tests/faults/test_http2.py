@@ -220,6 +220,20 @@ class Left(Connections, unittest.TestCase):
             self.client(reads=False).get("/", self.alice)
         until("they are given up", lambda: self.gateway.metric("connections") == 0)
 
+    def test_clients_that_only_answer(self):
+        """Attack: connections without a request, whose pings are answered for ever."""
+        for _ in range(20):
+            self.client()
+        until("they are given up", lambda: self.gateway.metric("connections") == 0)
+
+    def test_windows_that_never_open(self):
+        """Attack: answers are asked for that there is no room for, and all pings are answered. Each would keep a
+        connection to the upstream for ever."""
+        client = self.client(settings=struct.pack(">HI", INITIAL_WINDOW, 0))
+        streams = [client.get("/soon/bytes/10000000") for _ in range(50)]
+        self.assertEqual({client.ended(stream) for stream in streams}, {(200, False)})
+        until("it is given up", lambda: self.gateway.metric("connections") == 0)
+
     def test_readers_are_cut(self):
         """Attack: clients that read nothing, for ever. They answer no ping either, and to close the connection once
         what was said is sent would be never."""

@@ -1,6 +1,11 @@
 //! The same promises over HTTP/2 (with prior knowledge, as behind another proxy): what is refused
 //! in HTTP/1.1 is refused here, and one stream's refusal does not end the others.
 
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
+
 use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, body::Bytes, client::conn::http2::SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -130,4 +135,36 @@ fn a_session_in_crumbs_is_one() {
             assert_eq!(status == 200, body.contains("\"remote-user\": \"alice\""), "{body}");
         }
     });
+}
+
+/// Attack: an HTTP/2 request is reset in the middle of its body, without an error, and the upstream
+/// takes what it has got for all of it.
+#[test]
+fn a_reset_is_no_end_of_a_body() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gateway = Gateway::start(&format!(
+        "permission: anyone\nroutes: [{{ path: /, upstream: \"http://{}\" }}]\n",
+        upstream.local_addr().unwrap()
+    ));
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    // POST, http, /, and the host h (RFC 7541 appendix A).
+    let head = frame(1, 4, 1, &[0x83, 0x86, 0x84, 0x41, 1, b'h']);
+    let mut client = TcpStream::connect(("127.0.0.1", gateway.setup.port)).unwrap();
+    client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    client
+        .write_all(&[frame(4, 0, 0, b""), head, frame(0, 0, 1, b"{\"amount\": 10")].concat())
+        .unwrap();
+    let (mut stream, _) = upstream.accept().unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"10\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+    client.write_all(&frame(3, 0, 1, &[0; 4])).unwrap();
+    stream.read_to_end(&mut seen).unwrap();
+    assert!(seen.ends_with(b"10\r\n"), "{}", seen.escape_ascii());
 }

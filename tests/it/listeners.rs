@@ -102,6 +102,10 @@ fn the_proxy_protocol_tells_the_client() {
     assert_eq!(told(b"PROXY UNKNOWN\r\n"), "127.0.0.1");
     assert_eq!(told(&version_2(1, [192, 0, 2, 8])), "192.0.2.8");
     assert_eq!(told(&version_2(0, [192, 0, 2, 8])), "127.0.0.1", "a health check of its own");
+    // Attack: whoever makes the balancer say nothing of them names another client.
+    let forged = REQUEST.replace("\r\n\r\n", "\r\nX-Forwarded-For: 192.0.2.9\r\n\r\n");
+    let answer = tcp(port, &[b"PROXY UNKNOWN\r\n", forged.as_bytes()].concat());
+    assert!(answer.contains("\"x-forwarded-for\": \"127.0.0.1\""), "{answer}");
     for broken in [
         &b""[..],
         b"PROXY TCP4 192.0.2.7\r\n",
@@ -206,6 +210,46 @@ fn sockets_come_from_systemd() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")), "{answers:?}");
+}
+
+/// The rule: the binary that stands there is started, also where another was put in its place; and
+/// one at a time, which is told if it ends without having taken over.
+#[test]
+fn a_new_binary_is_started_once() {
+    let setup = Setup::new();
+    write(&setup, &format!("\"127.0.0.1:{}\"", setup.port), ROUTES);
+    let binary = setup.dir.0.join("portcullis");
+    let install = || {
+        let new = setup.dir.0.join("new");
+        std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &new).unwrap();
+        std::fs::rename(new, &binary).unwrap();
+    };
+    install();
+    let log = std::fs::File::create(setup.dir.0.join("log")).unwrap();
+    let mut command = Command::new(&binary);
+    command.args(["run", "--config"]).arg(setup.config()).current_dir(&setup.dir.0);
+    let mut child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let logged = || std::fs::read_to_string(setup.dir.0.join("log")).unwrap();
+    let signal = |process: &str, name: &str| {
+        assert!(Command::new("kill").args([name, process]).status().unwrap().success());
+    };
+    let process = child.id().to_string();
+    until("it serves", || logged().contains(" serving "));
+    let good = std::fs::read(setup.config()).unwrap();
+    std::fs::write(setup.config(), "nonsense").unwrap();
+    install();
+    signal(&process, "-USR2");
+    until("it is told", || logged().contains("the other process has ended: this one goes on"));
+    std::fs::write(setup.config(), good).unwrap();
+    signal(&process, "-USR2");
+    signal(&process, "-USR2");
+    let ended = child.wait().unwrap();
+    let text = logged();
+    let after = text.rsplit("process=").next().and_then(|rest| rest.split_whitespace().next());
+    signal(after.unwrap(), "-TERM");
+    assert!(ended.success(), "{text}");
+    assert_eq!(text.matches("begins, to take over").count(), 2, "{text}");
+    until("the one after ends too", || TcpStream::connect(("127.0.0.1", setup.port)).is_err());
 }
 
 /// The rule: on SIGUSR2 a process of the newest binary takes over the sockets, and the one before

@@ -25,7 +25,8 @@ fn mirror() -> u16 {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 let service = service_fn(|request| async { Ok::<_, Infallible>(answer(request)) });
-                let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                builder.max_concurrent_streams(AT_ONCE);
                 tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
             }
         });
@@ -33,7 +34,15 @@ fn mirror() -> u16 {
     port
 }
 
+/// Requests that it takes on a connection.
+const AT_ONCE: u32 = 3;
+
 fn answer(request: Request<Incoming>) -> Response<BoxBody<Bytes, hyper::Error>> {
+    if request.uri().path() == "/endless" {
+        let frame = || Ok(Frame::data(Bytes::from_static(&[b'x'; 16 << 10])));
+        let frames = futures_util::stream::repeat_with(frame);
+        return Response::new(BoxBody::new(StreamBody::new(frames)));
+    }
     let text = |name: &str| {
         let values = request.headers().get_all(name).iter();
         values.map(|value| value.to_str().unwrap()).collect::<Vec<_>>().join(", ")
@@ -132,4 +141,26 @@ fn versions_are_translated() {
     let old = crate::support::Server::ok();
     let gateway = before(old.port, ", http2: true");
     assert_eq!(gateway.get("/", &[("Authorization", &token)]).status, 502);
+}
+
+/// Attack: clients ask for answers without end and take nothing of them, as many as the upstream
+/// answers at a time, and more than a connection has room for. Others are served, and whole.
+#[test]
+fn who_takes_nothing_holds_up_nobody() {
+    let gateway = before(mirror(), ", http2: true, response_timeout: 2s");
+    let token = format!("Token {}", crate::support::gateway::ALICE_KEY);
+    let attackers: Vec<_> = (0..4 * AT_ONCE)
+        .map(|_| {
+            let mut attacker = gateway.connect();
+            let head =
+                format!("GET /endless HTTP/1.1\r\nHost: h\r\nAuthorization: {token}\r\n\r\n");
+            attacker.send(head.as_bytes());
+            attacker
+        })
+        .collect();
+    for _ in 0..20 {
+        let answer = gateway.send("POST", "/a", &[("Authorization", &token)], &[b'y'; 50_000]);
+        assert_eq!((answer.status, answer.body.len()), (200, 50_000));
+    }
+    drop(attackers);
 }
