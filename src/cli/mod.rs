@@ -12,7 +12,10 @@ mod sessions;
 mod users;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
@@ -28,7 +31,7 @@ use crate::{
 /// An authentication gateway for HTTP APIs: it proves who is asking, the way Django REST framework
 /// does, and tells the service behind in headers it can trust.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100)]
+#[command(name = "portcullis", version, max_term_width = 100, after_long_help = MORE)]
 pub struct Cli {
     /// The configuration.
     #[arg(long, short, global = true, default_value = "gateway.yaml", value_name = "FILE")]
@@ -36,6 +39,35 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+/// What else there is to know of it, in the order of a manual page.
+const MORE: &str = "\
+Examples:
+  portcullis init --django manage.py       write gateway.yaml for a Django project
+  portcullis check                         say what is wrong with it
+  portcullis                               serve
+  portcullis explain GET /api/orders/ -H 'Authorization: Token 9944b09199c6'
+  printf %s \"$PASSWORD\" | portcullis user create alice --password-stdin
+  portcullis schema > gateway.schema.json  for editors
+
+Files:
+  gateway.yaml   The configuration. Paths in it, and of an SQLite store, are relative to the folder
+                 that the command is started in.
+  gateway.db     The embedded store, where none is named.
+
+Environment:
+  ${NAME} in the configuration is the variable NAME. (`secret_key_file: PATH`, and the like, is what
+  stands in a file.) Listening sockets of systemd's come by LISTEN_FDS.
+
+Signals:
+  SIGHUP   Read the configuration again; a bad one changes nothing.
+  SIGTERM  End, when open requests have finished (SIGINT too).
+  SIGUSR2  Start the binary anew, hand it the sockets, and end.
+
+Exit status:
+  0  Done.
+  1  It failed: what was asked for is not so, or the configuration is bad. Standard error says why.
+  2  The command line cannot be read.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -136,7 +168,8 @@ pub fn main() -> anyhow::Result<()> {
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
         Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
         Command::Schema => {
-            print!("{}", crate::config::schema());
+            // Whoever reads the beginning only has had enough.
+            let _ = std::io::stdout().write_all(crate::config::schema().as_bytes());
             Ok(())
         }
         Command::User(command) => on_store(cli.config, |built| users::user(built, command)),

@@ -39,7 +39,12 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problems = if self.count == 1 { "problem" } else { "problems" };
-        write!(f, "{}\n{} {problems}; nothing was started", self.drawn.trim_end(), self.count)
+        write!(
+            f,
+            "{}\n{} {problems}; this configuration is not used",
+            self.drawn.trim_end(),
+            self.count
+        )
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     page,
 };
 use crate::{
+    lockout::Subject,
     login::Attempt,
     observe::audit::{self, Event},
     rejection::Rejection,
@@ -123,8 +124,13 @@ pub(super) async fn serve(
         return Ok(answer);
     }
     let client = request.client.address;
-    if matches!(which, Page::TokenObtainPair | Page::TokenObtainSliding) {
+    let lockout = &parts.login.lockout;
+    let takes_password = matches!(which, Page::TokenObtainPair | Page::TokenObtainSliding);
+    if takes_password {
         parts.auth_limit.admit(client).map_err(Rejection::Throttled)?;
+    } else if let Some(wait) = lockout.wait(Subject::Unguessable, client) {
+        // Tokens cannot be guessed, and an office has many: only a flood of dead ones is stopped.
+        return Err(Rejection::Throttled(wait));
     }
     let in_cookie = match &tokens.cookies {
         // Another site may post a form here: with a cookie that the browser adds, or with the
@@ -180,6 +186,11 @@ pub(super) async fn serve(
             }
         }
     };
+    if let (Outcome::Refused(..), false) = (&outcome, takes_password)
+        && let Ok(attempt) = lockout.begin(Subject::Unguessable, client)
+    {
+        attempt.failed();
+    }
     Ok(reply(tokens, outcome))
 }
 

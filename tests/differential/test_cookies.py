@@ -1,5 +1,7 @@
 """`SESSION_COOKIE_*` and `CSRF_COOKIE_*`: each option, in what a log-in sets, what is read, what is deleted."""
 
+import os
+
 from support import Browser, Case, Differential, Differs, Variant, cookies, form, get, rows
 
 
@@ -134,10 +136,21 @@ class SecretInSession(Differential):
 
 
 class CachedDb(Options):
-    """The same rows, and a cache before them."""
+    """The same rows, and a cache before them, which Django's processes share."""
 
     variant = Variant(
-        {"SESSION_ENGINE": "django.contrib.sessions.backends.cached_db"}, "session: { engine: cached_db }\n"
+        {
+            "SESSION_ENGINE": "django.contrib.sessions.backends.cached_db",
+            "SESSION_CACHE_ALIAS": "sessions",
+            "CACHES": {
+                "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+                "sessions": {
+                    "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                    "LOCATION": os.environ["PORTCULLIS_TEST_REDIS"],
+                },
+            },
+        },
+        "session: { engine: cached_db }\n",
     )
     cases = [
         Case("row", 200, lambda: get("/session/", cookies(sessionid=rows.session()))),

@@ -1,8 +1,6 @@
 """`RemoteUserMiddleware`, which ends its sessions where the header does not come along. The gateway has no session for
 such a user, and asks the header each time."""
 
-import unittest
-
 from support import Browser, Differential, Differs, Variant, cookies, database, get, post, rows
 from test_remote_user import MODEL_BACKEND, with_middleware
 
@@ -36,7 +34,7 @@ class Middleware(Differential):
         self.compare(conversation, {0: self.no_session, 1: self.no_cookie})
 
     def test_session_of_the_middleware_without_the_header(self):
-        """Its backend is none that the gateway has been told of, and so nobody's."""
+        """Its backend is none that the gateway has been told of (`init` leaves it out), and so nobody's."""
 
         def conversation(side):
             answer = side.send(get(self.path, cookies(sessionid=rows.session(backend=BACKEND))))
@@ -64,18 +62,6 @@ class Middleware(Differential):
 
     def test_unknown(self):
         self.compare(lambda side: side.send(get(self.path, "Remote-User: mallory")))
-
-
-class KnownBackend(Differential):
-    """The gateway is told of the middleware's backend too, as `init` finds it in the settings."""
-
-    variant = Variant(Middleware.variant.django, f"session: {{ backends: [{BACKEND}, {MODEL_BACKEND}] }}\n")
-
-    # A session from before the gateway goes on without the header until its date; in Django it ends.
-    @unittest.expectedFailure
-    def test_session_of_the_middleware_without_the_header(self):
-        path = Middleware.path
-        self.compare(lambda side: side.send(get(path, cookies(sessionid=rows.session(backend=BACKEND)))))
 
 
 def data(user, backend):

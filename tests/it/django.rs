@@ -138,13 +138,11 @@ fn names_round_trip(stage: &Stage, host: &str) {
     {
         let answer = stage.get(host, "/plain/me/", &[("X-Username", &hex::encode(name))]);
         assert_eq!(answer.status, 200, "{host} {name:?}: {}", answer.text());
-        let user = answer.json()["user"].as_str().map(str::to_owned);
+        let told = answer.json();
+        assert_eq!(told["told"], name, "{host}");
         // Names without a row are nobody in Django, and never somebody else.
-        let known = name == "élise";
-        assert!(
-            user.as_deref() == Some(name) || (!known && user.is_none()),
-            "{host} {name:?}: {user:?}"
-        );
+        let user = (name == "élise").then_some(name);
+        assert_eq!(told["user"].as_str(), user, "{host} {name:?}");
     }
 }
 
@@ -172,7 +170,9 @@ fn keys(stage: &Stage) {
     for headers in [&[][..], &[("Authorization", "Token bad")]] {
         let answer = stage.get("localhost", "/.well-known/jwks.json", headers);
         assert_eq!(answer.status, 200);
-        for key in answer.json()["keys"].as_array().expect("a list of keys") {
+        let json = answer.json();
+        let keys = json["keys"].as_array().filter(|keys| !keys.is_empty());
+        for key in keys.expect("a list of keys") {
             assert!(key["kid"].is_string() && key["d"].is_null(), "{key}");
         }
     }

@@ -42,6 +42,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 pub(crate) fn from_test_run(name: &str) -> Option<String> {
     let value = std::env::var(name).ok();
     if value.is_none() {
+        assert!(std::env::var("PORTCULLIS_TEST_PYTHON").is_err(), "tests/run has not set {name}");
         eprintln!("skipped: {name} is not set; run tests/run");
     }
     value

@@ -304,12 +304,33 @@ def django_settings():
     for backend in told["AUTHENTICATION_BACKENDS"]:
         if backend != "django.contrib.auth.backends.ModelBackend":
             note(f"Authentication backend {backend} is not carried: users log in by the password in their row.")
+    ended = sessions_that_end()
+    for backend in ended:
+        told["AUTHENTICATION_BACKENDS"].remove(backend)
+        note(f"Sessions of {backend} end where no proxy names the user, as RemoteUserMiddleware ends them.")
     for middleware in told["MIDDLEWARE"]:
         if middleware == CORS_MIDDLEWARE:
             told.update({name: plain(getattr(settings, name, default)) for name, default in CORS.items()})
         elif not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
             note(f"Middleware {middleware} acts behind the gateway only.")
     return told
+
+
+def sessions_that_end():
+    """Backends whose sessions RemoteUserMiddleware ends where the header does not come along."""
+    from django.conf import settings
+    from django.contrib.auth.backends import RemoteUserBackend
+    from django.contrib.auth.middleware import PersistentRemoteUserMiddleware, RemoteUserMiddleware
+    from django.utils.module_loading import import_string
+
+    def is_a(path, base):
+        found = import_string(path)
+        return inspect.isclass(found) and issubclass(found, base)
+
+    watches = [path for path in settings.MIDDLEWARE if path != CORS_MIDDLEWARE and is_a(path, RemoteUserMiddleware)]
+    if not watches or any(is_a(path, PersistentRemoteUserMiddleware) for path in watches):
+        return []
+    return [path for path in settings.AUTHENTICATION_BACKENDS if is_a(path, RemoteUserBackend)]
 
 
 def languages():
