@@ -20,6 +20,7 @@ use crate::{
     config::Document,
     cors::Cors,
     crypto::signing::Secrets,
+    decision,
     endpoint::{self, SessionPages},
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Memory},
@@ -176,6 +177,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                     cors,
                     language,
                     names: listeners.values().flat_map(|policy| policy.names.clone()).collect(),
+                    ext_authz: document.decisions.as_ref().and_then(decision::Config::grpc),
                     login_url: document.session.login_url.clone(),
                     proxies: TrustedProxies {
                         networks: document.trusted_proxies.clone(),

@@ -206,6 +206,11 @@ impl Forward {
         Ok(headers)
     }
 
+    /// Those of a client's names that are the gateway's, however they are spelled.
+    pub fn owned_of(&self, headers: &HeaderMap) -> Vec<HeaderName> {
+        headers.keys().filter(|name| self.owned.contains(name.as_str())).cloned().collect()
+    }
+
     /// Writes who is asking, and the assertion of it.
     fn sign(&self, identity: Option<&Identity>, headers: &mut HeaderMap) -> Result<(), Rejection> {
         if let Some(identity) = identity {

@@ -27,7 +27,10 @@ use crate::{
     chain::Chain,
     clock::Clock,
     cors::Cors,
-    decision::Decisions,
+    decision::{
+        Decisions,
+        ext_authz::{self, Removed},
+    },
     endpoint::{Endpoint, Page},
     forward::Forward,
     identity::Identity,
@@ -46,6 +49,7 @@ use crate::{
     system::csrf,
     throttle::Throttle,
     upstream::{Reply, ReplyBody, Target},
+    value::Network,
 };
 
 /// One configuration, ready to serve. A reload makes another and swaps them.
@@ -60,6 +64,8 @@ pub struct Gateway {
     pub language: Option<Languages>,
     /// Hosts that there are certificates for.
     pub names: Vec<String>,
+    /// Who may ask for decisions over gRPC.
+    pub ext_authz: Option<Vec<Network>>,
     /// Where browsers without a session are sent.
     pub login_url: Option<String>,
     /// Whose forwarding headers count.
@@ -127,9 +133,30 @@ const PEEK_TIME: Duration = Duration::from_secs(30);
 impl Gateway {
     /// Answers a request.
     pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
-        let started = self.clock.now();
         let (parts, incoming) = request.into_parts();
         let body = Body::new(incoming, parts.version);
+        if let Some(proxies) = &self.ext_authz
+            && parts.uri.path() == ext_authz::PATH
+            && proxies.iter().any(|network| network.contains(peer.address))
+        {
+            return Box::pin(self.check(body, peer)).await;
+        }
+        self.answer(parts, body, peer, false).await
+    }
+
+    /// Answers a proxy that asks over gRPC.
+    async fn check(&self, message: Body, peer: &Peer) -> Reply {
+        let message = message.read(ext_authz::LIMIT, PEEK_TIME).await.map_err(Malformed::from);
+        let asked = message.and_then(|message| ext_authz::read(&message, peer.address));
+        ext_authz::answer(match asked {
+            Ok((parts, client)) => self.answer(parts, Body::Empty, &client, true).await,
+            Err(malformed) => self.renderer.render(&malformed.into(), None),
+        })
+    }
+
+    /// Answers a request; `held`, if it is only asked about.
+    async fn answer(&self, parts: Parts, body: Body, peer: &Peer, held: bool) -> Reply {
+        let started = self.clock.now();
         let asked = Asked {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -147,9 +174,9 @@ impl Gateway {
             Ok(request) if peer.redirects => {
                 (request.client.address, to_https(&request, &self.names))
             }
-            Ok(request) => match preflight.filter(|_| !self.is_asked(&request)) {
+            Ok(request) => match preflight.filter(|_| !held && !self.is_asked(&request)) {
                 Some(answer) => (request.client.address, Ok(answer)),
-                None => (request.client.address, self.serve(request, &mut seen).await),
+                None => (request.client.address, self.serve(request, &mut seen, held).await),
             },
         };
         let Asked { method, uri, host } = seen.asked.take().unwrap_or(asked);
@@ -217,6 +244,7 @@ impl Gateway {
         &'a self,
         mut request: Box<Request>,
         seen: &mut Seen<'a>,
+        held: bool,
     ) -> Result<Reply, Rejection> {
         let mut route = self.route(&request)?;
         let asking = match &route.target {
@@ -226,7 +254,7 @@ impl Gateway {
                 route = self.route(&request)?;
                 true
             }
-            _ => false,
+            _ => held,
         };
         seen.route = Some(route);
         if route.chain.reads_body(&request) {
@@ -249,7 +277,14 @@ impl Gateway {
         }
         match &route.target {
             RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
-            _ if asking => Ok(decided(route.forward.answer(&admitted)?)),
+            _ if asking => {
+                let mut decided = decided(route.forward.answer(&admitted)?);
+                if held {
+                    let removed = Removed(route.forward.owned_of(&request.headers));
+                    decided.extensions_mut().insert(removed);
+                }
+                Ok(decided)
+            }
             RouteTarget::Elsewhere => Err(Rejection::NoRoute),
             RouteTarget::Upstream(target) if request.upgrade.is_some() => {
                 let identity = admitted.caller().map(|caller| Arc::clone(&caller.identity));

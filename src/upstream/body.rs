@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::FutureExt;
 use hyper::{
-    Version,
+    HeaderMap, Version,
     body::{Body, Bytes, Frame, Incoming, SizeHint},
 };
 use tokio::time::{Instant, Sleep};
@@ -23,6 +23,8 @@ pub struct ReplyBody(Source);
 
 enum Source {
     Full(Bytes),
+    /// Each once.
+    Trailed(Box<(Option<Bytes>, Option<HeaderMap>)>),
     Stream(Taken),
 }
 
@@ -61,11 +63,16 @@ impl ReplyBody {
         Self(Source::Full(bytes.into()))
     }
 
+    /// The same, and what follows it.
+    pub fn with_trailers(bytes: Bytes, trailers: HeaderMap) -> Self {
+        Self(Source::Trailed(Box::new((Some(bytes), Some(trailers)))))
+    }
+
     /// All of it, if it is known whole.
     pub fn whole(&self) -> Option<&Bytes> {
         match &self.0 {
             Source::Full(bytes) => Some(bytes),
-            Source::Stream(_) => None,
+            Source::Trailed(..) | Source::Stream(_) => None,
         }
     }
 
@@ -101,6 +108,12 @@ impl Body for ReplyBody {
         match &mut self.get_mut().0 {
             Source::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Source::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Source::Trailed(parts) => {
+                let (bytes, trailers) = &mut **parts;
+                let data = bytes.take().map(Frame::data);
+                let frame = data.or_else(|| trailers.take().map(Frame::trailers));
+                Poll::Ready(frame.map(Ok))
+            }
             Source::Stream(stream) => stream.lock().poll(context),
         }
     }
@@ -108,6 +121,7 @@ impl Body for ReplyBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Source::Full(bytes) => bytes.is_empty(),
+            Source::Trailed(parts) => parts.0.is_none() && parts.1.is_none(),
             Source::Stream(stream) => stream.lock().is_over(),
         }
     }
@@ -115,6 +129,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Trailed(..) => SizeHint::default(),
             Source::Stream(stream) => stream.lock().size_hint(),
         }
     }

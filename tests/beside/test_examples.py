@@ -471,6 +471,10 @@ class Envoy(Examples, unittest.TestCase):
     }
 
 
+class EnvoyOverGrpc(Envoy):
+    folder = "envoy-grpc"
+
+
 class Traefik(Examples, unittest.TestCase):
     folder = "traefik"
     http2 = True

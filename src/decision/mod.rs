@@ -1,7 +1,9 @@
 //! The gateway beside another proxy: nginx (`auth_request`), Traefik (ForwardAuth), Caddy
-//! (`forward_auth`), HAProxy and Envoy (`ext_authz` over HTTP) ask about a request that they hold,
+//! (`forward_auth`), HAProxy and Envoy (`ext_authz`, over HTTP or gRPC) ask about a request that they hold,
 //! and the answer is the gateway's own decision. What they say of the request is believed from
 //! listed peers alone; for everybody else the page is not there.
+
+pub mod ext_authz;
 
 use std::str::FromStr;
 
@@ -42,9 +44,22 @@ enum Described {
     /// In `X-Forwarded-Method`, `-Uri`, `-Host`, `-Proto` and `-For`, as Traefik and Caddy do.
     #[default]
     Headers,
+    /// In a message of Envoy's, over gRPC, at `/envoy.service.auth.v3.Authorization/Check`.
+    ExtAuthz,
     /// It sends the request itself, without its body, below `path`, as Envoy does; `-Proto` and
     /// `-For` as above.
     Path,
+}
+
+impl Config {
+    /// Who may ask over gRPC, if that is how they ask.
+    pub fn grpc(&self) -> Option<Vec<Network>> {
+        self.is_grpc().then(|| self.proxies.clone())
+    }
+
+    fn is_grpc(&self) -> bool {
+        self.request_in == Described::ExtAuthz
+    }
 }
 
 /// What proxies ask.
@@ -77,6 +92,10 @@ impl Decisions {
             let problem = Problem::new(&path.key("path"), "requests are asked about below it");
             return Err(problem.help("leave out the `=`"));
         }
+        if config.is_grpc() && config.path.to_string() != format!("={}", ext_authz::PATH) {
+            let problem = Problem::new(&path.key("path"), "nobody asks there over gRPC");
+            return Err(problem.help(format!("it is \"={}\"", ext_authz::PATH)));
+        }
         let field = ForwardedHeader::XForwarded;
         Ok(Self {
             proxies: TrustedProxies { networks: config.proxies.clone(), field },
@@ -97,6 +116,8 @@ impl Decisions {
         let mut headers = asking.headers;
         let (method, target) = match self.described {
             Described::Headers => (take(&mut headers, &METHOD)?, take(&mut headers, &URI)?),
+            // Messages are read before; this is somebody else's.
+            Described::ExtAuthz => return Err(Rejection::NoRoute),
             Described::Path => {
                 let target = asking.target.raw().as_str();
                 let below = target.get(1 + self.prefix.len()..).ok_or(Malformed::Form)?;
@@ -104,10 +125,7 @@ impl Decisions {
             }
         };
         let method = Method::from_str(&method).map_err(|_| Malformed::Described)?;
-        // The parser behind would cut a fragment off in silence.
-        let target = Some(target).filter(|target| target.starts_with('/') && !target.contains('#'));
-        let target: PathAndQuery =
-            target.and_then(|target| target.parse().ok()).ok_or(Malformed::Described)?;
+        let target = request_target(target)?;
         if self.described == Described::Path {
             // It came with the request itself, and the client may have sent this.
             headers.remove(HOST);
@@ -130,6 +148,12 @@ impl Decisions {
         let peer = Peer::new(peer, false);
         Ok(Request::read(parts, Body::Empty, &peer, &self.proxies, limits)?)
     }
+}
+
+/// A target in origin form. The parser behind would cut a fragment off in silence.
+fn request_target(target: String) -> Result<PathAndQuery, Malformed> {
+    let target = Some(target).filter(|target| target.starts_with('/') && !target.contains('#'));
+    target.and_then(|target| target.parse().ok()).ok_or(Malformed::Described)
 }
 
 /// A field that says one thing, once.
