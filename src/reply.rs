@@ -187,8 +187,10 @@ impl Renderer {
 
 /// As DRF writes JSON: what JavaScript takes for the end of a line is escaped.
 fn escaped(body: &serde_json::Value) -> String {
+    const FIRST_BYTE: u8 = 0xe2;
     let text = body.to_string();
-    match text.contains(['\u{2028}', '\u{2029}']) {
+    // Most bodies are ASCII, and a byte is found faster than a character.
+    match text.as_bytes().contains(&FIRST_BYTE) {
         true => text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"),
         false => text,
     }

@@ -58,7 +58,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
         current: Arc::new(ArcSwap::from_pointee(built.serving)),
         metrics: world.metrics.clone(),
         stop: stopped,
-        open: Arc::default(),
+        open: listen::Counts::default(),
         most,
     };
     let workers = Workers::start(bound, &shared)?;

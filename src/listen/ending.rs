@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::{
     sync::watch,
@@ -40,13 +41,22 @@ impl Ending {
         begun: &AtomicU64,
     ) {
         let (mut stop, time) = (self.stop.clone(), self.idle);
-        let mut ended = tokio::select! {
-            // What went wrong on a connection is the client's affair; what a request met is logged.
-            _ = poll_fn(|context| turn.poll(connection.as_mut(), context)) => true,
-            _ = stop.wait_for(|stop| *stop) => false,
-            () = self.distrusted() => false,
-            () = idle(time, turn, begun) => false,
-        };
+        // Polled only when one of them has something to say, and not with every byte that comes.
+        let mut reasons = FuturesUnordered::new();
+        reasons.push(async {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = self.distrusted() => {}
+                () = idle(time, turn, begun) => {}
+            }
+        });
+        // What went wrong on a connection is the client's affair; what a request met is logged.
+        let mut ended = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => reasons.poll_next_unpin(context).map(|_| false),
+        })
+        .await;
+        drop(reasons);
         let begun = || begun.load(Ordering::Relaxed) > 0;
         if !ended && !begun() {
             // Who connected a moment ago has sent a request, which is not to be lost.

@@ -7,6 +7,7 @@ pub mod framing;
 mod gather;
 mod handover;
 mod listener;
+mod open;
 mod patience;
 mod proxy_protocol;
 mod serve;
@@ -18,18 +19,12 @@ pub use self::{
     address::Address,
     handover::{done as handed_over, is_handed_over, start as hand_over},
     listener::{Listener, Policy},
+    open::Counts,
     socket::{Inherited, bind as bind_tcp, look as look_at},
     workers::{Bound, Workers, bind, workers},
 };
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -38,7 +33,7 @@ use serde::Deserialize;
 use tokio::sync::{mpsc, watch};
 use tracing::warn;
 
-use self::socket::Acceptor;
+use self::{open::Open, socket::Acceptor};
 use crate::{
     gateway::Gateway,
     observe::metrics::Metrics,
@@ -53,6 +48,9 @@ pub struct Config {
     /// Open connections at the most; more are closed at once. No more than half the files that the
     /// system allows, since each may need another to an upstream.
     pub connections: Count,
+    /// Those of one client (an IPv4 address, an IPv6 /64) that is not among `trusted_proxies`; half of
+    /// them, unless it is said here.
+    pub connections_per_client: Option<Count>,
     /// Bytes of a request's head.
     pub head: Size,
     /// Fields of a request's head.
@@ -76,6 +74,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             connections: Count(20_000),
+            connections_per_client: None,
             head: Size::kib(32),
             headers: Count(100),
             head_time: Period::seconds(30),
@@ -108,7 +107,7 @@ pub struct Shared {
     /// Turns true when it is time to end.
     pub stop: watch::Receiver<bool>,
     /// Open connections, of all workers.
-    pub open: Arc<AtomicUsize>,
+    pub open: Counts,
     /// So many there are files for.
     pub most: usize,
 }
@@ -132,14 +131,11 @@ async fn accept(
         let Some(accepted) = accepted else { return };
         match accepted {
             Ok((stream, peer)) => {
-                let open = Open::new(&shared);
                 let mut of_connection = listening.clone();
                 of_connection.mark_unchanged();
                 let serving = shared.current.load_full();
-                let most = serving.limits.connections.get().min(shared.most);
-                if shared.open.load(Ordering::Relaxed) > most {
-                    continue;
-                }
+                let proxy = serving.gateway.proxies.contains(peer.to_canonical());
+                let Some(open) = Open::new(&shared, peer, proxy, &serving.limits) else { continue };
                 // A listener that the newest configuration no longer has is about to be closed.
                 let Some(policy) = serving.listeners.get(&address).cloned() else { continue };
                 let limits = serving.limits.clone();
@@ -167,22 +163,4 @@ struct Arrived {
     limits: Config,
     /// See [`ending::Ending`].
     listening: watch::Receiver<bool>,
-}
-
-/// Counts a connection while it is open.
-struct Open(Shared);
-
-impl Open {
-    fn new(shared: &Shared) -> Self {
-        shared.open.fetch_add(1, Ordering::Relaxed);
-        shared.metrics.connections.inc();
-        Self(shared.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-        self.0.metrics.connections.dec();
-    }
 }

@@ -12,7 +12,7 @@ from faults.support import PATIENCE, Gateway, Others, report, token, until
 YAML = """
 authentication: [token]
 permission: authenticated
-limits: {{ connections: {connections}, head_time: 5m }}
+limits: {{ connections: {connections}, connections_per_client: {connections}, head_time: 5m }}
 routes: [{{ path: /, upstream: echo }}]
 """
 # The test needs a descriptor for each end of its own, and some.

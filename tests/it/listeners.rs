@@ -193,6 +193,27 @@ fn a_reload_changes_listeners() {
     assert!(tcp(second, REQUEST.as_bytes()).starts_with("HTTP/1.1 200"));
 }
 
+/// Attack: one client opens all connections that there are, and says nothing on them.
+#[test]
+fn one_client_does_not_take_all_connections() {
+    let setup = Setup::new();
+    let port = setup.port;
+    let limits = "limits: { connections: 100, connections_per_client: 3 }";
+    let _gateway = start(setup, &format!("\"127.0.0.1:{port}\""), &format!("{limits}\n{ROUTES}"));
+    let from = |last: u8| {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).unwrap();
+        socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+        TcpStream::from(socket)
+    };
+    let served = |last: u8| exchange(from(last), REQUEST.as_bytes()).starts_with("HTTP/1.1 200");
+    let idle: Vec<_> = (0..3).map(|_| from(2)).collect();
+    until("they are all taken", || !served(2));
+    assert!(served(3), "another client");
+    drop(idle);
+    until("there is room again", || served(2));
+}
+
 /// The rule: a socket that systemd has opened is served; without one the start says so.
 #[test]
 fn sockets_come_from_systemd() {
