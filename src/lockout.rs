@@ -2,8 +2,8 @@
 //!
 //! A pair of account and network is locked after `failures`, so that a stranger elsewhere cannot
 //! lock a user out; a network after twenty times as many, over all accounts; an account after a
-//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a
-//! window; then whoever makes them would keep the owner out with one more an hour.) Names that do not exist are counted
+//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a window:
+//! then whoever makes them keeps the owner out with one more, now and then.) Names that do not exist are counted
 //! like those that do, and a locked client is answered before its credential is looked at: it
 //! cannot tell right from wrong, nor known from unknown.
 
@@ -87,6 +87,8 @@ pub enum Subject<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Counter {
     failures: u64,
+    /// Attempts that are being judged.
+    begun: u64,
     since: Timestamp,
     locked_until: Timestamp,
 }
@@ -95,6 +97,8 @@ const NETWORK_FACTOR: u64 = 20;
 const FLOOD_FACTOR: u64 = 200;
 const ACCOUNT_FAILURES: u64 = 100;
 const COUNTERS: u64 = 200_000;
+/// For those that are being judged.
+const A_MOMENT: Duration = Duration::from_secs(1);
 /// A day: a reload may want to look back further than the start did.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -131,94 +135,105 @@ impl Lockout {
         keys(&config, subject, client).iter().filter_map(|(key, _)| locked(key)).max()
     }
 
-    /// Counts a failure before the credential is verified, so that of many at once no more are
-    /// judged than one after the other.
+    /// Begins an attempt: as long as it is not judged it stands where its failure would, so that of
+    /// many at once no more are judged than one after the other.
     ///
     /// # Errors
-    /// How long the client has to wait.
-    pub fn begin<'a>(
-        &'a self,
-        subject: Subject<'a>,
-        client: IpAddr,
-    ) -> Result<Attempt<'a>, Duration> {
-        let (locks, wait) = self.count(subject, client);
-        let attempt = Attempt { lockout: self, subject, client, locks, failed: false };
-        wait.map_or(Ok(attempt), Err)
-    }
-
-    /// Counts a failure, in one atomic step per counter. Says whether it locks something, and how
-    /// long something was locked already.
-    fn count(&self, subject: Subject<'_>, client: IpAddr) -> (bool, Option<Duration>) {
-        let Some(config) = self.config.load_full() else { return (false, None) };
+    /// How long the client has to wait: for the lock, or a moment for those that are being judged.
+    pub fn begin(&self, subject: Subject<'_>, client: IpAddr) -> Result<Counted<'_>, Duration> {
+        let mut counted = Counted { lockout: self, begun: Vec::new() };
+        let Some(config) = self.config.load_full() else { return Ok(counted) };
         let now = self.clock.now();
-        let (mut locks, mut wait) = (false, None);
+        let mut wait = None;
         for (key, most) in keys(&config, subject, client) {
-            let mut new = false;
-            let of_account = matches!(key, Key::Both(..) | Key::Account(_));
-            let counter = self.counters.entry(key).and_upsert_with(|old| {
-                let old = old.map(moka::Entry::into_value).unwrap_or_default();
-                let fresh = now.since(old.since) > config.window.0;
-                let (failures, since) =
-                    if fresh { (1, now) } else { (old.failures + 1, old.since) };
-                let lock = failures >= most && old.locked_until <= now;
-                new = lock;
-                wait = wait.max((old.locked_until > now).then(|| old.locked_until.since(now)));
-                let locked_until = if lock { now + config.duration.0 } else { old.locked_until };
-                Counter { failures, since, locked_until }
+            let mut refused = None;
+            self.counters.entry(key.clone()).and_upsert_with(|old| {
+                let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
+                counter.begin(now, config.window.0);
+                refused = if counter.locked_until > now {
+                    Some(counter.locked_until.since(now))
+                } else if counter.failures + counter.begun >= most {
+                    Some(A_MOMENT)
+                } else {
+                    counter.begun += 1;
+                    None
+                };
+                counter
             });
-            if new {
-                let locks = &self.locks;
-                if of_account { &locks.account } else { &locks.network }.inc();
+            match refused {
+                None => counted.begun.push((key, most)),
+                Some(_) => wait = wait.max(refused),
             }
-            locks |= new;
-            self.last_lock_ends.fetch_max(counter.into_value().locked_until.0, Ordering::Relaxed);
         }
-        (locks, wait)
+        // What has begun elsewhere is taken back as it is dropped.
+        wait.map_or(Ok(counted), Err)
     }
 
-    /// Takes back what [`Self::count`] has counted for one attempt, and no more, so that an
-    /// attacker's own good credential does not clear the others.
-    fn take_back(&self, subject: Subject<'_>, client: IpAddr) {
-        let Some(config) = self.config.load_full() else { return };
-        for (key, most) in keys(&config, subject, client) {
-            self.counters.entry(key).and_compute_with(|old| match old {
-                None => moka::ops::compute::Op::Nop,
-                Some(old) => {
-                    let mut counter = old.into_value();
-                    counter.failures = counter.failures.saturating_sub(1);
-                    if counter.failures < most {
-                        counter.locked_until = Timestamp::default();
-                    }
-                    moka::ops::compute::Op::Put(counter)
-                }
-            });
+    /// It was a failure. Whether that locks this counter.
+    fn fail(&self, key: Key, most: u64) -> bool {
+        let Some(config) = self.config.load_full() else { return false };
+        let now = self.clock.now();
+        let of_account = matches!(key, Key::Both(..) | Key::Account(_));
+        let mut locks = false;
+        self.counters.entry(key).and_upsert_with(|old| {
+            let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
+            counter.begin(now, config.window.0);
+            counter.begun = counter.begun.saturating_sub(1);
+            counter.failures += 1;
+            locks = counter.failures >= most && counter.locked_until <= now;
+            if locks {
+                counter.locked_until = now + config.duration.0;
+            }
+            counter
+        });
+        if locks {
+            let locked = &self.locks;
+            if of_account { &locked.account } else { &locked.network }.inc();
+            self.last_lock_ends.fetch_max((now + config.duration.0).0, Ordering::Relaxed);
+        }
+        locks
+    }
+
+    /// It was none, or nobody could tell: others' failures stay, so that an attacker's own good
+    /// credential does not clear them.
+    fn forgive(&self, key: Key) {
+        self.counters.entry(key).and_compute_with(|old| match old {
+            None => moka::ops::compute::Op::Nop,
+            Some(old) => {
+                let mut counter = old.into_value();
+                counter.begun = counter.begun.saturating_sub(1);
+                moka::ops::compute::Op::Put(counter)
+            }
+        });
+    }
+}
+
+impl Counter {
+    /// Failures of another window count no more; a lock lasts as long as it does.
+    fn begin(&mut self, now: Timestamp, window: Duration) {
+        if self.locked_until <= now && now.since(self.since) > window {
+            (self.failures, self.since) = (0, now);
         }
     }
 }
 
-/// An attempt that counts as a failure until it is known to be none.
-pub struct Attempt<'a> {
+/// An attempt that is being judged. Dropped, it was no failure.
+pub struct Counted<'a> {
     lockout: &'a Lockout,
-    subject: Subject<'a>,
-    client: IpAddr,
-    locks: bool,
-    failed: bool,
+    begun: Vec<(Key, u64)>,
 }
 
-impl Attempt<'_> {
+impl Counted<'_> {
     /// It is one. Says whether something is locked by it.
     pub fn failed(mut self) -> bool {
-        self.failed = true;
-        self.locks
+        let begun = std::mem::take(&mut self.begun);
+        begun.into_iter().fold(false, |locks, (key, most)| self.lockout.fail(key, most) | locks)
     }
 }
 
-impl Drop for Attempt<'_> {
-    /// The credential was right, or nobody could tell.
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        if !self.failed {
-            self.lockout.take_back(self.subject, self.client);
-        }
+        self.begun.drain(..).for_each(|(key, _)| self.lockout.forgive(key));
     }
 }
 
@@ -266,13 +281,19 @@ mod tests {
         (Lockout::new(Some(Config::default()), clock.clone(), Locks::default()), clock)
     }
 
+    fn fail(lockout: &Lockout, subject: Subject<'_>, client: IpAddr) {
+        if let Ok(attempt) = lockout.begin(subject, client) {
+            attempt.failed();
+        }
+    }
+
     /// Attack (CVE-2025-24806): each spelling of a name has a counter of its own.
     #[test]
     fn spellings_share_a_counter_and_the_lock_ends() {
         let (lockout, clock) = lockout();
         for name in ["alice", "Alice", "ALICE", " alice", "ａlice"] {
             assert_eq!(lockout.wait(Subject::Account(name), HERE), None);
-            lockout.count(Subject::Account(name), HERE);
+            fail(&lockout, Subject::Account(name), HERE);
         }
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), Some(Duration::from_secs(900)));
         clock.advance(Duration::from_secs(901));
@@ -284,12 +305,13 @@ mod tests {
     fn a_stranger_elsewhere_does_not_lock_the_owner_out() {
         let (lockout, _) = lockout();
         for _ in 0..10 {
-            lockout.count(Subject::Account("alice"), THERE);
+            fail(&lockout, Subject::Account("alice"), THERE);
         }
         assert!(lockout.wait(Subject::Account("alice"), THERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
-        for _ in 0..90 {
-            lockout.count(Subject::Account("alice"), THERE);
+        for number in 0..100 {
+            let elsewhere = IpAddr::from([203, 0, 113, number]);
+            fail(&lockout, Subject::Account("alice"), elsewhere);
         }
         assert!(
             lockout.wait(Subject::Account("alice"), HERE).is_some(),
@@ -303,12 +325,41 @@ mod tests {
     fn spraying_locks_the_network_and_own_success_does_not_clear_it() {
         let (lockout, _) = lockout();
         for number in 0..100 {
-            lockout.count(Subject::Account(&format!("user{number}")), HERE);
-            lockout.count(Subject::Account("mallory"), HERE);
-            lockout.take_back(Subject::Account("mallory"), HERE);
+            fail(&lockout, Subject::Account(&format!("user{number}")), HERE);
+            drop(lockout.begin(Subject::Account("mallory"), HERE));
         }
         assert!(lockout.wait(Subject::Account("another"), HERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("another"), THERE), None);
+    }
+
+    /// Attack: who is locked goes on trying, and the lock ends with the window of the first failure.
+    #[test]
+    fn a_lock_lasts_as_long_as_it_does() {
+        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
+        let (window, duration) = (Period::seconds(10), Period::seconds(60));
+        let config = Config { failures: Count(3), window, duration };
+        let lockout = Lockout::new(Some(config), clock.clone(), Locks::default());
+        let alice = Subject::Account("alice");
+        (0..3).for_each(|_| fail(&lockout, alice, HERE));
+        for _ in 0..5 {
+            clock.advance(Duration::from_secs(11));
+            assert!(lockout.begin(alice, HERE).is_err());
+        }
+        clock.advance(Duration::from_secs(11));
+        assert!(lockout.begin(alice, HERE).is_ok());
+    }
+
+    /// Many good log-ins at once: no more are judged than may fail, and nobody is locked by them.
+    #[test]
+    fn who_is_being_judged_is_not_locked() {
+        let (lockout, _) = lockout();
+        let alice = Subject::Account("alice");
+        let judged: Vec<_> = (0..8).map(|_| lockout.begin(alice, HERE)).collect();
+        assert_eq!(judged.iter().filter(|begun| begun.is_ok()).count(), 5);
+        assert!(judged.iter().flat_map(|begun| begun.as_ref().err()).all(|wait| *wait == A_MOMENT));
+        assert_eq!(lockout.wait(alice, HERE), None);
+        drop(judged);
+        assert!(lockout.begin(alice, HERE).is_ok());
     }
 
     #[test]
@@ -316,7 +367,7 @@ mod tests {
         let (lockout, _) = lockout();
         for number in 1..=5 {
             let address: IpAddr = format!("2001:db8::{number}").parse().unwrap();
-            lockout.count(Subject::Account("alice"), address);
+            fail(&lockout, Subject::Account("alice"), address);
         }
         assert!(lockout.wait(Subject::Account("alice"), "2001:db8::99".parse().unwrap()).is_some());
     }
@@ -327,12 +378,12 @@ mod tests {
     fn a_dead_token_locks_nobody_out_and_a_flood_ends() {
         let (lockout, _) = lockout();
         for _ in 0..500 {
-            lockout.count(Subject::Unguessable, HERE);
+            fail(&lockout, Subject::Unguessable, HERE);
         }
         assert_eq!(lockout.wait(Subject::Unguessable, HERE), None);
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);
         for _ in 0..500 {
-            lockout.count(Subject::Unguessable, HERE);
+            fail(&lockout, Subject::Unguessable, HERE);
         }
         assert!(lockout.wait(Subject::Unguessable, HERE).is_some());
         assert_eq!(lockout.wait(Subject::Account("alice"), HERE), None);

@@ -7,7 +7,7 @@ use std::{collections::HashMap, net::IpAddr, str::FromStr};
 
 use bytes::{BufMut, BytesMut};
 use hyper::{
-    HeaderMap, Method, StatusCode,
+    HeaderMap, Method, StatusCode, Version,
     body::Bytes,
     header::{self, HeaderName, HeaderValue},
     http::{request::Parts, uri::PathAndQuery},
@@ -22,6 +22,14 @@ use crate::{
 
 /// The method that a proxy calls.
 pub const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
+
+/// Whether it is such a call.
+pub fn is_call(parts: &Parts) -> bool {
+    let kind = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    parts.uri.path() == PATH
+        && (&parts.method, parts.version) == (&Method::POST, Version::HTTP_2)
+        && kind.starts_with(b"application/grpc")
+}
 
 /// A message is a head and what the proxy knows of the connection.
 pub const LIMIT: usize = 128 << 10;
@@ -72,9 +80,8 @@ pub fn read(framed: &[u8], asker: IpAddr) -> Result<(Parts, Peer), Malformed> {
     headers.remove(header::CONTENT_LENGTH);
     headers.remove(header::TRANSFER_ENCODING);
     let (parts, ()) = head.into_parts();
-    let secure = http.scheme.eq_ignore_ascii_case("https");
-    // Envoy has judged whose address it is: what stands in fields is the client's word.
-    Ok((parts, Peer { unnamed: true, ..Peer::new(client, secure) }))
+    // That is who has connected to Envoy: another trusted proxy, perhaps, that says for whom.
+    Ok((parts, Peer::new(client, http.scheme.eq_ignore_ascii_case("https"))))
 }
 
 /// What of the head is a field; `:path` and the like are told beside.
@@ -120,9 +127,15 @@ fn yes(headers: &HeaderMap, removed: &[HeaderName]) -> CheckResponse {
     let mut ok = OkResponse::default();
     for (name, value) in headers {
         match *name {
-            header::SET_COOKIE => ok.response_headers_to_add.push(field(name, value, true)),
-            // They tell of this answer and not of the request.
-            header::CACHE_CONTROL | header::VARY => {}
+            // These are for the client.
+            header::SET_COOKIE | header::VARY => {
+                ok.response_headers_to_add.push(field(name, value, true));
+            }
+            _ if name.as_str().starts_with("access-control-") => {
+                ok.response_headers_to_add.push(field(name, value, false));
+            }
+            // It tells of this answer.
+            header::CACHE_CONTROL => {}
             _ if value.is_empty() => ok.headers_to_remove.push(name.as_str().to_owned()),
             _ => ok.headers.push(field(name, value, false)),
         }
@@ -139,13 +152,15 @@ fn yes(headers: &HeaderMap, removed: &[HeaderName]) -> CheckResponse {
 fn no(status: StatusCode, headers: &HeaderMap, body: Option<&Bytes>) -> CheckResponse {
     // A yes without what belongs to it is none.
     let status = if status.is_success() { StatusCode::FORBIDDEN } else { status };
-    let told = headers.iter().filter(|(name, _)| *name != header::CONTENT_LENGTH);
+    let mut told = Vec::new();
+    for name in headers.keys().filter(|name| **name != header::CONTENT_LENGTH) {
+        let values = headers.get_all(name).iter().enumerate();
+        told.extend(values.map(|(place, value)| field(name, value, place > 0)));
+    }
     let body = body.map(|body| String::from_utf8_lossy(body).into_owned());
     let denied = DeniedResponse {
         status: Some(HttpStatus { code: status.as_u16().into() }),
-        headers: told
-            .map(|(name, value)| field(name, value, *name == header::SET_COOKIE))
-            .collect(),
+        headers: told,
         body: body.unwrap_or_default(),
     };
     CheckResponse { status: Some(Status { code: 7 }), denied: Some(denied), ok: None }

@@ -136,7 +136,7 @@ impl Gateway {
         let (parts, incoming) = request.into_parts();
         let body = Body::new(incoming, parts.version);
         if let Some(proxies) = &self.ext_authz
-            && parts.uri.path() == ext_authz::PATH
+            && ext_authz::is_call(&parts)
             && proxies.iter().any(|network| network.contains(peer.address))
         {
             return Box::pin(self.check(body, peer)).await;

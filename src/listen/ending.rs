@@ -3,7 +3,7 @@
 use std::{
     future::{pending, poll_fn},
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     task::Poll,
     time::Duration,
 };
@@ -33,53 +33,60 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Polls a connection until it ends, or has to: then open requests finish.
+    /// Polls a connection until it ends, or has to: then open requests finish. `distrusted` is set
+    /// when no request that comes later may be believed by the client's certificate: a client need
+    /// not listen when it is told that the connection ends.
     pub(super) async fn until_over<C: GracefulConnection>(
-        &mut self,
+        &self,
         mut connection: Pin<&mut C>,
         turn: &Turn,
         begun: &AtomicU64,
+        distrusted: &AtomicBool,
     ) {
-        let (mut stop, time) = (self.stop.clone(), self.idle);
+        let mut stop = self.stop.clone();
         // Polled only when one of them has something to say, and not with every byte that comes.
         let mut reasons = FuturesUnordered::new();
         reasons.push(async {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => {}
-                () = self.distrusted() => {}
-                () = idle(time, turn, begun) => {}
+                _ = stop.wait_for(|stop| *stop) => true,
+                () = self.distrusted() => {
+                    distrusted.store(true, Ordering::Relaxed);
+                    false
+                }
+                () = idle(self.idle, turn, begun) => false,
             }
         });
         // What went wrong on a connection is the client's affair; what a request met is logged.
-        let mut ended = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
-            Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending => reasons.poll_next_unpin(context).map(|_| false),
-        })
-        .await;
+        let reason = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+            Poll::Ready(_) => Poll::Ready(None),
+            Poll::Pending => reasons.poll_next_unpin(context),
+        });
+        let Some(stops) = reason.await else { return };
         drop(reasons);
         let begun = || begun.load(Ordering::Relaxed) > 0;
-        if !ended && !begun() {
+        if stops && !begun() {
             // Who connected a moment ago has sent a request, which is not to be lost.
             let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
                 Poll::Ready(_) => Poll::Ready(true),
                 Poll::Pending if begun() => Poll::Ready(false),
                 Poll::Pending => Poll::Pending,
             });
-            ended = timeout(FIRST_REQUEST, served).await.unwrap_or(false);
+            if timeout(FIRST_REQUEST, served).await.unwrap_or(false) {
+                return;
+            }
         }
-        if !ended {
-            connection.as_mut().graceful_shutdown();
-            let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
-        }
+        connection.as_mut().graceful_shutdown();
+        let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
     }
 
-    /// Until the client's certificate may no longer be believed: a reload has read the authorities
-    /// and what they revoke again, or has closed the listener.
-    pub(super) async fn distrusted(&mut self) {
+    /// Until the client's certificate may no longer be believed: since the connection has begun, the
+    /// authorities and what they revoke were read again, or its listener was closed.
+    pub(super) async fn distrusted(&self) {
         if !self.certified {
             pending::<()>().await;
         }
-        let _ = self.listening.changed().await;
+        // A copy: whoever asks later is to hear of it too.
+        let _ = self.listening.clone().changed().await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -110,6 +110,8 @@ struct Talk {
     hsts: Option<HeaderValue>,
     /// How many requests there were.
     begun: AtomicU64,
+    /// The certificate counts no more.
+    distrusted: AtomicBool,
     /// Filled by the request that ends HTTP on this connection.
     switched: Mutex<Option<(Tunnel, Watched)>>,
 }
@@ -119,7 +121,13 @@ impl Talk {
         self.begun.fetch_add(1, Ordering::Relaxed);
         // The configuration of this moment; a reload does not touch a request under way.
         let serving = self.current.load_full();
-        let mut reply = serving.gateway.handle(request, &self.peer).await;
+        let mut reply = match self.distrusted.load(Ordering::Relaxed) {
+            false => serving.gateway.handle(request, &self.peer).await,
+            true => {
+                let peer = Peer { certificate: None, ..self.peer.clone() };
+                Box::pin(serving.gateway.handle(request, &peer)).await
+            }
+        };
         if let Some(hsts) = &self.hsts {
             reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
@@ -148,6 +156,7 @@ where
         current: Arc::clone(&shared.current),
         hsts: arrived.policy.hsts.clone(),
         begun: AtomicU64::new(0),
+        distrusted: AtomicBool::new(false),
         switched: Mutex::default(),
     });
     let service = service_fn(|request| {
@@ -156,16 +165,17 @@ where
     });
     let builder = builder(&limits);
     let connection = builder.serve_connection_with_upgrades(stream, service);
-    let mut ending = Ending {
+    let ending = Ending {
         listening: arrived.listening,
         stop: shared.stop.clone(),
         certified: talk.peer.certificate.is_some(),
         idle: limits.head_time.0,
     };
-    ending.until_over(std::pin::pin!(connection), &turn, &talk.begun).await;
+    let connection = std::pin::pin!(connection);
+    ending.until_over(connection, &turn, &talk.begun, &talk.distrusted).await;
     let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &mut ending).await;
+        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &ending).await;
     }
 }
 
@@ -178,7 +188,7 @@ async fn carry(
     watched: &Watched,
     shared: &Shared,
     idle: Duration,
-    ending: &mut Ending,
+    ending: &Ending,
 ) {
     let no_longer = async {
         loop {

@@ -16,6 +16,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Address;
 
+/// What the system holds of an answer before it is sent.
+const NOT_SENT: u32 = 128 << 10;
+
 /// A listening socket.
 pub(super) enum Socket {
     Tcp(std::net::TcpListener),
@@ -51,7 +54,12 @@ impl Socket {
 
     pub(super) fn acceptor(self) -> io::Result<Acceptor> {
         Ok(match self {
-            Self::Tcp(listener) => Acceptor::Tcp(TcpListener::from_std(listener)?),
+            Self::Tcp(listener) => {
+                // Its connections have it too: the system tells that there is room again with each so
+                // many bytes that a client takes, and not after megabytes.
+                let _ = socket2::SockRef::from(&listener).set_tcp_notsent_lowat(NOT_SENT);
+                Acceptor::Tcp(TcpListener::from_std(listener)?)
+            }
             Self::Unix(listener) => Acceptor::Unix(UnixListener::from_std(listener)?),
         })
     }

@@ -188,8 +188,12 @@ async fn work(mut served: mpsc::UnboundedReceiver<Served>, shared: Shared) {
 async fn heartbeat(shared: Shared) {
     loop {
         tokio::time::sleep(BEAT).await;
-        upstream::tick(BEAT, shared.current.load().limits.send_time.0);
+        upstream::tick(BEAT, shared.current.load().limits.send_time.0 * STANDING);
     }
 }
 
 const BEAT: Duration = Duration::from_millis(500);
+
+/// An answer is looked at again when a client has taken what the connection holds; a slow one needs a
+/// few times `limits.send_time` for that.
+const STANDING: u32 = 5;

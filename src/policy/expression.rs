@@ -41,17 +41,17 @@ impl Expression {
         };
         let program = Program::compile(text)
             .map_err(|error| problem(format!("the expression does not compile: {error}")))?;
-        let references = program.references();
-        let known = |name: &&str| matches!(*name, "request" | "identity") || name.starts_with('@');
-        let unknown = references.variables().into_iter().find(|name| !known(name));
-        if let Some(name) = unknown {
-            return Err(problem(format!("there is no variable `{name}`")));
-        }
-        if let Some((variable, field)) = unknown_field(program.expression()) {
-            let fields = if variable == "request" { &REQUEST[..] } else { &IDENTITY[..] };
-            let message = format!("`{variable}` has no `{field}`");
-            let help = format!("it has {}", fields.join(", "));
-            return Err(Problem::new(path, message).help(help).into());
+        match unknown(program.expression(), &mut Vec::new()) {
+            None => {}
+            Some(Unknown::Variable(name)) => {
+                return Err(problem(format!("there is no variable `{name}`")));
+            }
+            Some(Unknown::Field { of, field }) => {
+                let fields = if of == "request" { &REQUEST[..] } else { &IDENTITY[..] };
+                let message = format!("`{of}` has no `{field}`");
+                let help = format!("it has {}", fields.join(", "));
+                return Err(Problem::new(path, message).help(help).into());
+            }
         }
         Ok(Self { text: text.to_owned(), program })
     }
@@ -85,30 +85,57 @@ const REQUEST: [&str; 6] = ["method", "path", "query", "host", "client", "header
 const IDENTITY: [&str; 9] =
     ["username", "id", "email", "groups", "permissions", "scopes", "staff", "superuser", "claims"];
 
-/// A variable and the field that is asked of it in vain: such a rule would always say no.
-fn unknown_field(expression: &IdedExpr) -> Option<(&str, &str)> {
-    let parts: Vec<&IdedExpr> = match &expression.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => Vec::new(),
-        Expr::Select(select) => match &select.operand.expr {
-            Expr::Ident(name) => {
-                let known = match name.as_str() {
-                    "request" => REQUEST.contains(&select.field.as_str()),
-                    "identity" => IDENTITY.contains(&select.field.as_str()),
+/// What is asked for in vain: such a rule would always say no.
+enum Unknown<'e> {
+    Variable(&'e str),
+    Field { of: &'e str, field: &'e str },
+}
+
+/// `known` are the variables of the macros around, such as the `g` of `groups.exists(g, …)`.
+fn unknown<'e>(expression: &'e IdedExpr, known: &mut Vec<&'e str>) -> Option<Unknown<'e>> {
+    let first = |parts: Vec<&'e IdedExpr>, known: &mut Vec<&'e str>| {
+        parts.into_iter().find_map(|part| unknown(part, known))
+    };
+    match &expression.expr {
+        Expr::Unspecified | Expr::Literal(_) => None,
+        Expr::Ident(name) => {
+            let there = known.contains(&name.as_str())
+                || matches!(name.as_str(), "request" | "identity")
+                || name.starts_with('@');
+            (!there).then_some(Unknown::Variable(name))
+        }
+        Expr::Select(select) => {
+            if let Expr::Ident(of) = &select.operand.expr
+                && !known.contains(&of.as_str())
+            {
+                let field = select.field.as_str();
+                let there = match of.as_str() {
+                    "request" => REQUEST.contains(&field),
+                    "identity" => IDENTITY.contains(&field),
                     _ => true,
                 };
-                return (!known).then_some((name, &select.field));
+                if !there {
+                    return Some(Unknown::Field { of, field });
+                }
             }
-            _ => vec![&select.operand],
-        },
-        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
-        Expr::List(list) => list.elements.iter().collect(),
-        Expr::Map(map) => map.entries.iter().flat_map(of_entry).collect(),
-        Expr::Struct(made) => made.entries.iter().flat_map(of_entry).collect(),
-        Expr::Comprehension(each) => {
-            vec![&each.iter_range, &each.accu_init, &each.loop_cond, &each.loop_step, &each.result]
+            unknown(&select.operand, known)
         }
-    };
-    parts.into_iter().find_map(unknown_field)
+        Expr::Call(call) => {
+            first(call.target.iter().map(|target| &**target).chain(&call.args).collect(), known)
+        }
+        Expr::List(list) => first(list.elements.iter().collect(), known),
+        Expr::Map(map) => first(map.entries.iter().flat_map(of_entry).collect(), known),
+        Expr::Struct(made) => first(made.entries.iter().flat_map(of_entry).collect(), known),
+        Expr::Comprehension(each) => {
+            let outside = first(vec![&each.iter_range, &each.accu_init], known);
+            let before = known.len();
+            known.extend([each.iter_var.as_str(), each.accu_var.as_str()]);
+            known.extend(each.iter_var2.as_deref());
+            let inside = first(vec![&each.loop_cond, &each.loop_step, &each.result], known);
+            known.truncate(before);
+            outside.or(inside)
+        }
+    }
 }
 
 fn of_entry(entry: &IdedEntryExpr) -> Vec<&IdedExpr> {
@@ -162,4 +189,37 @@ fn describe_identity(identity: &Identity) -> Value {
     .map(|(name, value)| (name.to_owned(), value))
     .into();
     fields.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(text: &str) -> Result<Expression, Problems> {
+        Expression::compile(text, &Path::root())
+    }
+
+    /// A mistake: a rule asks for what nobody has, and says no to everybody without a word.
+    #[test]
+    fn what_nobody_has_is_told() {
+        for text in [
+            "request.methd == 'GET'",
+            "has(identity.nmae)",
+            "!(1 in [identity.grups])",
+            "identity.groups.exists(g, request.hst == g)",
+            "user.name == 'alice'",
+            "identity.groups.exists(g, h == 'x')",
+        ] {
+            assert!(compile(text).is_err(), "{text}");
+        }
+        for text in [
+            "request.method == 'GET' && request.headers['x-a'] == 'b'",
+            "identity.groups.exists(g, g.startsWith('x'))",
+            "identity.claims.roles.all(role, role.name != identity.username)",
+            "has(identity.claims.tenant) && identity.claims.tenant == request.path",
+            "[1, 2].map(request, request + 1).size() == 2",
+        ] {
+            assert!(compile(text).is_ok(), "{text}: {:?}", compile(text).err());
+        }
+    }
 }

@@ -105,6 +105,7 @@ impl Body {
             Ok(Err(_)) => Err(Unread::Broken),
         }
     }
+
     /// Reads the beginning, until it has `enough` bytes or the body ends; it is sent on all the
     /// same. See [`Self::ahead`].
     ///

@@ -1,6 +1,6 @@
 //! HTTP Basic (RFC 7617), as DRF's `BasicAuthentication` reads it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use base64::{
     Engine, alphabet,
@@ -136,21 +136,16 @@ impl Basic {
         if let Some(wait) = self.login.lockout.wait(Subject::Account(&username), client.address) {
             return Ok(Outcome::Failed(Failure::locked(wait)));
         }
-        let locked = OnceLock::new();
         let load = async {
             let attempt =
                 self.login.attempt(&username, &password, client.address, &self.lookup.name);
             Ok(match attempt.await? {
                 Attempt::User(user) => (Fact::Identity(user.identity), None),
                 Attempt::Wrong => (Fact::refused(INVALID), None),
-                Attempt::Wait(wait) => {
-                    let _ = locked.set(wait);
-                    (Fact::refused(INVALID), Some(Timestamp::default()))
-                }
+                Attempt::Wait(wait) => (Fact::Wait(wait), Some(Timestamp::default())),
             })
         };
-        let outcome = self.lookup.get(key, load).await?;
-        Ok(locked.get().map_or(outcome, |wait| Outcome::Failed(Failure::locked(*wait))))
+        self.lookup.get(key, load).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way of a credential that has to be looked up: what is remembered answers at once; else one
 //! request asks, however many came.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use hyper::StatusCode;
 
@@ -10,13 +10,13 @@ use crate::{
     clock::Timestamp,
     crypto::digest::Fingerprint,
     identity::Accepted,
-    lockout::{Attempt, Subject},
+    lockout::{Counted, Subject},
     login::Login,
     observe::audit::{Event, record},
     request::Client,
     store::{
         Unavailable,
-        cache::{Fact, Facts, Said, Verifier},
+        cache::{Fact, Facts, Verifier},
     },
 };
 
@@ -79,34 +79,43 @@ impl Lookup {
     where
         F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
     {
-        // A lock is an answer to this client, not a fact about the credential: it is not kept.
         let lockout = &self.login.lockout;
-        let locked = |wait| Ok(Outcome::Failed(Failure::locked(wait)));
         if let Some(wait) = lockout.wait(subject, client.address) {
-            return locked(wait);
+            return Ok(Outcome::Failed(Failure::locked(wait)));
         }
-        let begin = || lockout.begin(subject, client.address);
-        let attempt = match subject {
-            // A burst of good tokens is no attack: what cannot be guessed is counted afterwards.
-            Subject::Unguessable => None,
-            Subject::Guessable | Subject::Account(_) => match begin() {
-                Ok(attempt) => Some(attempt),
-                Err(wait) => return locked(wait),
-            },
-        };
-        let outcome = self.get(key, load).await?;
-        // Who is told to wait has not been told whether the guess was right.
-        let judged = |said: &Said| said.status != StatusCode::TOO_MANY_REQUESTS;
-        if let Outcome::Failed(failure) = &outcome
-            && failure.said.as_deref().is_none_or(judged)
-        {
-            record(Event::LoginFailed, None, client.address, &self.name);
-            let attempt = attempt.or_else(|| begin().ok());
-            if attempt.is_some_and(Attempt::failed) {
-                record(Event::Locked, None, client.address, &self.name);
+        if let Subject::Unguessable = subject {
+            // A burst of good tokens is no attack: these are counted afterwards.
+            let outcome = self.get(key, load).await?;
+            if let Outcome::Failed(_) = outcome {
+                self.refused(lockout.begin(subject, client.address), client);
             }
+            return Ok(outcome);
         }
-        Ok(outcome)
+        let counted = async {
+            let begun = lockout.begin(subject, client.address);
+            if let Err(wait) = begun {
+                return Ok((Fact::Wait(wait), Some(Timestamp::default())));
+            }
+            let (fact, end) = load.await?;
+            let refused = match &fact {
+                Fact::Refused { .. } => true,
+                // Who is told to wait has not been told whether the guess was right.
+                Fact::Said(said) => said.status != StatusCode::TOO_MANY_REQUESTS,
+                _ => false,
+            };
+            if refused {
+                self.refused(begun, client);
+            }
+            Ok((fact, end))
+        };
+        self.get(key, counted).await
+    }
+
+    fn refused(&self, begun: Result<Counted<'_>, Duration>, client: &Client) {
+        record(Event::LoginFailed, None, client.address, &self.name);
+        if begun.is_ok_and(Counted::failed) {
+            record(Event::Locked, None, client.address, &self.name);
+        }
     }
 
     fn outcome(&self, fact: Fact) -> Outcome {
@@ -123,6 +132,7 @@ impl Lookup {
                 let detail = said.detail().to_owned();
                 Outcome::Failed(Failure { said: Some(said), ..Failure::new(detail) })
             }
+            Fact::Wait(wait) => Outcome::Failed(Failure::locked(wait)),
             Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
         }
     }

@@ -80,9 +80,7 @@ impl Session {
         let session = match fact {
             Fact::Session(session) => session,
             Fact::Ended => return Outcome::Ended(self.sessions.expired_cookie()),
-            Fact::Identity(_) | Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine => {
-                return Outcome::NotAttempted;
-            }
+            _ => return Outcome::NotAttempted,
         };
         let secret = session.csrf.as_ref().map(|secret| secret.reveal());
         let cookie = session.renewed.clone();

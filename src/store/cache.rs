@@ -75,6 +75,8 @@ pub enum Fact {
     },
     /// It proves nothing, and a service of the project's says so in its own words.
     Said(Arc<Said>),
+    /// Nobody has looked at it: too many failures, for so long. Not kept.
+    Wait(Duration),
     /// It is not the scheme's own after all, or nobody's.
     NotMine,
     /// A session that has ended: nobody's, and the client may forget it.
@@ -129,7 +131,7 @@ impl Fact {
         match self {
             Fact::Identity(identity) => Some(identity),
             Fact::Session(session) => Some(&session.identity),
-            Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => None,
+            _ => None,
         }
     }
 }
@@ -371,9 +373,7 @@ impl Facts {
             Ok((fact, expiry)) => {
                 let ttl = match fact {
                     Fact::Identity(_) | Fact::Session(_) => self.config.ttl.0,
-                    Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => {
-                        self.config.negative_ttl.0
-                    }
+                    _ => self.config.negative_ttl.0,
                 };
                 let end = expiry.unwrap_or(Timestamp(u64::MAX));
                 let fresh_until = (now + ttl).min(end);
@@ -381,9 +381,7 @@ impl Facts {
                     Fact::Identity(_) | Fact::Session(_) => {
                         (fresh_until + self.config.grace.0).min(end)
                     }
-                    Fact::Refused { .. } | Fact::Said(_) | Fact::NotMine | Fact::Ended => {
-                        fresh_until
-                    }
+                    _ => fresh_until,
                 };
                 Entry { fact: Ok(fact), fresh_until, keep_until, asked }
             }

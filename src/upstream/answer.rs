@@ -20,10 +20,10 @@ pub(super) fn reply(
         return Err(Rejection::UpstreamBroken(cause));
     }
     check_framing(response.headers())?;
-    let empty = |name| response.headers().get(name).is_none_or(|value| value == "0");
-    if response.status() == hyper::StatusCode::NO_CONTENT
-        && !(empty(header::CONTENT_LENGTH) && empty(header::TRANSFER_ENCODING))
-    {
+    let (headers, length) = (response.headers(), header::CONTENT_LENGTH);
+    let told = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(length).is_some_and(|length| length != "0");
+    if response.status() == hyper::StatusCode::NO_CONTENT && told {
         return Err(Rejection::UpstreamBroken("a 204 that tells of a body".into()));
     }
     let version = std::mem::replace(response.version_mut(), hyper::Version::HTTP_11);

@@ -75,7 +75,7 @@ impl Balancer {
                 _ => server.health(&self.patience, &self.clock, lot(turn)),
             };
             // Whatever else is asked for: nobody learns that it is well before somebody tries.
-            if health == Health::Untried && server.try_out(&self.patience, &self.clock) {
+            if health == Health::Untried && server.try_out(&self.clock) {
                 return Ok(Arc::clone(server));
             }
             // If none is well, one that is not is better than none.

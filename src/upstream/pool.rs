@@ -43,6 +43,8 @@ pub(super) struct Room(AtomicUsize);
 /// The connections that each worker keeps. Each locks only its own shelf, so nobody ever waits.
 pub(super) struct Shelves {
     all: Box<[Mutex<Shelf>]>,
+    /// Held by who makes a connection that others of the worker will share.
+    making: Box<[tokio::sync::Mutex<()>]>,
     keep_alive: Duration,
 }
 
@@ -85,7 +87,12 @@ pub(super) enum SendFailure {
 
 impl Shelves {
     pub(super) fn new(workers: usize, keep_alive: Duration) -> Self {
-        Self { all: (0..workers.max(1)).map(|_| Mutex::default()).collect(), keep_alive }
+        let workers = workers.max(1);
+        Self {
+            all: (0..workers).map(|_| Mutex::default()).collect(),
+            making: (0..workers).map(|_| tokio::sync::Mutex::default()).collect(),
+            keep_alive,
+        }
     }
 
     fn own(&self) -> Option<MutexGuard<'_, Shelf>> {
@@ -168,6 +175,20 @@ impl Connection {
     /// A new one.
     pub(super) async fn new(server: &Arc<Server>) -> Result<Self, Rejection> {
         let busy = Busy::new(server);
+        // Of a burst of requests one connects, and the others share what it makes: nobody waits longer
+        // than connecting may take.
+        let making = server.shelves.making.get(WORKER.get()).filter(|_| server.connector.http2);
+        let _making = match making {
+            Some(making) => {
+                let turn = tokio::time::timeout(server.connector.timeout, making.lock()).await;
+                let turn = turn.map_err(|_| Rejection::UpstreamSlow)?;
+                if let Some(sender) = server.shelves.take() {
+                    return Ok(Self { sender, busy });
+                }
+                Some(turn)
+            }
+            None => None,
+        };
         let sender = server.connector.connect(&server.address).await?;
         if let (Sender::Http2(sender, room), Some(mut shelf)) = (&sender, server.shelves.own()) {
             let (sender, room) = (sender.clone(), Arc::clone(room));

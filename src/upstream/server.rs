@@ -142,10 +142,11 @@ impl Server {
         }
     }
 
-    /// Whether this request may try it out: no other does for as long as a failure counts.
-    pub(super) fn try_out(&self, patience: &Patience, clock: &Clock) -> bool {
+    /// Whether this request may try it out: the next one in a moment, if this one tells nothing.
+    pub(super) fn try_out(&self, clock: &Clock) -> bool {
+        const A_MOMENT: Duration = Duration::from_secs(1);
         let (out, now) = (self.out_until.load(Ordering::Relaxed), clock.now());
-        let until = (now + patience.duration).0;
+        let until = (now + A_MOMENT).0;
         let untried = out != 0 && out <= now.0;
         untried
             && self
@@ -156,7 +157,8 @@ impl Server {
 
     /// It has answered.
     pub(super) fn answered(&self, clock: &Clock) {
-        if self.failures.load(Ordering::Relaxed) != 0 {
+        let out = self.out_until.load(Ordering::Relaxed) != 0;
+        if out || self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
             if self.out_until.swap(0, Ordering::Relaxed) != 0 {
                 self.begin(clock.now());

@@ -22,7 +22,8 @@ pub(super) struct Taken {
     place: usize,
 }
 
-/// So much time has gone by: gives up what no client has taken anything of for longer than `most`.
+/// So much time has gone by: gives up what no client has taken anything of for longer than `most`. What
+/// waits between the client and the answer has to be taken first: a slow client is not one that stands.
 pub fn tick(time: Duration, most: Duration) {
     OPEN.with_borrow(|open| {
         for stream in open.iter().filter_map(|(_, stream)| stream.upgrade()) {

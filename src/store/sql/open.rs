@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
 
-use percent_encoding::utf8_percent_encode;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::any::AnyPoolOptions;
@@ -162,7 +162,8 @@ fn with_password(url: &str, password: &Secret) -> Option<String> {
 fn file(url: &str) -> Option<std::path::PathBuf> {
     let path = url.strip_prefix("sqlite:")?;
     let path = path.strip_prefix("//").unwrap_or(path).split('?').next()?;
-    (!path.is_empty() && path != ":memory:").then(|| path.into())
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    (!path.is_empty() && path != ":memory:").then(|| path.as_ref().into())
 }
 
 /// Whether an SQLite file is a Django project's: then nothing about it is the gateway's to change.
