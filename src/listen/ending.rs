@@ -3,7 +3,7 @@
 use std::{
     future::{pending, poll_fn},
     pin::Pin,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     task::Poll,
     time::Duration,
 };
@@ -33,15 +33,12 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    /// Polls a connection until it ends, or has to: then open requests finish. `distrusted` is set
-    /// when no request that comes later may be believed by the client's certificate: a client need
-    /// not listen when it is told that the connection ends.
+    /// Polls a connection until it ends, or has to: then open requests finish.
     pub(super) async fn until_over<C: GracefulConnection>(
         &self,
         mut connection: Pin<&mut C>,
         turn: &Turn,
         begun: &AtomicU64,
-        distrusted: &AtomicBool,
     ) {
         let mut stop = self.stop.clone();
         // Polled only when one of them has something to say, and not with every byte that comes.
@@ -49,10 +46,7 @@ impl Ending {
         reasons.push(async {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => true,
-                () = self.distrusted() => {
-                    distrusted.store(true, Ordering::Relaxed);
-                    false
-                }
+                () = self.distrusted() => false,
                 () = idle(self.idle, turn, begun) => false,
             }
         });
@@ -87,6 +81,11 @@ impl Ending {
         }
         // A copy: whoever asks later is to hear of it too.
         let _ = self.listening.clone().changed().await;
+    }
+
+    /// The same, for each request: a client need not listen when it is told that a connection ends.
+    pub(super) fn is_distrusted(&self) -> bool {
+        self.certified && self.listening.has_changed().unwrap_or(true)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -110,8 +110,7 @@ struct Talk {
     hsts: Option<HeaderValue>,
     /// How many requests there were.
     begun: AtomicU64,
-    /// The certificate counts no more.
-    distrusted: AtomicBool,
+    ending: Ending,
     /// Filled by the request that ends HTTP on this connection.
     switched: Mutex<Option<(Tunnel, Watched)>>,
 }
@@ -121,7 +120,7 @@ impl Talk {
         self.begun.fetch_add(1, Ordering::Relaxed);
         // The configuration of this moment; a reload does not touch a request under way.
         let serving = self.current.load_full();
-        let mut reply = match self.distrusted.load(Ordering::Relaxed) {
+        let mut reply = match self.ending.is_distrusted() {
             false => serving.gateway.handle(request, &self.peer).await,
             true => {
                 let peer = Peer { certificate: None, ..self.peer.clone() };
@@ -151,12 +150,18 @@ where
     let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
     let turn = Arc::new(Turn::default());
     let stream = TokioIo::new(Gather::new(framed, &turn));
+    let ending = Ending {
+        listening: arrived.listening,
+        stop: shared.stop.clone(),
+        certified: peer.certificate.is_some(),
+        idle: limits.head_time.0,
+    };
     let talk = Arc::new(Talk {
         peer,
         current: Arc::clone(&shared.current),
         hsts: arrived.policy.hsts.clone(),
         begun: AtomicU64::new(0),
-        distrusted: AtomicBool::new(false),
+        ending,
         switched: Mutex::default(),
     });
     let service = service_fn(|request| {
@@ -165,17 +170,11 @@ where
     });
     let builder = builder(&limits);
     let connection = builder.serve_connection_with_upgrades(stream, service);
-    let ending = Ending {
-        listening: arrived.listening,
-        stop: shared.stop.clone(),
-        certified: talk.peer.certificate.is_some(),
-        idle: limits.head_time.0,
-    };
     let connection = std::pin::pin!(connection);
-    ending.until_over(connection, &turn, &talk.begun, &talk.distrusted).await;
+    talk.ending.until_over(connection, &turn, &talk.begun).await;
     let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &ending).await;
+        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &talk.ending).await;
     }
 }
 

@@ -125,6 +125,22 @@ fn a_kept_connection_ends_when_its_certificate_may_be_revoked() {
     assert_eq!(nobody.ask("/open/").as_deref(), Some("200"), "who has shown none stays");
 }
 
+/// Attack: over HTTP/2, by a client that does not hear that the connection ends.
+#[test]
+fn a_connection_that_stays_is_not_believed() {
+    let (server, clients, other) = (authority(), authority(), authority());
+    let gateway = gateway(&server, &clients, ROUTES);
+    let port = gateway.setup.port;
+    let mut kept = Kept::new(port, &server, Some(&person(&clients, "alice")));
+    assert_eq!(kept.asks_http2(1), Some(true));
+    write(&gateway.setup, &server, &other, ROUTES);
+    gateway.signal("HUP");
+    until("it is reloaded", || gateway.output().contains("the new configuration serves"));
+    for stream in [3, 5, 7] {
+        assert_ne!(kept.asks_http2(stream), Some(true));
+    }
+}
+
 /// Attack: the file with the revocations is cut off, or another one is put in its place, and whoever
 /// was revoked is let in again.
 #[test]

@@ -136,7 +136,7 @@ fn names_round_trip(stage: &Stage, host: &str) {
     for name in
         ["élise", "e\u{301}lise", "日本", "a,b", "a%2Cb", "a b", " a", "a\r\nRemote-User: staff"]
     {
-        let answer = stage.get(host, "/plain/me/", &[("X-Username", &hex::encode(name))]);
+        let answer = stage.get(host, "/plain/told/", &[("X-Username", &hex::encode(name))]);
         assert_eq!(answer.status, 200, "{host} {name:?}: {}", answer.text());
         let told = answer.json();
         assert_eq!(told["told"], name, "{host}");

@@ -43,6 +43,7 @@ urlpatterns = [
     path("api/staff/", views.Me.as_view(permission_classes=[IsAdminUser])),
     path("api/echo/", views.Echo.as_view()),
     path("plain/me/", views.plain_me),
+    path("plain/told/", views.plain_told),
     path("plain/form/", views.plain_form),
     path("plain/async/", views.plain_async),
     *(path(f"scoped/{scope}/", views.Scoped.as_view(throttle_scope=scope)) for scope in SCOPES),

@@ -142,6 +142,31 @@ impl Kept {
         Self(client(server, shown).open(port, "api.example"))
     }
 
+    /// Whether an HTTP/2 request is answered with 200, by a client that does nothing that it is asked to:
+    /// no ping and no end is heard. The first begins the connection.
+    pub(crate) fn asks_http2(&mut self, stream: u8) -> Option<bool> {
+        if stream == 1 {
+            self.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").ok()?;
+        }
+        // GET, https, / and the host (RFC 7541 appendix A).
+        let mut head = vec![0x82, 0x87, 0x84, 0x41, 11];
+        head.extend(b"api.example");
+        let length = u8::try_from(head.len()).unwrap();
+        self.0.write_all(&[0, 0, length, 1, 5, 0, 0, 0, stream]).ok()?;
+        self.0.write_all(&head).ok()?;
+        loop {
+            let mut frame = [0; 9];
+            self.0.read_exact(&mut frame).ok()?;
+            let [a, b, c, kind, .., of] = frame;
+            let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            self.0.read_exact(&mut payload).ok()?;
+            if (kind, of) == (1, stream) {
+                // The status comes first.
+                return Some(payload.first() == Some(&0x88));
+            }
+        }
+    }
+
     /// The status of an answer; nothing if the connection was closed.
     pub(crate) fn ask(&mut self, target: &str) -> Option<String> {
         let head = format!("HEAD {target} HTTP/1.1\r\nHost: api.example\r\n\r\n");
