@@ -2,10 +2,10 @@
 //!
 //! A pair of account and network is locked after `failures`, so that a stranger elsewhere cannot
 //! lock a user out; a network after twenty times as many, over all accounts; an account after a
-//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a window:
-//! then whoever makes them keeps the owner out with one more, now and then.) Names that do not exist are counted
-//! like those that do, and a locked client is answered before its credential is looked at: it
-//! cannot tell right from wrong, nor known from unknown.
+//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a
+//! window: then whoever makes them keeps the owner out with one more, now and then.) Names that do
+//! not exist are counted like those that do, and a locked client is answered before its credential
+//! is looked at: it cannot tell right from wrong, nor known from unknown.
 
 use std::{
     net::IpAddr,

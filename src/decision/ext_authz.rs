@@ -140,9 +140,9 @@ fn yes(headers: &HeaderMap, removed: &[HeaderName]) -> CheckResponse {
             _ => ok.headers.push(field(name, value, false)),
         }
     }
-    // Those two are Envoy's own word.
-    let kept =
-        |name: &HeaderName| ["x-forwarded-for", "x-forwarded-proto"].contains(&name.as_str());
+    // These are Envoy's own word.
+    const KEPT: [&str; 3] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert"];
+    let kept = |name: &HeaderName| KEPT.contains(&name.as_str());
     let others = removed.iter().filter(|name| !headers.contains_key(*name) && !kept(name));
     ok.headers_to_remove.extend(others.map(|name| name.as_str().to_owned()));
     CheckResponse { status: Some(Status { code: 0 }), denied: None, ok: Some(ok) }

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     address::Address,
-    pool::{MOST_STREAMS, Room, Sender},
+    pool::{FIRST_STREAMS, MOST_STREAMS, Room, Sender},
     tls::Tls,
 };
 use crate::rejection::Rejection;
@@ -72,6 +72,7 @@ impl Connector {
             builder
                 .timer(TokioTimer::new())
                 .keep_alive_interval(PING)
+                .initial_max_send_streams(FIRST_STREAMS)
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW);
             let (sender, mut connection) = builder.handshake(io).await?;

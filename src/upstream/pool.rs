@@ -67,6 +67,8 @@ struct Shared {
 /// Requests that share a connection: as many as its window has room for answers that nobody takes,
 /// so that they hold up no other's. Those that come then get a connection more.
 pub(super) const MOST_STREAMS: usize = 64;
+/// Before the server has said how many it takes.
+pub(super) const FIRST_STREAMS: usize = 1;
 
 /// More unused connections than this per worker are closed.
 const MOST_IDLE: usize = 256;
@@ -151,7 +153,7 @@ impl Shared {
 
 impl Room {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicUsize::new(MOST_STREAMS)))
+        Arc::new(Self(AtomicUsize::new(FIRST_STREAMS)))
     }
 
     /// So many the server takes: what is more would wait for one to end.
