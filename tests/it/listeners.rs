@@ -209,8 +209,17 @@ fn one_client_does_not_take_all_connections() {
         TcpStream::from(socket)
     };
     let served = |last: u8| exchange(from(last), REQUEST.as_bytes()).starts_with("HTTP/1.1 200");
-    let idle: Vec<_> = (0..3).map(|_| from(2)).collect();
-    until("they are all taken", || !served(2));
+    let idle: Vec<_> = (0..3)
+        .map(|_| {
+            let mut kept = from(2);
+            kept.write_all(b"GET / HTTP/1.1\r\nHost: api.example\r\n\r\n").unwrap();
+            let mut answer = [0; 12];
+            kept.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200");
+            kept
+        })
+        .collect();
+    assert!(!served(2), "they are all taken");
     assert!(served(3), "another client");
     drop(idle);
     until("there is room again", || served(2));
