@@ -80,7 +80,11 @@ impl Session {
         let session = match fact {
             Fact::Session(session) => session,
             Fact::Ended => return Outcome::Ended(self.sessions.expired_cookie()),
-            _ => return Outcome::NotAttempted,
+            Fact::Identity(_)
+            | Fact::Refused { .. }
+            | Fact::Said(_)
+            | Fact::Wait(_)
+            | Fact::NotMine => return Outcome::NotAttempted,
         };
         let secret = session.csrf.as_ref().map(|secret| secret.reveal());
         let cookie = session.renewed.clone();

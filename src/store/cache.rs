@@ -131,7 +131,9 @@ impl Fact {
         match self {
             Fact::Identity(identity) => Some(identity),
             Fact::Session(session) => Some(&session.identity),
-            _ => None,
+            Fact::Refused { .. } | Fact::Said(_) | Fact::Wait(_) | Fact::NotMine | Fact::Ended => {
+                None
+            }
         }
     }
 }
@@ -371,18 +373,14 @@ impl Facts {
     ) -> Entry {
         match answer {
             Ok((fact, expiry)) => {
-                let ttl = match fact {
-                    Fact::Identity(_) | Fact::Session(_) => self.config.ttl.0,
-                    _ => self.config.negative_ttl.0,
+                // A yes is held to the grace in an outage; a no is asked for again.
+                let (ttl, grace) = match fact.identity() {
+                    Some(_) => (self.config.ttl.0, self.config.grace.0),
+                    None => (self.config.negative_ttl.0, Duration::ZERO),
                 };
                 let end = expiry.unwrap_or(Timestamp(u64::MAX));
                 let fresh_until = (now + ttl).min(end);
-                let keep_until = match fact {
-                    Fact::Identity(_) | Fact::Session(_) => {
-                        (fresh_until + self.config.grace.0).min(end)
-                    }
-                    _ => fresh_until,
-                };
+                let keep_until = (fresh_until + grace).min(end);
                 Entry { fact: Ok(fact), fresh_until, keep_until, asked }
             }
             Err(unavailable) => match old {
