@@ -14,6 +14,17 @@ use tokio::runtime::Handle;
 
 use crate::{clock::Clock, store::Unavailable};
 
+/// The address of a web server that calls can go to.
+pub fn web_address(text: &str) -> Option<Uri> {
+    let url: Uri = text.parse().ok()?;
+    let authority = url.authority()?;
+    // A port that is none would be taken for one that was not given.
+    let bare = authority.host().len() == authority.as_str().len();
+    let reachable = bare || authority.port_u16().is_some_and(|port| port != 0);
+    let web = matches!(url.scheme_str(), Some("http" | "https"));
+    (web && reachable && !authority.host().is_empty()).then_some(url)
+}
+
 /// Sends requests on the control runtime.
 #[derive(Clone)]
 pub struct HttpClient {

@@ -71,7 +71,8 @@ pub(super) fn check_top(document: &Document, problems: &mut Problems) {
         }
     }
     if document.listen.is_empty() {
-        let problem = Problem::new(&Path::root().key("listen"), "there is nothing to listen on");
+        let problem =
+            Problem::missing(&Path::root().key("listen"), "there is nothing to listen on");
         problems.push(problem.help("for example `listen: 0.0.0.0:8080`"));
     }
     let admin = document.admin;

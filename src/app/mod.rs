@@ -144,7 +144,8 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
         }
     }
     if document.routes.is_empty() {
-        let problem = Problem::new(&root.key("routes"), "there are no routes: nothing is served");
+        let problem =
+            Problem::missing(&root.key("routes"), "there are no routes: nothing is served");
         problems.push(problem.help("add `routes: [{ path: /, upstream: http://… }]`"));
     }
     check_cookies(document, &mut problems);

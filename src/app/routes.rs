@@ -20,7 +20,7 @@ use crate::{
     store::cache::Facts,
     system::{jwt_cookies::JwtCookies, simplejwt::SimpleJwt},
     throttle::Throttle,
-    upstream::{self, Echo, Redirect},
+    upstream::{self, Echo, Redirect, Target},
     value::{Path, Problem, Problems, Secret},
 };
 
@@ -297,48 +297,60 @@ impl Builder<'_> {
         route: &config::Route,
         at: &Path,
     ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
-        let whole = |target| Ok(vec![(route.path.clone(), target)]);
-        match (&route.upstream, &route.endpoint, &route.redirect) {
-            (Some(upstream), None, None) => {
-                let at = at.key("upstream");
-                if let Some(prefix) = upstream.strip_prefix()
-                    && !route.path.is_below(prefix)
-                {
-                    let at = at.key("strip_prefix");
-                    let problem = Problem::new(
-                        &at,
-                        format!(
-                            "`{prefix}` is not where every path of the route `{}` begins",
-                            route.path
-                        ),
-                    );
-                    return Err(problem.help(format!("give the route the path {prefix}")).into());
-                }
-                let parts = upstream::Parts {
-                    workers: listen::workers(),
-                    clock: &self.world.clock,
-                    metrics: &self.world.metrics,
-                };
-                let target = self.world.upstreams.get(upstream, &at, &parts)?;
-                whole(RouteTarget::Upstream(target))
-            }
-            (None, Some(config), None) => self.pages(route, config, &at.key("endpoint")),
-            (None, None, Some(to)) => {
-                let redirect = Redirect::new(to, &at.key("redirect"))?;
-                whole(RouteTarget::Upstream(Arc::new(redirect)))
-            }
+        let mut problems = Problems::default();
+        let whole = |target| vec![(route.path.clone(), target)];
+        let upstream = route.upstream.as_ref().map(|config| {
+            self.upstream(route, config, &at.key("upstream")).map(RouteTarget::Upstream).map(whole)
+        });
+        let endpoint = route.endpoint.as_ref();
+        let endpoint = endpoint.map(|config| self.pages(route, config, &at.key("endpoint")));
+        let redirect = route.redirect.as_ref().map(|to| {
+            let target = Arc::new(Redirect::new(to, &at.key("redirect"))?);
+            Ok(whole(RouteTarget::Upstream(target)))
+        });
+        let given = [upstream, endpoint, redirect].into_iter().flatten();
+        let mut built: Vec<_> = given.map(|built| problems.keep(built)).collect();
+        match (built.pop(), built.len()) {
+            (Some(target), 0) => problems.finish(target.unwrap_or_default()),
             // Another proxy reaches the service, and asks here.
-            (None, None, None) if self.document.decisions.is_some() => {
-                whole(RouteTarget::Elsewhere)
-            }
-            (None, None, None) => {
-                let problem = Problem::new(at, "this route leads nowhere");
+            (None, _) if self.document.decisions.is_some() => Ok(whole(RouteTarget::Elsewhere)),
+            (None, _) => {
+                let problem = Problem::missing(at, "this route leads nowhere");
                 Err(problem.help("give it an `upstream`, an `endpoint` or a `redirect`").into())
             }
-            _ => {
+            (Some(_), _) => {
                 let problem = Problem::new(at, "this route leads to more than one place");
-                Err(problem.help("keep one of `upstream`, `endpoint` and `redirect`").into())
+                problems.push(problem.help("keep one of `upstream`, `endpoint` and `redirect`"));
+                Err(problems)
             }
+        }
+    }
+
+    fn upstream(
+        &self,
+        route: &config::Route,
+        config: &upstream::Config,
+        at: &Path,
+    ) -> Result<Arc<dyn Target>, Problems> {
+        let mut problems = Problems::default();
+        if let Some(prefix) = config.strip_prefix()
+            && !route.path.is_below(prefix)
+        {
+            let path = &route.path;
+            let message =
+                format!("`{prefix}` is not where every path of the route `{path}` begins");
+            let problem = Problem::new(&at.key("strip_prefix"), message);
+            problems.push(problem.help(format!("give the route the path {prefix}")));
+        }
+        let parts = upstream::Parts {
+            workers: listen::workers(),
+            clock: &self.world.clock,
+            metrics: &self.world.metrics,
+        };
+        let target = problems.keep(self.world.upstreams.get(config, at, &parts));
+        match target {
+            Some(target) => problems.finish(target),
+            None => Err(problems),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The library's decoder stops at the first thing it does not understand. So what it complains of
 //! is cut out of the tree and it is asked again, until it is content; the problems it had are what
-//! the user sees, each with its line.
+//! the user sees, each with its line. For what nothing else can be read without, something else
+//! stands in.
 
 use std::{fmt, path::PathBuf};
 
@@ -66,6 +67,21 @@ const SECRETS: [&str; 7] =
 pub fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key) || key == "secret_key_fallbacks"
 }
+
+/// What stands in for a value that is broken, so that what is around it is still looked at. With
+/// its number, no two are alike.
+const STAND_INS: [(&str, &str); 10] = [
+    ("path", "/a-path-that-is-broken/"),
+    ("address", "unix:/an-address-that-is-broken/"),
+    ("certificate", "a-file-that-is-broken/"),
+    ("key", "a-file-that-is-broken/"),
+    ("client_ca", "a-file-that-is-broken/"),
+    ("secret_key", "a-secret-that-is-broken/"),
+    ("rate", "1/day"),
+    ("upstream", "echo"),
+    ("endpoint", "whoami"),
+    ("redirect", "/a-path-that-is-broken/"),
+];
 
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
@@ -253,18 +269,29 @@ impl Found {
             problem.message.starts_with("invalid length 0") && self.cut.iter().any(within);
         let missing = problem.message.strip_prefix("missing field `");
         let missing = missing.and_then(|rest| rest.split('`').next());
-        if !emptied && !missing.is_some_and(|name| self.cut.contains(&written.key(name))) {
+        let again = self.cut.contains(&written);
+        let caused =
+            emptied || missing.is_some_and(|name| self.cut.contains(&written.key(name))) || again;
+        if !caused {
             self.located.push((line, problem));
         }
-        let gone = cut_out(tree, &path);
-        self.source.places.cut_out(&path);
+        let stand_in = stand_in(&path, self.cut.len()).filter(|_| !again);
         self.cut.push(written);
-        gone
+        if let Some((value, stand_in)) = value_at(tree, &path).zip(stand_in) {
+            *value = Value::String(stand_in);
+            return true;
+        }
+        self.source.places.cut_out(&path);
+        cut_out(tree, &path)
     }
 
-    /// Whether a problem is only that something is missing which was cut out.
+    /// Whether a problem is only one of what was cut out, or stands in.
     fn caused(&self, problem: &Problem) -> bool {
-        self.cut.iter().any(|cut| cut.0.starts_with(&problem.path.0))
+        let of_it = |cut: &Path| {
+            problem.path.0.starts_with(&cut.0)
+                || problem.missing && cut.0.starts_with(&problem.path.0)
+        };
+        problem.message.contains("that-is-broken") || self.cut.iter().any(of_it)
     }
 }
 
@@ -387,6 +414,12 @@ fn value_at<'a>(tree: &'a mut Value, path: &Path) -> Option<&'a mut Value> {
         Segment::Key(key) => value.get_mut(key.as_str()),
         Segment::Index(index) => value.get_mut(*index),
     })
+}
+
+fn stand_in(path: &Path, number: usize) -> Option<String> {
+    let Some(Segment::Key(key)) = path.0.last() else { return None };
+    let (_, text) = STAND_INS.iter().find(|(known, _)| known == key)?;
+    Some(if text.ends_with('/') { format!("{text}{number}/") } else { (*text).to_owned() })
 }
 
 /// Removes what stands at `path`.

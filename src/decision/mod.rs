@@ -81,7 +81,7 @@ impl Decisions {
     pub fn new(config: &Config, path: &Path) -> Result<Self, Problem> {
         let at = path.key("proxies");
         if config.proxies.is_empty() {
-            let problem = Problem::new(&at, "nobody may ask for decisions");
+            let problem = Problem::missing(&at, "nobody may ask for decisions");
             return Err(problem.help("list the networks of the proxies that do"));
         }
         if let Some(network) = config.proxies.iter().find(|network| network.is_everyone()) {

@@ -118,7 +118,7 @@ impl Config {
             return match &self.client_crl {
                 Some(_) => {
                     let problem =
-                        Problem::new(&path.key("client_crl"), "nobody's clients are asked");
+                        Problem::missing(&path.key("client_crl"), "nobody's clients are asked");
                     Err(problem.help("name their authorities with `client_ca`").into())
                 }
                 None => Ok(None),
@@ -146,8 +146,10 @@ fn load(
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, Problems> {
     let (at, at_key) = (path.key("certificate"), path.key("key"));
-    let chain = pem::certificates(certificate, &at)?;
-    let private = pem::private_key(key, &at_key)?;
+    let mut problems = Problems::default();
+    let chain = problems.keep(pem::certificates(certificate, &at));
+    let private = problems.keep(pem::private_key(key, &at_key));
+    let (Some(chain), Some(private)) = (chain, private) else { return Err(problems) };
     let certified =
         CertifiedKey::from_der(chain, private, provider).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => {

@@ -144,7 +144,7 @@ impl Config {
             let mut problems = Problems::default();
             let at = path.key(key);
             if rules.is_empty() {
-                let problem = Problem::new(&at, "there is no rule in it");
+                let problem = Problem::missing(&at, "there is no rule in it");
                 problems
                     .push(problem.help("an empty `all` would let everybody in: write `anyone`"));
             }

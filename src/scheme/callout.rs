@@ -16,7 +16,7 @@ use super::{
     custom::{Custom, DETAIL_LIMIT, refused},
 };
 use crate::{
-    client::HttpClient,
+    client::{HttpClient, web_address},
     clock::{Clock, Timestamp},
     crypto::digest::Fingerprint,
     identity::Identity,
@@ -112,9 +112,7 @@ impl Config {
         parts: &Parts<'_>,
     ) -> Result<Arc<dyn Scheme>, Problems> {
         let mut problems = Problems::default();
-        let url = self.url.parse::<Uri>().ok();
-        let url =
-            url.filter(|u| matches!(u.scheme_str(), Some("http" | "https")) && u.host().is_some());
+        let url = web_address(&self.url);
         if url.is_none() {
             let message = format!("`{}` is not the URL of a service", self.url);
             problems.push(

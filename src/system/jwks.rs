@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, jwk::JwkSet};
 use tokio::sync::Mutex;
 
 use crate::{
-    client::HttpClient,
+    client::{HttpClient, web_address},
     clock::{Clock, Timestamp},
     crypto::jws::{Unverified, VerifyingKey},
     store::Unavailable,
@@ -59,9 +59,7 @@ impl KeySet {
         http: &HttpClient,
         path: &Path,
     ) -> Result<Self, Problem> {
-        let good =
-            |uri: &Uri| matches!(uri.scheme_str(), Some("https" | "http")) && uri.host().is_some();
-        let url = url.parse().ok().filter(good).ok_or_else(|| {
+        let url = web_address(url).ok_or_else(|| {
             Problem::new(path, format!("`{url}` is not the address of a key set"))
                 .help("for example https://id.example.com/.well-known/jwks.json")
         })?;

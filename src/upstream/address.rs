@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use hyper::Uri;
+use crate::client::web_address;
 
 /// A server as the file names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return path.starts_with('/').then(|| Self::Unix(path.into()));
         }
-        let uri: Uri = text.parse().ok()?;
+        let uri = web_address(text)?;
         let bare = matches!(uri.path_and_query().map(|p| p.as_str()), None | Some("/"));
         let authority = uri.authority()?;
         let (secure, port) = match uri.scheme_str() {
@@ -77,7 +77,9 @@ mod tests {
             Address::parse("unix:/run/app.sock"),
             Some(Address::Unix("/run/app.sock".into()))
         );
-        for wrong in ["app:8000", "http://app/path", "http://user@app", "ftp://app", "unix:x", ""] {
+        let hosts = ["app:8000", "http://app/path", "http://user@app", "ftp://app", "unix:x", ""];
+        let ports = ["http://app:99999", "http://app:0", "http://app:", "http://[::1]:65536"];
+        for wrong in hosts.iter().chain(&ports) {
             assert_eq!(Address::parse(wrong), None, "{wrong}");
         }
     }

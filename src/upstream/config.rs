@@ -154,7 +154,7 @@ impl Config {
         }
         let mut problems = Problems::default();
         if self.servers.is_empty() {
-            problems.push(Problem::new(path, "this upstream has no server"));
+            problems.push(Problem::missing(path, "this upstream has no server"));
         }
         let entries = problems.keep(self.entries(path, parts)).unwrap_or_default();
         let host = self.host.as_deref();

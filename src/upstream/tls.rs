@@ -51,7 +51,7 @@ impl Config {
                 built.map_err(|error| pem::unusable(key, &at, &error))?
             }
             _ => {
-                let problem = Problem::new(path, "a certificate and its key belong together");
+                let problem = Problem::missing(path, "a certificate and its key belong together");
                 return Err(problem.help("give both `certificate` and `key`, or neither").into());
             }
         };

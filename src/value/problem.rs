@@ -62,12 +62,19 @@ pub struct Problem {
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
+    /// Whether it is only that nothing is there.
+    pub(crate) missing: bool,
 }
 
 impl Problem {
     /// A problem at `path`.
     pub fn new(path: &Path, message: impl Into<String>) -> Self {
-        Self { path: path.clone(), message: message.into(), help: None }
+        Self { path: path.clone(), message: message.into(), help: None, missing: false }
+    }
+
+    /// There is nothing where something has to be.
+    pub(crate) fn missing(path: &Path, message: impl Into<String>) -> Self {
+        Self { missing: true, ..Self::new(path, message) }
     }
 
     /// Says what would be right.
