@@ -1,11 +1,13 @@
 //! Failed credentials, counted by account and network together, by network, and by account.
 //!
-//! A pair of account and network is locked after `failures`, so that a stranger elsewhere cannot
-//! lock a user out; a network after twenty times as many, over all accounts; an account after a
-//! hundred of one window, from wherever. (NIST SP 800-63B section 3.2.2 has a hundred without a
-//! window: then whoever makes them keeps the owner out with one more, now and then.) Names that do
-//! not exist are counted like those that do, and a locked client is answered before its credential
-//! is looked at: it cannot tell right from wrong, nor known from unknown.
+//! A pair of account and network is locked after `failures` in a `window`, so that a stranger
+//! elsewhere cannot lock a user out; a network after twenty times as many, over all accounts. After
+//! a hundred failures in a row, however slow, an account is locked for everybody but the networks
+//! that its owner has logged in from, and then again after each further one; such a network has a
+//! hundred of its own (NIST SP 800-63B section 3.2.2, which names this way out: else whoever makes
+//! the hundred keeps the owner out with one more, now and then). Names that do not exist are
+//! counted like those that do, and a locked client is answered before its credential is looked at:
+//! it cannot tell right from wrong, nor known from unknown.
 
 use std::{
     net::IpAddr,
@@ -68,7 +70,10 @@ pub struct Lockout {
 enum Key {
     Both([u8; 32], IpAddr),
     Network(IpAddr),
+    /// Of the networks that nobody has logged in from.
     Account([u8; 32]),
+    /// There only if somebody has.
+    AccountAt([u8; 32], IpAddr),
     Flood(IpAddr),
 }
 
@@ -99,8 +104,8 @@ const ACCOUNT_FAILURES: u64 = 100;
 const COUNTERS: u64 = 200_000;
 /// For those that are being judged.
 const A_MOMENT: Duration = Duration::from_secs(1);
-/// A day: a reload may want to look back further than the start did.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Thirty days: so long is remembered where an account's owner comes from.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Lockout {
     /// By a configuration; `None` locks nobody.
@@ -132,7 +137,7 @@ impl Lockout {
             let until = self.counters.get(key)?.locked_until;
             (until > now).then(|| until.since(now))
         };
-        keys(&config, subject, client).iter().filter_map(|(key, _)| locked(key)).max()
+        self.keys(&config, subject, client).iter().filter_map(|(key, _)| locked(key)).max()
     }
 
     /// Begins an attempt: as long as it is not judged it stands where its failure would, so that of
@@ -145,11 +150,11 @@ impl Lockout {
         let Some(config) = self.config.load_full() else { return Ok(counted) };
         let now = self.clock.now();
         let mut wait = None;
-        for (key, most) in keys(&config, subject, client) {
+        for (key, most) in self.keys(&config, subject, client) {
             let mut refused = None;
             self.counters.entry(key.clone()).and_upsert_with(|old| {
                 let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
-                counter.begin(now, config.window.0);
+                counter.begin(now, key.window(&config), most);
                 refused = if counter.locked_until > now {
                     Some(counter.locked_until.since(now))
                 } else if counter.failures + counter.begun >= most {
@@ -173,11 +178,12 @@ impl Lockout {
     fn fail(&self, key: Key, most: u64) -> bool {
         let Some(config) = self.config.load_full() else { return false };
         let now = self.clock.now();
-        let of_account = matches!(key, Key::Both(..) | Key::Account(_));
+        let of_account = matches!(key, Key::Both(..) | Key::Account(_) | Key::AccountAt(..));
+        let window = key.window(&config);
         let mut locks = false;
         self.counters.entry(key).and_upsert_with(|old| {
             let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
-            counter.begin(now, config.window.0);
+            counter.begin(now, window, most);
             counter.begun = counter.begun.saturating_sub(1);
             counter.failures += 1;
             locks = counter.failures >= most && counter.locked_until <= now;
@@ -197,27 +203,71 @@ impl Lockout {
     /// It was none, or nobody could tell: others' failures stay, so that an attacker's own good
     /// credential does not clear them.
     fn forgive(&self, key: Key) {
+        self.judged(key, |_| ());
+    }
+
+    fn judged(&self, key: Key, then: impl FnOnce(&mut Counter)) {
         self.counters.entry(key).and_compute_with(|old| match old {
             None => moka::ops::compute::Op::Nop,
             Some(old) => {
                 let mut counter = old.into_value();
                 counter.begun = counter.begun.saturating_sub(1);
+                then(&mut counter);
                 moka::ops::compute::Op::Put(counter)
             }
         });
     }
-}
 
-impl Counter {
-    /// Failures of another window count no more; a lock lasts as long as it does.
-    fn begin(&mut self, now: Timestamp, window: Duration) {
-        if self.locked_until <= now && now.since(self.since) > window {
-            (self.failures, self.since) = (0, now);
+    /// What counts for a subject, and how many failures lock it.
+    fn keys(&self, config: &Config, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
+        let network = network_of(client);
+        let failures = config.failures.0.max(1);
+        let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
+        match subject {
+            Subject::Account(account) => {
+                let account = canonical(account);
+                let both = (Key::Both(account, network), failures);
+                let at = Key::AccountAt(account, network);
+                let known = self.counters.contains_key(&at);
+                let account = if known { at } else { Key::Account(account) };
+                vec![guesses, both, (account, ACCOUNT_FAILURES.max(failures))]
+            }
+            Subject::Guessable => vec![guesses],
+            Subject::Unguessable => {
+                vec![(Key::Flood(network), failures.saturating_mul(FLOOD_FACTOR))]
+            }
         }
     }
 }
 
-/// An attempt that is being judged. Dropped, it was no failure.
+impl Key {
+    /// In what time failures are counted together.
+    fn window(&self, config: &Config) -> Duration {
+        if self.counts_in_a_row() { Duration::MAX } else { config.window.0 }
+    }
+
+    fn counts_in_a_row(&self) -> bool {
+        matches!(self, Self::Account(_) | Self::AccountAt(..))
+    }
+}
+
+impl Counter {
+    /// Failures of another window count no more, nor those that a lock was for. Where there is no
+    /// window, the next one locks again.
+    fn begin(&mut self, now: Timestamp, window: Duration, most: u64) {
+        let locked = self.locked_until > now;
+        let was_locked = self.locked_until > Timestamp::default();
+        if window == Duration::MAX {
+            if was_locked && !locked {
+                self.failures = self.failures.min(most.saturating_sub(1));
+            }
+        } else if !locked && (was_locked || now.since(self.since) > window) {
+            *self = Self { begun: self.begun, since: now, ..Self::default() };
+        }
+    }
+}
+
+/// An attempt that is being judged. Dropped, it was neither a failure nor a success.
 pub struct Counted<'a> {
     lockout: &'a Lockout,
     begun: Vec<(Key, u64)>,
@@ -229,30 +279,30 @@ impl Counted<'_> {
         let begun = std::mem::take(&mut self.begun);
         begun.into_iter().fold(false, |locks, (key, most)| self.lockout.fail(key, most) | locks)
     }
+
+    /// Its account's owner was there: no failures in a row are left of this account here.
+    pub fn succeeded(mut self) {
+        let here = self.begun.iter().find_map(|(key, _)| match key {
+            Key::Both(account, network) => Some(Key::AccountAt(*account, *network)),
+            _ => None,
+        });
+        for (key, _) in self.begun.drain(..) {
+            let in_a_row = key.counts_in_a_row();
+            self.lockout.judged(key, |counter| {
+                if in_a_row {
+                    *counter = Counter { begun: counter.begun, ..Counter::default() };
+                }
+            });
+        }
+        if let Some(here) = here {
+            self.lockout.counters.entry(here).or_default();
+        }
+    }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.begun.drain(..).for_each(|(key, _)| self.lockout.forgive(key));
-    }
-}
-
-/// What counts for a subject, and how many failures lock it.
-fn keys(config: &Config, subject: Subject<'_>, client: IpAddr) -> Vec<(Key, u64)> {
-    let network = network_of(client);
-    let failures = config.failures.0.max(1);
-    let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
-    match subject {
-        Subject::Account(account) => {
-            let account = canonical(account);
-            let both = (Key::Both(account, network), failures);
-            let account = (Key::Account(account), ACCOUNT_FAILURES.max(failures));
-            vec![guesses, both, account]
-        }
-        Subject::Guessable => vec![guesses],
-        Subject::Unguessable => {
-            vec![(Key::Flood(network), failures.saturating_mul(FLOOD_FACTOR))]
-        }
     }
 }
 
@@ -317,6 +367,48 @@ mod tests {
             lockout.wait(Subject::Account("alice"), HERE).is_some(),
             "a hundred failures are enough"
         );
+    }
+
+    /// Attack: guesses from everywhere, so slow that no window has many; and the same to keep the
+    /// owner out.
+    #[test]
+    fn a_hundred_failures_in_a_row_lock_strangers_and_not_the_owner_s_network() {
+        let (lockout, clock) = lockout();
+        let alice = Subject::Account("alice");
+        lockout.begin(alice, HERE).unwrap().succeeded();
+        let guess = |number: u8| {
+            clock.advance(Duration::from_secs(60 * 60));
+            let attempt = lockout.begin(alice, IpAddr::from([203, 0, 113, number]));
+            attempt.map(Counted::failed)
+        };
+        for number in 0..99 {
+            assert_eq!(guess(number), Ok(false), "{number}");
+        }
+        // A stranger's count is none of the owner's, who types it wrong, too.
+        lockout.begin(alice, HERE).unwrap().failed();
+        lockout.begin(alice, HERE).unwrap().succeeded();
+        assert_eq!(guess(99), Ok(true));
+        assert!(lockout.wait(alice, THERE).is_some());
+        assert_eq!(lockout.wait(alice, HERE), None);
+        assert_eq!(guess(100), Ok(true), "the next one locks again");
+        assert!(lockout.begin(alice, THERE).is_err());
+        // The owner on a journey, once the lock is over.
+        clock.advance(Duration::from_secs(60 * 60));
+        lockout.begin(alice, THERE).unwrap().succeeded();
+        assert_eq!(guess(101), Ok(false));
+    }
+
+    /// A short lock is over when it is said to be, however long the window.
+    #[test]
+    fn a_lock_that_is_over_is_over() {
+        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
+        let (window, duration) = (Period::seconds(600), Period::seconds(10));
+        let config = Config { failures: Count(3), window, duration };
+        let lockout = Lockout::new(Some(config), clock.clone(), Locks::default());
+        let alice = Subject::Account("alice");
+        (0..3).for_each(|_| fail(&lockout, alice, HERE));
+        clock.advance(Duration::from_secs(11));
+        assert!(lockout.begin(alice, HERE).is_ok());
     }
 
     /// Attack: one password tried on many accounts; and a good account of the attacker's own

@@ -116,7 +116,7 @@ impl Login {
             }
             return Ok(Attempt::Wrong);
         };
-        drop(attempt);
+        attempt.succeeded();
         self.suspicion.succeeded(&user.identity.username, client);
         audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
         Ok(Attempt::User(Box::new(user)))
