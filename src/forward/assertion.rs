@@ -16,7 +16,7 @@ use crate::{
         NoRandomness,
         keys::{SigningKey, SigningKeys},
     },
-    identity::Identity,
+    identity::Accepted,
     value::{Path, Period, Problem, Problems, Secret},
 };
 
@@ -115,8 +115,11 @@ pub(super) struct Assertion {
     signer: Arc<Signer>,
     /// A signature costs more than the rest of a request: it is made once per identity and third
     /// of its lifetime. Keyed by what is in it.
-    made: Cache<(Box<str>, Box<str>), (Timestamp, HeaderValue)>,
+    made: Cache<Made, (Timestamp, HeaderValue)>,
 }
+
+/// Subject, user name and scheme.
+type Made = (Box<str>, Box<str>, Option<Arc<str>>);
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -128,6 +131,9 @@ struct Claims<'a> {
     sub: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferred_username: Option<&'a str>,
+    /// The name of the scheme that accepted the credential.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<&'a str>,
 }
 
 impl Assertion {
@@ -161,16 +167,19 @@ impl Assertion {
     /// The field for an identity, or for nobody.
     pub(super) fn field(
         &self,
-        identity: Option<&Identity>,
+        caller: Option<&Accepted>,
     ) -> Result<(HeaderName, HeaderValue), NoRandomness> {
         let now = self.signer.clock.now();
+        let identity = caller.map(|accepted| &accepted.identity);
         let username = identity.map(|i| &*i.username);
         // A service has no primary key, and must not be taken for the user whose key is its name.
         let subject = identity.map(|i| match &i.id {
             Some(id) => id.clone(),
             None => format!("service:{}", i.username).into(),
         });
-        let key = (subject.clone().unwrap_or_default(), username.unwrap_or_default().into());
+        let scheme = caller.map(|accepted| Arc::clone(&accepted.scheme));
+        let named = username.unwrap_or_default().into();
+        let key = (subject.clone().unwrap_or_default(), named, scheme);
         if let Some((until, value)) = self.made.get(&key)
             && until > now
         {
@@ -185,6 +194,7 @@ impl Assertion {
             exp: iat + self.lifetime.as_secs(),
             sub: subject.as_deref(),
             preferred_username: username,
+            scheme: key.2.as_deref(),
         };
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
         header.kid = Some(signing.1.id.clone());

@@ -32,7 +32,7 @@ pub use self::{
     value::encode,
 };
 use crate::{
-    identity::Identity,
+    identity::{Accepted, Identity},
     policy::Admitted,
     rejection::Rejection,
     request::{Body, Request},
@@ -178,7 +178,7 @@ impl Forward {
         }
 
         let caller = admitted.caller().map(|accepted| &*accepted.identity);
-        self.sign(caller, &mut headers)?;
+        self.sign(admitted.caller(), &mut headers)?;
         let mut outgoing = Box::new(hyper::Request::new(body));
         *outgoing.method_mut() = method;
         *outgoing.uri_mut() = target.into_raw().into();
@@ -199,7 +199,7 @@ impl Forward {
     /// As [`Self::apply`].
     pub fn answer(&self, admitted: &Admitted) -> Result<HeaderMap, Rejection> {
         let mut headers = HeaderMap::new();
-        self.sign(admitted.caller().map(|accepted| &*accepted.identity), &mut headers)?;
+        self.sign(admitted.caller(), &mut headers)?;
         for (name, _) in &self.fields {
             headers.entry(name).or_insert(HeaderValue::from_static(""));
         }
@@ -212,12 +212,12 @@ impl Forward {
     }
 
     /// Writes who is asking, and the assertion of it.
-    fn sign(&self, identity: Option<&Identity>, headers: &mut HeaderMap) -> Result<(), Rejection> {
-        if let Some(identity) = identity {
-            self.write(identity, headers)?;
+    fn sign(&self, caller: Option<&Accepted>, headers: &mut HeaderMap) -> Result<(), Rejection> {
+        if let Some(accepted) = caller {
+            self.write(&accepted.identity, headers)?;
         }
         if let Some(assertion) = &self.assertion {
-            let (name, value) = assertion.field(identity).map_err(|error| {
+            let (name, value) = assertion.field(caller).map_err(|error| {
                 Rejection::Unavailable(crate::store::Unavailable::new("the assertion", error))
             })?;
             headers.insert(name, value);

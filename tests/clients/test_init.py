@@ -139,7 +139,9 @@ VIEWS = """
     from rest_framework.viewsets import ViewSet
 
     def describe(request):
-        return {"user": request.user.get_username(), "id": request.user.pk}
+        auth = getattr(request, "auth", None)
+        kind = None if auth is None else auth.__class__.__name__
+        return {"user": request.user.get_username(), "id": request.user.pk, "auth": kind}
 
     class Me(APIView):
         def get(self, request):
@@ -280,7 +282,7 @@ class Visit:
     def see(self, what, answer):
         where = re.sub(r"/\d+/", "/1/", answer.headers.get("Location", "").removeprefix(self.url))
         told = json_of(answer)
-        told = {key: told[key] for key in ("user", "id", "order", "detail", "non_field_errors", "well") if key in told}
+        told = {key: told[key] for key in ("user", "id", "auth", "order", "detail", "non_field_errors", "well") if key in told}
         self.seen[what] = answer.status_code, told, where, answer.headers.get("WWW-Authenticate")
         return answer
 
@@ -525,16 +527,16 @@ class Clients(unittest.TestCase):
                 self.assertEqual(after.seen[what], was)
 
     def test_it_was_worth_comparing(self):
-        alice = {"user": "alice", "id": 1}
+        alice = {"user": "alice", "id": 1, "auth": None}
         for what, status, told in [
             ("basic alice:correct horse /api/me/", 200, alice),
             ("basic alice:correct horse /api/orders/7/", 200, {**alice, "order": "7"}),
             ("basic alice:wrong /api/me/", 401, {"detail": "Invalid username/password."}),
-            ("token True /api/me/", 200, alice),
-            ("jwt access /api/me/", 200, alice),
-            ("jwt refreshed /api/me/", 200, alice),
+            ("token True /api/me/", 200, alice | {"auth": "Token"}),
+            ("jwt access /api/me/", 200, alice | {"auth": "AccessToken"}),
+            ("jwt refreshed /api/me/", 200, alice | {"auth": "AccessToken"}),
             ("jwt refresh again", 401, {"detail": "Token is blacklisted"}),
-            ("knox /api/device/", 200, alice),
+            ("knox /api/device/", 200, alice | {"auth": "AuthToken"}),
             ("knox over", 401, {"detail": "Invalid token."}),
             ("session /api/me/", 200, alice),
             ("session /account/", 200, alice),
@@ -547,7 +549,7 @@ class Clients(unittest.TestCase):
             ("nobody GET /admin/", 302, {}),
             ("nobody GET /static/shop.css", 200, {}),
             ("nobody POST /api/bank/hook/", 200, {"well": "bank"}),
-            ("report 1", 200, {"user": "staff", "id": 3}),
+            ("report 1", 200, {"user": "staff", "id": 3, "auth": None}),
         ]:
             with self.subTest(what):
                 self.assertEqual(before.seen[what][:2], (status, told))

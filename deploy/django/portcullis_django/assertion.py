@@ -30,10 +30,11 @@ class KeysUnavailable(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who the gateway says is asking; both fields None for an anonymous request."""
+    """Who the gateway says is asking, and by which of its schemes; all None for an anonymous request."""
 
     username: str | None
     subject: str | None = None
+    scheme: str | None = None
 
 
 class Verified(NamedTuple):
@@ -149,4 +150,7 @@ def caller(claims: dict) -> Caller:
         return Caller(None)
     if not all(isinstance(value, str) and value for value in (subject, username)):
         raise Refused("assertion: sub and preferred_username must be two texts or none")
-    return Caller(username, subject)
+    scheme = claims.get("scheme")
+    if scheme is not None and not isinstance(scheme, str):
+        raise Refused("assertion: scheme must be a text")
+    return Caller(username, subject, scheme)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 
 from .assertion import Verifier
 from .keys import FetchedKeys, FixedKeys
@@ -16,6 +17,8 @@ DEFAULTS = {
     "HEADER": "Portcullis-Assertion",
     "REQUIRE_ASSERTION": True,
     "SET_USER": True,
+    # The gateway's name of a scheme, and the class whose `request.auth` views read.
+    "AUTH": {},
     # Seconds between two questions to JWKS_URL.
     "COOLDOWN": 30,
 }
@@ -28,6 +31,14 @@ def load() -> dict:
     if unknown:
         raise ImproperlyConfigured(f"PORTCULLIS has unknown keys: {', '.join(unknown)}")
     return {**DEFAULTS, **given}
+
+
+def auth_classes(options: dict) -> dict:
+    """The classes of `AUTH`, by the gateway's names of their schemes."""
+    try:
+        return {scheme: import_string(path) for scheme, path in options["AUTH"].items()}
+    except (AttributeError, ImportError) as error:
+        raise ImproperlyConfigured(f"PORTCULLIS['AUTH']: {error}") from error
 
 
 def verifier(options: dict) -> Verifier:

@@ -30,6 +30,7 @@ class PortcullisMiddleware:
         self._header = "HTTP_" + options["HEADER"].upper().replace("-", "_")
         self._verifier = conf.verifier(options) if options["REQUIRE_ASSERTION"] else None
         self._set_user = options["SET_USER"]
+        self._auth = conf.auth_classes(options)
         self._async = iscoroutinefunction(get_response)
         if self._async:
             markcoroutinefunction(self)
@@ -62,6 +63,7 @@ class PortcullisMiddleware:
         """The answer to a request that must not go on, else None."""
         try:
             request.portcullis = self._caller(request)
+            request._portcullis_auth = self._auth
         except Refused as reason:
             logger.warning("refused %s %r: %s", request.method, request.path, reason)
             return answer(403, "This service answers only requests that come through its gateway.")

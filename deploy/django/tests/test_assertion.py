@@ -119,7 +119,7 @@ class Attacks(unittest.TestCase):
                 self.refuse(sign(claims("alice", **{name: None})))
 
     def test_identity_that_is_no_text(self):
-        for changes in [{"sub": 1}, {"sub": ""}, {"preferred_username": ""}, {"preferred_username": ["alice"]}]:
+        for changes in [{"sub": 1}, {"sub": ""}, {"preferred_username": ""}, {"preferred_username": ["alice"]}, {"scheme": 1}]:
             with self.subTest(changes):
                 self.refuse(sign(claims("alice", **changes)))
 

@@ -11,6 +11,7 @@ from portcullis_django.middleware import PortcullisMiddleware
 from . import gateway
 from .gateway import KEY, OTHER_KEY, SETTINGS, asgi, claims, headers, sign
 from .test_keys import Clock
+from .urls import Scopes
 
 FORBIDDEN = b'{"detail":"This service answers only requests that come through its gateway."}'
 NOT_PROVIDED = b'{"detail":"Authentication credentials were not provided."}'
@@ -76,6 +77,33 @@ class Views(GatewayCase):
             self.client.get("/private/", **headers("alice"))
         with self.assertNumQueries(0):
             self.client.get("/missing/", **headers("alice"))
+
+
+@override_settings(PORTCULLIS={**SETTINGS, "AUTH": {"scopes": "tests.urls.Scopes"}})
+class RequestAuth(GatewayCase):
+    """A view reads `request.auth`, which only the project's own class knows how to make."""
+
+    def get(self, path, scheme, scopes):
+        return self.client.get(path, **headers("alice", sign(claims("alice", scheme=scheme)), HTTP_X_SCOPES=scopes))
+
+    def test_is_what_the_class_of_the_scheme_says(self):
+        self.assertEqual(self.get("/reads-auth/", "scopes", "alice:read write").json(), {"auth": ["read", "write"]})
+
+    def test_is_none_for_other_schemes(self):
+        for scheme in ["basic", None]:
+            self.assertEqual(self.get("/reads-auth/", scheme, "alice:read").json(), {"auth": None})
+            self.assertEqual(self.get("/has-auth/", scheme, "alice:read").json(), {"none": True})
+
+    def test_nobody_is_asked_unless_a_view_looks(self):
+        before = Scopes.asked
+        self.assertEqual(self.get("/has-auth/", "scopes", "alice:read").json(), {"none": False})
+        self.assertEqual(self.get("/private/", "scopes", "alice:read").json(), {"user": "alice"})
+        self.assertEqual(Scopes.asked, before)
+
+    def test_another_caller_s_credential_beside_the_one_that_counted(self):
+        """Attack: what the gateway does not look at names somebody with more scopes."""
+        for scopes in ["a, b:admin", ""]:
+            self.assertEqual(self.get("/reads-auth/", "scopes", scopes).status_code, 403)
 
 
 class AsyncViews(GatewayCase):
@@ -214,6 +242,8 @@ class Configuration(GatewayCase):
             {"AUDIENCE": None},
             {"AUDIENCE": ["django"]},
             {"REQURE_ASSERTION": True},
+            {"AUTH": {"token": "tests.urls.Nobody"}},
+            {"AUTH": ["token"]},
         ]:
             with self.subTest(changes), self.assertRaises(ImproperlyConfigured):
                 self.start(**changes)

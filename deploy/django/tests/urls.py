@@ -1,7 +1,9 @@
 """One view of each kind: Django REST framework's, Django's, and an asynchronous one."""
 
+from django.contrib.auth.models import User
 from django.http import JsonResponse
 from django.urls import path
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
@@ -23,6 +25,27 @@ def public(request):
     return Response({"user": name(request.user)})
 
 
+class Scopes(BaseAuthentication):
+    """A class of a project's own, whose `request.auth` views read."""
+
+    asked = 0
+
+    def authenticate(self, request):
+        Scopes.asked += 1
+        name, _, scopes = request.META.get("HTTP_X_SCOPES", "").partition(":")
+        return (User.objects.get(username=name), scopes.split()) if name else None
+
+
+@api_view(["GET"])
+def reads_auth(request):
+    return Response({"auth": request.auth and list(request.auth)})
+
+
+@api_view(["GET"])
+def has_auth(request):
+    return Response({"none": request.auth is None})
+
+
 def plain(request):
     return JsonResponse({"user": name(request.user)})
 
@@ -34,6 +57,8 @@ async def plain_async(request):
 urlpatterns = [
     path("private/", private),
     path("public/", public),
+    path("reads-auth/", reads_auth),
+    path("has-auth/", has_auth),
     path("plain/", plain),
     path("plain-async/", plain_async),
 ]

@@ -28,6 +28,7 @@ pub(super) fn upstream_lines(project: &Value) -> String {
         ),
     };
     let jwks = jwks_path(project);
+    let auth = request_auth(project);
     let settings = &project["settings"];
     // A settings file need not have what Django has a default for.
     let middleware = if list(&settings["MIDDLEWARE"]).is_empty() { "" } else { ", *MIDDLEWARE" };
@@ -42,8 +43,28 @@ pub(super) fn upstream_lines(project: &Value) -> String {
          \"DEFAULT_AUTHENTICATION_CLASSES\": [\n      \
          \"portcullis_django.authentication.PortcullisAuthentication\"],\n  }}\n  \
          PORTCULLIS = {{\n    \"JWKS_URL\": \"http://127.0.0.1:8080{jwks}\",\n    \
-         \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{keeps}  }}\n{views}\n\
-         `request.auth` is None then, for no token reaches the project: who reads claims or a token\n\
-         there reads `request.portcullis`.\n"
+         \"ISSUER\": \"portcullis\",\n    \"AUDIENCE\": \"django\",\n{auth}{keeps}  }}\n{views}"
     )
+}
+
+/// For views that read `request.auth`: the classes that make it.
+fn request_auth(project: &Value) -> String {
+    let top = list(&project["rest_framework"]["authentication"]);
+    let own = list(&project["urls"]).iter().flat_map(|url| list(&url["authentication"]));
+    let scheme = |class: &Value| match &class["gateway"] {
+        Value::String(word) => Some(word.clone()),
+        Value::Object(map) => map.keys().next().cloned(),
+        _ => None,
+    };
+    let mut classes = std::collections::BTreeMap::new();
+    for class in top.iter().chain(own) {
+        let found = scheme(class).filter(|word| ["token", "jwt", "knox"].contains(&word.as_str()));
+        found.map(|word| classes.entry(word).or_insert_with(|| text_of(&class["class"])));
+    }
+    if classes.is_empty() {
+        return String::new();
+    }
+    let rows: String =
+        classes.iter().map(|(word, class)| format!("      \"{word}\": \"{class}\",\n")).collect();
+    format!("    \"AUTH\": {{  # whose `request.auth` views read\n{rows}    }},\n")
 }

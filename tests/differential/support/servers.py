@@ -144,6 +144,13 @@ class Process:
             self._child.wait()
 
 
+# Whose `request.auth` views read.
+AUTH = {
+    "token": "rest_framework.authentication.TokenAuthentication",
+    "jwt": "rest_framework_simplejwt.authentication.JWTAuthentication",
+    "knox": "knox.auth.TokenAuthentication",
+}
+
 _pairs: dict[tuple, Pair | None] = {}
 _upstreams: dict[tuple, Process] = {}
 # Of each upstream, which starts after the first gateway.
@@ -163,7 +170,7 @@ def upstream(variant, database, first):
     key = upstream_key(variant, database)
     if key not in _upstreams:
         jwks = http.exchange(first.port, http.get("/.well-known/jwks.json")).json
-        believes = {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django"}
+        believes = {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django", "AUTH": AUTH}
         settings = django({"PORTCULLIS": believes, **shared(variant)}, database)
         environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **settings}
         _upstreams[key] = Process("upstream", GUNICORN, environment, _ports[key])

@@ -31,6 +31,7 @@ def class_list_paths(name, classes):
     # Where the gateway lets everybody in, and the project has more to say.
     public = f"{name}/public/"
     yield path(public + "raises/<what>/", failing.Raises.as_view(authentication_classes=classes))
+    yield path(public + "auth/", views.Credential.as_view(authentication_classes=classes))
     yield path(public + "reads/", failing.Reads.as_view(authentication_classes=classes))
     for place, permission in [("", failing.Never), ("words/", failing.InWords), ("object/", failing.InAnObject)]:
         view = failing.Refuses.as_view(authentication_classes=classes, permission_classes=[permission])

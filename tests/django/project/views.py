@@ -31,6 +31,18 @@ class Me(APIView):
         return Response(describe(request.user))
 
 
+class Credential(APIView):
+    """What the view finds in `request.auth`."""
+
+    permission_classes = [AllowAny]
+
+    def get(self, request):
+        auth = request.auth
+        # Rows have an owner, and random keys.
+        what = auth and (getattr(auth, "user", None) or auth)
+        return Response(describe(request.user) | {"auth": auth and [auth.__class__.__qualname__, str(what)]})
+
+
 class Scoped(Me):
     """Counted in a scope, which its address names."""
 
