@@ -5,26 +5,49 @@
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, jwk::Jwk};
+use jsonwebtoken::{
+    Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512},
+    DecodingKey, EncodingKey,
+    jwk::Jwk,
+};
 use serde::de;
 use serde_json::{Map, Value};
 
-use super::signing::ascii_json;
+use super::{p521, signing::ascii_json};
 use crate::value::Secret;
 
 /// Longer tokens are refused before anything in them is read.
 pub const LONGEST: usize = 16 << 10;
 
+/// How a token is signed (RFC 7518 section 3.1, RFC 8037).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// One that the library has.
+    Of(jsonwebtoken::Algorithm),
+    /// ECDSA on P-521.
+    Es512,
+}
+
 /// A key, and the one algorithm it verifies.
 pub struct VerifyingKey {
     algorithm: Algorithm,
-    key: DecodingKey,
+    key: PublicKey,
+}
+
+enum PublicKey {
+    Of(jsonwebtoken::Algorithm, DecodingKey),
+    P521(p521::PublicKey),
 }
 
 /// A key, and the one algorithm it signs with.
 pub struct SigningKey {
     algorithm: Algorithm,
-    key: EncodingKey,
+    key: PrivateKey,
+}
+
+enum PrivateKey {
+    Of(jsonwebtoken::Algorithm, EncodingKey),
+    P521(p521::PrivateKey),
 }
 
 /// A token whose shape is right and whose signature nobody has looked at.
@@ -40,14 +63,32 @@ pub struct Unverified<'a> {
 #[error("{0}")]
 pub struct BadKey(&'static str);
 
-/// The name of an algorithm as RFC 7518 and RFC 8037 write it.
-pub fn algorithm(name: &str) -> Option<Algorithm> {
-    name.parse().ok()
+impl Algorithm {
+    /// By its name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "ES512" => Some(Self::Es512),
+            name => name.parse().ok().map(Self::Of),
+        }
+    }
+
+    fn is(self, name: &str) -> bool {
+        Self::named(name) == Some(self)
+    }
+
+    /// Whether the key is a secret that both sides have.
+    pub fn is_symmetric(self) -> bool {
+        matches!(self, Self::Of(HS256 | HS384 | HS512))
+    }
 }
 
-/// Whether the key is a secret that both sides have.
-pub fn is_symmetric(algorithm: Algorithm) -> bool {
-    matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Of(algorithm) => write!(f, "{algorithm:?}"),
+            Self::Es512 => f.write_str("ES512"),
+        }
+    }
 }
 
 impl VerifyingKey {
@@ -57,7 +98,12 @@ impl VerifyingKey {
     /// If the text is not a key of the algorithm's kind.
     pub fn new(algorithm: Algorithm, text: &Secret) -> Result<Self, BadKey> {
         let bytes = text.reveal().as_bytes();
-        let key = match family(algorithm) {
+        let no_key = BadKey("this is not a public key (PEM) of the algorithm's kind");
+        let Algorithm::Of(of) = algorithm else {
+            let key = p521::PublicKey::from_pem(bytes).map(PublicKey::P521).ok_or(no_key)?;
+            return Ok(Self { algorithm, key });
+        };
+        let key = match family(of) {
             Family::Hmac => {
                 if text.reveal().contains("-----BEGIN") {
                     // A public key as a secret lets anybody sign (CVE-2026-39999).
@@ -71,35 +117,40 @@ impl VerifyingKey {
             Family::Ec => DecodingKey::from_ec_pem(bytes),
             Family::Ed => DecodingKey::from_ed_pem(bytes),
         };
-        let key =
-            key.map_err(|_| BadKey("this is not a public key (PEM) of the algorithm's kind"))?;
-        Ok(Self { algorithm, key })
+        Ok(Self { algorithm, key: PublicKey::Of(of, key.map_err(|_| no_key)?) })
     }
 
     /// From a JSON Web Key (RFC 7517) that may be used for `algorithm`.
     pub fn of_jwk(jwk: &Jwk, algorithm: Algorithm) -> Option<Self> {
         use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, KeyAlgorithm, PublicKeyUse};
-        let fits = match (&jwk.algorithm, family(algorithm)) {
-            (AlgorithmParameters::RSA(_), Family::Rsa) => true,
-            (AlgorithmParameters::EllipticCurve(ec), Family::Ec) => {
-                matches!(
-                    (&ec.curve, algorithm),
-                    (EllipticCurve::P256, Algorithm::ES256)
-                        | (EllipticCurve::P384, Algorithm::ES384)
-                )
-            }
-            (AlgorithmParameters::OctetKeyPair(_), Family::Ed) => true,
-            _ => false,
-        };
         let signs = !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
-        let named = match jwk.common.key_algorithm {
-            None => true,
-            Some(named) => same_name(named, algorithm),
+        // The library's list of names has no ES512; there the curve says it.
+        let named = match (jwk.common.key_algorithm, algorithm) {
+            (None, _) | (Some(KeyAlgorithm::UNKNOWN_ALGORITHM), Algorithm::Es512) => true,
+            (Some(named), _) => algorithm.is(&named.to_string()),
         };
-        fn same_name(named: KeyAlgorithm, algorithm: Algorithm) -> bool {
-            named.to_string() == format!("{algorithm:?}")
+        if !signs || !named {
+            return None;
         }
-        let key = DecodingKey::from_jwk(jwk).ok().filter(|_| fits && signs && named)?;
+        let key = match (algorithm, &jwk.algorithm) {
+            (Algorithm::Es512, AlgorithmParameters::EllipticCurve(ec)) => {
+                let key = Some(ec).filter(|ec| ec.curve == EllipticCurve::P521);
+                PublicKey::P521(key.and_then(p521::PublicKey::from_jwk)?)
+            }
+            (Algorithm::Es512, _) => return None,
+            (Algorithm::Of(of), parameters) => {
+                let fits = match (parameters, family(of)) {
+                    (AlgorithmParameters::RSA(_), Family::Rsa) => true,
+                    (AlgorithmParameters::EllipticCurve(ec), Family::Ec) => matches!(
+                        (&ec.curve, of),
+                        (EllipticCurve::P256, ES256) | (EllipticCurve::P384, ES384)
+                    ),
+                    (AlgorithmParameters::OctetKeyPair(_), Family::Ed) => true,
+                    _ => false,
+                };
+                PublicKey::Of(of, DecodingKey::from_jwk(jwk).ok().filter(|_| fits)?)
+            }
+        };
         Some(Self { algorithm, key })
     }
 }
@@ -111,15 +162,18 @@ impl SigningKey {
     /// If the text is not a key of the algorithm's kind.
     pub fn new(algorithm: Algorithm, text: &Secret) -> Result<Self, BadKey> {
         let bytes = text.reveal().as_bytes();
-        let key = match family(algorithm) {
+        let no_key = BadKey("this is not a private key (PEM) of the algorithm's kind");
+        let Algorithm::Of(of) = algorithm else {
+            let key = p521::PrivateKey::from_pem(bytes).map(PrivateKey::P521).ok_or(no_key)?;
+            return Ok(Self { algorithm, key });
+        };
+        let key = match family(of) {
             Family::Hmac => Ok(EncodingKey::from_secret(bytes)),
             Family::Rsa => EncodingKey::from_rsa_pem(bytes),
             Family::Ec => EncodingKey::from_ec_pem(bytes),
             Family::Ed => EncodingKey::from_ed_pem(bytes),
         };
-        let key =
-            key.map_err(|_| BadKey("this is not a private key (PEM) of the algorithm's kind"))?;
-        Ok(Self { algorithm, key })
+        Ok(Self { algorithm, key: PrivateKey::Of(of, key.map_err(|_| no_key)?) })
     }
 
     /// A token with the header that PyJWT writes.
@@ -127,12 +181,15 @@ impl SigningKey {
     /// # Errors
     /// If the key does not sign.
     pub fn sign(&self, payload: &Map<String, Value>) -> Result<String, BadKey> {
-        let header = format!(r#"{{"alg":"{:?}","typ":"JWT"}}"#, self.algorithm);
+        let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, self.algorithm);
         let payload = ascii_json(&Value::Object(payload.clone()));
         let mut token =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let signature = jsonwebtoken::crypto::sign(token.as_bytes(), &self.key, self.algorithm);
-        let signature = signature.map_err(|_| BadKey("the key does not sign"))?;
+        let signature = match &self.key {
+            PrivateKey::Of(of, key) => jsonwebtoken::crypto::sign(token.as_bytes(), key, *of).ok(),
+            PrivateKey::P521(key) => key.sign(token.as_bytes()),
+        };
+        let signature = signature.ok_or(BadKey("the key does not sign"))?;
         token.push('.');
         token.push_str(&signature);
         Ok(token)
@@ -146,11 +203,11 @@ enum Family {
     Ed,
 }
 
-fn family(algorithm: Algorithm) -> Family {
+fn family(algorithm: jsonwebtoken::Algorithm) -> Family {
     match algorithm {
-        Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => Family::Hmac,
-        Algorithm::ES256 | Algorithm::ES384 => Family::Ec,
-        Algorithm::EdDSA => Family::Ed,
+        HS256 | HS384 | HS512 => Family::Hmac,
+        ES256 | ES384 => Family::Ec,
+        EdDSA => Family::Ed,
         _ => Family::Rsa,
     }
 }
@@ -184,13 +241,16 @@ impl<'a> Unverified<'a> {
 
     /// The claims, if this key has signed them with its algorithm.
     pub fn verify(&self, key: &VerifyingKey) -> Option<Map<String, Value>> {
-        if self.header.get("alg")?.as_str()? != format!("{:?}", key.algorithm) {
+        if !key.algorithm.is(self.header.get("alg")?.as_str()?) {
             return None;
         }
-        let good =
-            jsonwebtoken::crypto::verify(self.signature, self.signed, &key.key, key.algorithm);
-        good.ok().filter(|good| *good)?;
-        object(&self.payload)
+        let good = match &key.key {
+            PublicKey::Of(of, key) => {
+                jsonwebtoken::crypto::verify(self.signature, self.signed, key, *of).ok()?
+            }
+            PublicKey::P521(key) => key.verify(self.signature, self.signed),
+        };
+        if good { object(&self.payload) } else { None }
     }
 }
 
@@ -252,17 +312,17 @@ mod tests {
     fn the_package_s_vectors() {
         for (algorithm, header, signature) in [
             (
-                Algorithm::HS256,
+                Algorithm::Of(HS256),
                 "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
                 "uG0480n_VTL_CkvKJZWsq_EIiN9PnHNLuRqsRmbiIIM",
             ),
             (
-                Algorithm::HS384,
+                Algorithm::Of(HS384),
                 "eyJhbGciOiJIUzM4NCIsInR5cCI6IkpXVCJ9",
                 "aIPIdTTkQTc4gNs3uhFVGZlm65eCgKeylXv0h3yBZNa9Oa6xyCTu5ixZBhXDW0wy",
             ),
             (
-                Algorithm::HS512,
+                Algorithm::Of(HS512),
                 "eyJhbGciOiJIUzUxMiIsInR5cCI6IkpXVCJ9",
                 "OX4_vRpBphJXaAx8QUCJuOS0GREGRKONQTn6K2A-ovODy-7h3IUtIW6pUVr4SLfNipII1ZBdbIC3onfylr_KQg",
             ),
@@ -282,14 +342,14 @@ mod tests {
         let good = format!(
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{PAYLOAD}.uG0480n_VTL_CkvKJZWsq_EIiN9PnHNLuRqsRmbiIIM"
         );
-        assert!(verify(&good, Algorithm::HS256).is_some());
-        assert!(verify(&good, Algorithm::HS384).is_none());
+        assert!(verify(&good, Algorithm::Of(HS256)).is_some());
+        assert!(verify(&good, Algorithm::Of(HS384)).is_none());
         for place in 0..good.len() {
-            assert!(verify(&good[..place], Algorithm::HS256).is_none(), "cut at {place}");
+            assert!(verify(&good[..place], Algorithm::Of(HS256)).is_none(), "cut at {place}");
             let mut bytes = good.clone().into_bytes();
             bytes[place] ^= 1;
             let flipped = String::from_utf8(bytes).unwrap();
-            assert!(verify(&flipped, Algorithm::HS256).is_none(), "flipped at {place}");
+            assert!(verify(&flipped, Algorithm::Of(HS256)).is_none(), "flipped at {place}");
         }
         for header in [
             json!({"alg":"none","typ":"JWT"}),
@@ -301,17 +361,16 @@ mod tests {
         ] {
             let signed = format!("{}.{PAYLOAD}", part(&header));
             let key = EncodingKey::from_secret(SECRET.as_bytes());
-            let signature =
-                jsonwebtoken::crypto::sign(signed.as_bytes(), &key, Algorithm::HS256).unwrap();
+            let signature = jsonwebtoken::crypto::sign(signed.as_bytes(), &key, HS256).unwrap();
             assert!(
-                verify(&format!("{signed}.{signature}"), Algorithm::HS256).is_none(),
+                verify(&format!("{signed}.{signature}"), Algorithm::Of(HS256)).is_none(),
                 "{header}"
             );
-            assert!(verify(&format!("{signed}."), Algorithm::HS256).is_none(), "{header}");
+            assert!(verify(&format!("{signed}."), Algorithm::Of(HS256)).is_none(), "{header}");
         }
-        assert!(verify(&format!("{good}="), Algorithm::HS256).is_none());
-        assert!(verify(&good.replace('.', ". "), Algorithm::HS256).is_none());
-        assert!(verify(&"a".repeat(1 << 20), Algorithm::HS256).is_none());
+        assert!(verify(&format!("{good}="), Algorithm::Of(HS256)).is_none());
+        assert!(verify(&good.replace('.', ". "), Algorithm::Of(HS256)).is_none());
+        assert!(verify(&"a".repeat(1 << 20), Algorithm::Of(HS256)).is_none());
     }
 
     /// Attack: say who you are twice, so that the gateway reads one and the upstream the other.
@@ -327,7 +386,9 @@ mod tests {
     #[test]
     fn a_public_key_is_never_a_secret() {
         let pem = Secret::new("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----".into());
-        assert!(VerifyingKey::new(Algorithm::HS256, &pem).is_err());
-        assert!(VerifyingKey::new(Algorithm::RS256, &secret()).is_err());
+        assert!(VerifyingKey::new(Algorithm::Of(HS256), &pem).is_err());
+        assert!(
+            VerifyingKey::new(Algorithm::Of(jsonwebtoken::Algorithm::RS256), &secret()).is_err()
+        );
     }
 }

@@ -4,6 +4,7 @@
 pub mod digest;
 pub mod jws;
 pub mod keys;
+mod p521;
 pub mod password;
 pub mod pem;
 mod random;

@@ -6,13 +6,13 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use hyper::{HeaderMap, Method, StatusCode, Uri};
-use jsonwebtoken::{Algorithm, jwk::JwkSet};
+use jsonwebtoken::jwk::JwkSet;
 use tokio::sync::Mutex;
 
 use crate::{
     client::{HttpClient, web_address},
     clock::{Clock, Timestamp},
-    crypto::jws::{Unverified, VerifyingKey},
+    crypto::jws::{Algorithm, Unverified, VerifyingKey},
     store::Unavailable,
     value::{Path, Problem},
 };

@@ -80,6 +80,13 @@ class Ecdsa(Rsa):
     variant = variant(algorithm, private, public)
 
 
+class EcdsaP521(Rsa):
+    algorithm = "ES512"
+    private, public = pem(ec.generate_private_key(ec.SECP521R1()))
+    other, _ = pem(ec.generate_private_key(ec.SECP521R1()))
+    variant = variant(algorithm, private, public)
+
+
 class EdDsa(Rsa):
     algorithm = "EdDSA"
     private, public = pem(ed25519.Ed25519PrivateKey.generate())

@@ -5,23 +5,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from support import Differential, Differs, Variant, bearer, get, post, tokens
 from test_jwt_keys import pem
 
-KEY, OTHER = (rsa.generate_private_key(65537, 2048) for _ in range(2))
-PRIVATE, PUBLIC = pem(KEY)
-tokens.KEYS.append((PUBLIC, ["RS256"]))
+def rsa_key():
+    return rsa.generate_private_key(65537, 2048)
 
 
-def published(kid, key):
-    return json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "use": "sig", "alg": "RS256"}
+def p521_key():
+    return ec.generate_private_key(ec.SECP521R1())
 
 
 class Keys(BaseHTTPRequestHandler):
+    keys = ()
+
     def do_GET(self):
-        body = json.dumps({"keys": [published("first", OTHER), published("second", KEY)]}).encode()
+        body = json.dumps({"keys": self.keys}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -33,20 +34,34 @@ class Keys(BaseHTTPRequestHandler):
 
 
 class Published(Differential):
+    algorithm, library = "RS256", jwt.algorithms.RSAAlgorithm
+    make = staticmethod(rsa_key)
+    another = None, "PS256"
+
+    @classmethod
+    def published(cls, kid, key):
+        jwk = json.loads(cls.library.to_jwk(key.public_key()))
+        return jwk | {"kid": kid, "use": "sig", "alg": cls.algorithm}
+
     @classmethod
     def setUpClass(cls):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+        key, cls.other = cls.make(), cls.make()
+        cls.private, public = pem(key)
+        tokens.KEYS.append((public, [cls.algorithm]))
+        keys = [cls.published("first", cls.other), cls.published("second", key)]
+        server = ThreadingHTTPServer(("127.0.0.1", 0), type("These", (Keys,), {"keys": keys}))
         Thread(target=server.serve_forever, daemon=True).start()
         cls.addClassCleanup(server.server_close)
         cls.addClassCleanup(server.shutdown)
         url = f"http://127.0.0.1:{server.server_address[1]}/keys.json"
-        key = "".join(f"    {line}\n" for line in PRIVATE.splitlines())
+        key = "".join(f"    {line}\n" for line in cls.private.splitlines())
         cls.variant = Variant(
-            {"SIMPLE_JWT": {"ALGORITHM": "RS256", "SIGNING_KEY": PRIVATE, "JWK_URL": url}},
-            f"jwt:\n  blacklist: true\n  algorithm: RS256\n  jwks: {url}\n  signing_key: |\n{key}",
+            {"SIMPLE_JWT": {"ALGORITHM": cls.algorithm, "SIGNING_KEY": cls.private, "JWK_URL": url}},
+            f"jwt:\n  blacklist: true\n  algorithm: {cls.algorithm}\n  jwks: {url}\n  signing_key: |\n{key}",
         )
 
-    def use(self, key=PRIVATE, algorithm="RS256", differs=None, **header):
+    def use(self, key=None, algorithm=None, differs=None, **header):
+        key, algorithm = key or self.private, algorithm or self.algorithm
         request = get("/jwt/", bearer(tokens.token("access", key=key, algorithm=algorithm, header=header)))
         self.compare(lambda side: side.send(request), differs)
 
@@ -57,7 +72,7 @@ class Published(Differential):
         self.use(kid="first")
 
     def test_other_key_by_its_id(self):
-        self.use(pem(OTHER)[0], kid="first")
+        self.use(pem(self.other)[0], kid="first")
 
     def test_unknown_id(self):
         self.use(kid="third")
@@ -73,16 +88,16 @@ class Published(Differential):
         self.use(differs=differs)
 
     def test_no_id_and_no_published_key(self):
-        self.use(pem(rsa.generate_private_key(65537, 2048))[0])
+        self.use(pem(self.make())[0])
 
     def test_id_that_is_no_text(self):
-        header = {"alg": "RS256", "typ": "JWT", "kid": 1}
-        _, payload, signature = tokens.token("access", key=PRIVATE, algorithm="RS256").split(".")
+        header = {"alg": self.algorithm, "typ": "JWT", "kid": 1}
+        _, payload, signature = tokens.token("access", key=self.private, algorithm=self.algorithm).split(".")
         token = f"{tokens.encoded(json.dumps(header).encode())}.{payload}.{signature}"
         self.compare(lambda side: side.send(get("/jwt/", bearer(token))))
 
     def test_another_algorithm(self):
-        self.use(algorithm="PS256", kid="second")
+        self.use(*self.another, kid="second")
 
     def test_secret(self):
         """Attack: the secret of a session's signature, which is no published key."""
@@ -92,3 +107,9 @@ class Published(Differential):
         self.compare(
             lambda side: side.send(post("/api/token/", data={"username": "alice", "password": "correct horse"}))
         )
+
+
+class PublishedP521(Published):
+    algorithm, library = "ES512", jwt.algorithms.ECAlgorithm
+    make = staticmethod(p521_key)
+    another = pem(ec.generate_private_key(ec.SECP256R1()))[0], "ES256"

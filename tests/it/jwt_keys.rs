@@ -7,7 +7,7 @@ use jsonwebtoken::Algorithm;
 use portcullis::{
     client::HttpClient,
     clock::{Clock, Timestamp},
-    crypto::jws::Unverified,
+    crypto::jws::{self, Unverified},
     system::jwks::KeySet,
     value::Path,
 };
@@ -76,7 +76,8 @@ impl Scene {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
         let http = HttpClient::new(&tokio::runtime::Handle::current(), clock.clone());
-        let algorithms = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+        let algorithms =
+            [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(jws::Algorithm::Of);
         let keys = KeySet::new(url, &algorithms, &http, &Path::root()).unwrap();
         Self { keys, clock }
     }

@@ -33,7 +33,7 @@ pub(super) const CSRF: [Setting; 9] = [
 ];
 
 pub(super) const JWT: [Setting; 22] = [
-    ("ALGORITHM", "algorithm", signed, "\"HS256\""),
+    ("ALGORITHM", "algorithm", quoted, "\"HS256\""),
     ("JWK_URL", "jwks", quoted, ""),
     ("ACCESS_TOKEN_LIFETIME", "access_lifetime", seconds, "5m"),
     ("REFRESH_TOKEN_LIFETIME", "refresh_lifetime", seconds, "1d"),
@@ -115,11 +115,6 @@ fn header(value: &Value) -> Option<String> {
         format!("{first}{}", rest.to_lowercase())
     });
     Some(words.collect::<Vec<_>>().join("-"))
-}
-
-/// All that simplejwt knows but ES512.
-fn signed(value: &Value) -> Option<String> {
-    if value == "ES512" { None } else { quoted(value) }
 }
 
 /// `pk` is Django's word for whatever the primary key is called.

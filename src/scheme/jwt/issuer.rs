@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    crypto::jws::{self, Unverified, VerifyingKey},
+    crypto::jws::{self, Algorithm, Unverified, VerifyingKey},
     identity::Identity,
     lockout::Subject,
     request::{
@@ -43,7 +43,7 @@ pub(super) fn build(
     let mut algorithms = Vec::new();
     let named: Vec<&str> = config.algorithms.iter().map(String::as_str).collect();
     for (index, name) in if named.is_empty() { defaults } else { &named }.iter().enumerate() {
-        match jws::algorithm(name) {
+        match Algorithm::named(name) {
             Some(algorithm) => algorithms.push(algorithm),
             None => {
                 let at = path.key("algorithms").index(index);
@@ -60,7 +60,7 @@ pub(super) fn build(
     let text = config.key.as_ref().or(config.secret.as_ref());
     let keys = match (&config.jwks, text) {
         (Some(url), None) => {
-            if algorithms.iter().any(|algorithm| jws::is_symmetric(*algorithm)) {
+            if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
                 let problem =
                     Problem::new(&path.key("algorithms"), "published keys are no secrets");
                 problems.push(problem.help("leave out HS256 to HS512"));
@@ -73,7 +73,7 @@ pub(super) fn build(
             let at = path.key(if config.key.is_some() { "key" } else { "secret" });
             let secret = config.secret.is_some();
             let keys =
-                algorithms.iter().map(|algorithm| match jws::is_symmetric(*algorithm) == secret {
+                algorithms.iter().map(|algorithm| match algorithm.is_symmetric() == secret {
                     true => VerifyingKey::new(*algorithm, text)
                         .map_err(|error| Problem::new(&at, error.to_string())),
                     false => Err(Problem::new(&at, "the key is not of the algorithm's kind")

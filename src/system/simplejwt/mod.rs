@@ -16,7 +16,7 @@ use super::jwks::KeySet;
 use crate::{
     client::HttpClient,
     clock::{Clock, Timestamp},
-    crypto::jws::{self, SigningKey, Unverified, VerifyingKey},
+    crypto::jws::{self, Algorithm, SigningKey, Unverified, VerifyingKey},
     identity::Identity,
     store::{Store, Unavailable, User},
     value::{Path, Problem, Problems, Secret},
@@ -66,7 +66,7 @@ impl SimpleJwt {
         clock: &Clock,
     ) -> Result<Self, Problems> {
         let path = Path::root().key("jwt");
-        let algorithm = jws::algorithm(&config.algorithm).ok_or_else(|| {
+        let algorithm = Algorithm::named(&config.algorithm).ok_or_else(|| {
             let problem = Problem::new(
                 &path.key("algorithm"),
                 format!("unknown algorithm `{}`", config.algorithm),
@@ -75,7 +75,7 @@ impl SimpleJwt {
         })?;
         let mut problems = Problems::default();
         let key = |name: &str, error: jws::BadKey| Problem::new(&path.key(name), error.to_string());
-        let symmetric = jws::is_symmetric(algorithm);
+        let symmetric = algorithm.is_symmetric();
         let signing_text = match (&config.signing_key, symmetric) {
             (Some(text), _) => Some(text),
             (None, true) => Some(secret_key),

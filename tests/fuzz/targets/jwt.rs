@@ -7,9 +7,8 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::Algorithm;
 use portcullis::{
-    crypto::jws::{LONGEST, SigningKey, Unverified, VerifyingKey},
+    crypto::jws::{Algorithm, LONGEST, SigningKey, Unverified, VerifyingKey},
     value::Secret,
 };
 use serde_json::{Map, Value};
@@ -20,8 +19,9 @@ const SECRET: &str = "throwaway-secret-key-for-fuzzing-0123456789";
 
 static KEYS: LazyLock<(SigningKey, VerifyingKey)> = LazyLock::new(|| {
     let secret = Secret::new(SECRET.into());
-    let signing = SigningKey::new(Algorithm::HS256, &secret).expect("a secret is a key");
-    (signing, VerifyingKey::new(Algorithm::HS256, &secret).expect("for both sides"))
+    let algorithm = Algorithm::named("HS256").expect("it is one");
+    let signing = SigningKey::new(algorithm, &secret).expect("a secret is a key");
+    (signing, VerifyingKey::new(algorithm, &secret).expect("for both sides"))
 });
 
 pub(crate) fn target(data: &[u8]) {
