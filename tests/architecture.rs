@@ -98,7 +98,7 @@ fn the_schema_is_current() {
 }
 
 /// The maps whose keys the README lists, and what the schema calls them.
-const MAPS: [(&str, &str); 12] = [
+const MAPS: [(&str, &str); 13] = [
     ("session", "Session"),
     ("csrf", "Csrf"),
     ("jwt", "SimpleJwt"),
@@ -111,6 +111,7 @@ const MAPS: [(&str, &str); 12] = [
     ("language", "Language"),
     ("decisions", "Decisions"),
     ("upstream", "Upstream"),
+    ("acme", "Acme"),
 ];
 
 #[test]

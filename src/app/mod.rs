@@ -25,7 +25,7 @@ use crate::{
     forward::{Forward, OwnedNames, Signer},
     gateway::{Gateway, Memory},
     language::Languages,
-    listen::{Address, Policy, Serving},
+    listen::{Acme, Address, Around, Listener, Policy, Serving},
     login::Login,
     observe::log::AccessLog,
     reply::Renderer,
@@ -167,7 +167,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let language = document.language.as_ref();
     let language = language.map(|language| Languages::new(language, &root.key("language")));
     let language = language.and_then(|language| problems.keep(language));
-    let listeners = listeners(document, &mut problems);
+    let listeners = listeners(document, &world.acme, &mut problems);
     let simplejwt = builder.simplejwt.into_inner().flatten();
     match renderer {
         Some(renderer) => problems.finish(Built {
@@ -212,11 +212,21 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     }
 }
 
-fn listeners(document: &Document, problems: &mut Problems) -> HashMap<Address, Arc<Policy>> {
+fn listeners(
+    document: &Document,
+    acme: &Acme,
+    problems: &mut Problems,
+) -> HashMap<Address, Arc<Policy>> {
+    let around = Around {
+        proxies: !document.trusted_proxies.is_empty(),
+        plain: document.listen.iter().any(|listener| listener.tls.is_none()),
+        pages: document.listen.iter().any(Listener::shows_pages),
+        acme,
+    };
     let mut listeners = HashMap::new();
     for (index, listener) in document.listen.iter().enumerate() {
         let at = Path::root().key("listen").index(index);
-        let policy = problems.keep(listener.build(&at, !document.trusted_proxies.is_empty()));
+        let policy = problems.keep(listener.build(&at, &around));
         listeners.extend(policy.map(|policy| (listener.address.clone(), Arc::new(policy))));
     }
     listeners

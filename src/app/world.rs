@@ -8,6 +8,7 @@ use crate::{
     clock::Clock,
     config::Document,
     crypto::random_text,
+    listen::Acme,
     lockout::Lockout,
     observe::{log::AccessLog, metrics::Metrics},
     suspicion::Suspicion,
@@ -37,6 +38,8 @@ pub struct World {
     pub suspicion: Arc<Suspicion>,
     /// Connections to upstreams, and what is known of their servers.
     pub upstreams: Upstreams,
+    /// Certificates that come by themselves.
+    pub acme: Acme,
 }
 
 impl World {
@@ -52,6 +55,7 @@ impl World {
             seed: Secret::new(random_text(43).unwrap_or_default()),
             windows: Windows::new(clock.clone()),
             upstreams: Upstreams::default(),
+            acme: Acme::default(),
             lockout: Arc::new(lockout),
             clock,
         }

@@ -144,6 +144,9 @@ impl Running {
 /// Starts what has to be done beside requests; each part ends with its configuration.
 pub(super) fn begin(built: &Built, world: &World) {
     built.serving.gateway.start(&world.control);
+    for listener in built.serving.listeners.values() {
+        listener.begin(&world.control, &world.clock);
+    }
     world.control.spawn(prune(Arc::clone(&built.auth_limit)));
     let memory = &built.serving.gateway.memory;
     let (gone, memory) = (memory.alive.subscribe(), Arc::downgrade(memory));

@@ -5,9 +5,17 @@ use std::sync::Arc;
 use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::runtime::Handle;
 
-use super::{Address, tls};
-use crate::value::{FromWord, Path, Problem, Problems};
+use super::{
+    Address,
+    acme::{Acme, Answers, Managed},
+    tls,
+};
+use crate::{
+    clock::Clock,
+    value::{FromWord, Path, Problem, Problems},
+};
 
 /// One entry of `listen`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -47,6 +55,18 @@ impl FromWord for Listener {
     }
 }
 
+/// What a listener is built among.
+pub struct Around<'a> {
+    /// Whether there are proxies that are believed.
+    pub proxies: bool,
+    /// Whether some listener has no TLS.
+    pub plain: bool,
+    /// Whether such listeners answer an authority.
+    pub pages: bool,
+    /// Certificates that come by themselves.
+    pub acme: &'a Acme,
+}
+
 /// How the connections of a listener are served.
 pub struct Policy {
     /// Nothing is plain HTTP.
@@ -55,6 +75,9 @@ pub struct Policy {
     pub(super) hsts: Option<HeaderValue>,
     pub(super) proxy_protocol: bool,
     pub(super) redirects: bool,
+    /// What it tells an authority that asks by HTTP-01.
+    pub(super) answers: Option<Answers>,
+    managed: Option<Arc<Managed>>,
     /// Hosts that the certificates are for.
     pub names: Vec<String>,
 }
@@ -70,11 +93,16 @@ impl Listener {
         self.tls.as_ref().is_some_and(tls::Config::asks_clients)
     }
 
+    /// Whether an authority asks on the listeners without TLS.
+    pub fn shows_pages(&self) -> bool {
+        self.tls.as_ref().is_some_and(tls::Config::shows_pages)
+    }
+
     /// # Errors
     /// Certificates that are none, and settings that do not go together.
-    pub fn build(&self, path: &Path, proxies: bool) -> Result<Policy, Problems> {
+    pub fn build(&self, path: &Path, around: &Around<'_>) -> Result<Policy, Problems> {
         let mut problems = Problems::default();
-        if self.proxy_protocol && !proxies {
+        if self.proxy_protocol && !around.proxies {
             let problem = Problem::new(
                 &path.key("proxy_protocol"),
                 "nobody may connect: `trusted_proxies` is empty",
@@ -86,20 +114,38 @@ impl Listener {
                 Problem::new(&path.key("redirect"), "who comes here speaks HTTPS already");
             problems.push(problem.help("leave out `redirect`, or `tls`"));
         }
-        let built = self.tls.as_ref().map(|tls| tls.build(&path.key("tls")));
-        let built = built.and_then(|built| problems.keep(built));
-        let (tls, names) = built.unzip();
+        if self.shows_pages() && !around.plain {
+            let at = path.key("tls").key("acme").key("challenge");
+            let problem = Problem::new(&at, "every listener speaks TLS: nobody answers HTTP-01");
+            problems.push(problem.help("add a listener such as 0.0.0.0:80 without `tls`"));
+        }
+        let tls = self.tls.as_ref().map(|tls| tls.build(&path.key("tls"), around.acme));
+        let tls = tls.and_then(|tls| problems.keep(tls));
+        let answers = around.acme.answers();
+        let (tls, names, managed) = match tls {
+            Some(tls) => (Some(tls.config), tls.names, tls.managed),
+            None => (None, Vec::new(), None),
+        };
         problems.finish(Policy {
             tls,
+            answers: (self.tls.is_none() && around.pages).then(|| answers.clone()),
+            managed,
             hsts: self.tls.as_ref().and_then(tls::Config::hsts),
             proxy_protocol: self.proxy_protocol,
             redirects: self.redirect.is_some(),
-            names: names.unwrap_or_default(),
+            names,
         })
     }
 }
 
 impl Policy {
+    /// Starts what certificates that come by themselves need.
+    pub fn begin(&self, control: &Handle, clock: &Clock) {
+        if let Some(managed) = &self.managed {
+            managed.begin(control, clock);
+        }
+    }
+
     /// Whether it speaks HTTPS.
     pub fn is_secure(&self) -> bool {
         self.tls.is_some()

@@ -1,6 +1,7 @@
 //! Sockets: one listener for each worker thread on each address; connections, each served by the
 //! policy of its listener; and the end, when open requests are let finish.
 
+mod acme;
 mod address;
 mod ending;
 pub mod framing;
@@ -16,9 +17,10 @@ mod tls;
 mod workers;
 
 pub use self::{
+    acme::Acme,
     address::Address,
     handover::{done as handed_over, is_handed_over, start as hand_over},
-    listener::{Listener, Policy},
+    listener::{Around, Listener, Policy},
     open::Counts,
     socket::{Inherited, bind as bind_tcp, look as look_at},
     workers::{Bound, Workers, bind, workers},

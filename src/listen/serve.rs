@@ -30,12 +30,14 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Arrived, Config, Serving, Shared,
+    acme::Answers,
     ending::Ending,
     framing::Framed,
     gather::{Gather, Turn},
     patience::Patient,
     proxy_protocol,
     socket::Stream,
+    tls,
 };
 use crate::{
     gateway::Watched,
@@ -93,6 +95,10 @@ where
     let handshake = TlsAcceptor::from(tls).accept(stream);
     let Ok(Ok(stream)) = timeout(arrived.limits.head_time.0, handshake).await else { return };
     let session = stream.get_ref().1;
+    // Whoever speaks this has seen what it came for.
+    if session.alpn_protocol() == Some(tls::ACME) {
+        return;
+    }
     let shown = session.peer_certificates().and_then(<[_]>::first);
     let peer = Peer {
         secure: true,
@@ -108,6 +114,7 @@ struct Talk {
     peer: Peer,
     current: Arc<ArcSwap<Serving>>,
     hsts: Option<HeaderValue>,
+    answers: Option<Answers>,
     /// How many requests there were.
     begun: AtomicU64,
     ending: Ending,
@@ -118,6 +125,10 @@ struct Talk {
 impl Talk {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         self.begun.fetch_add(1, Ordering::Relaxed);
+        // An authority knows no host that is redirected, and no credential.
+        if let Some(page) = self.answers.as_ref().and_then(|all| all.page(request.uri().path())) {
+            return page;
+        }
         // The configuration of this moment; a reload does not touch a request under way.
         let serving = self.current.load_full();
         let mut reply = match self.ending.is_distrusted() {
@@ -160,6 +171,7 @@ where
         peer,
         current: Arc::clone(&shared.current),
         hsts: arrived.policy.hsts.clone(),
+        answers: arrived.policy.answers.clone(),
         begun: AtomicU64::new(0),
         ending,
         switched: Mutex::default(),

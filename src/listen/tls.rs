@@ -13,6 +13,7 @@ use rustls::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::acme::{self, Acme, Challenge, Managed};
 use crate::{
     crypto::pem,
     request::covers,
@@ -25,9 +26,11 @@ use crate::{
 #[schemars(rename = "Tls")]
 pub struct Config {
     /// A PEM file: the certificate, and those between it and the root.
-    certificate: PathBuf,
+    certificate: Option<PathBuf>,
     /// A PEM file with its private key.
-    key: PathBuf,
+    key: Option<PathBuf>,
+    /// Instead of these: an authority that issues certificates by itself.
+    acme: Option<acme::Config>,
     /// Further certificates, each for the names that stand in it.
     #[serde(default)]
     more: Vec<Pair>,
@@ -56,12 +59,31 @@ struct Pair {
 /// The certificates of a listener; the first is for who asks for a name that none has.
 #[derive(Debug)]
 struct Certificates {
-    first: Arc<CertifiedKey>,
+    first: First,
     /// By name, in lower case; `*.` in front of one is for all names a step below.
     named: Vec<(String, Arc<CertifiedKey>)>,
 }
 
+#[derive(Debug)]
+enum First {
+    OfFiles(Arc<CertifiedKey>),
+    Managed(Arc<Managed>),
+}
+
+/// How a listener speaks TLS.
+pub(super) struct Tls {
+    pub(super) config: Arc<ServerConfig>,
+    /// What its certificates are for.
+    pub(super) names: Vec<String>,
+    pub(super) managed: Option<Arc<Managed>>,
+}
+
 impl Config {
+    /// Whether an authority asks on the listeners without TLS.
+    pub(super) fn shows_pages(&self) -> bool {
+        self.acme.as_ref().is_some_and(|acme| acme.challenge() == Challenge::Http01)
+    }
+
     pub(super) fn asks_clients(&self) -> bool {
         self.client_ca.is_some()
     }
@@ -72,25 +94,31 @@ impl Config {
         HeaderValue::try_from(format!("max-age={age}")).ok()
     }
 
-    /// Reads the files; also the names that the certificates are for.
+    /// Reads the files.
     ///
     /// # Errors
     /// Those that cannot be read, and keys of other certificates.
-    pub(super) fn build(&self, path: &Path) -> Result<(Arc<ServerConfig>, Vec<String>), Problems> {
+    pub(super) fn build(&self, path: &Path, acme: &Acme) -> Result<Tls, Problems> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut problems = Problems::default();
-        let first = problems.keep(load(&self.certificate, &self.key, path, &provider));
+        let first = problems.keep(self.first(path, acme, &provider));
         let more = self.more.iter().enumerate().map(|(index, pair)| {
             load(&pair.certificate, &pair.key, &path.key("more").index(index), &provider)
         });
         let more: Vec<_> = more.filter_map(|loaded| problems.keep(loaded)).collect();
         let clients = problems.keep(self.clients(path, &provider));
         let (Some(first), Some(clients)) = (first, clients) else { return Err(problems) };
-        let named = [&first].into_iter().chain(&more);
-        let named =
-            named.flat_map(|key| names(key).into_iter().map(|name| (name, Arc::clone(key))));
-        let certificates = Certificates { named: named.collect(), first: Arc::clone(&first) };
-        let names = certificates.named.iter().map(|(name, _)| name.clone()).collect();
+        let (files, managed) = match &first {
+            First::OfFiles(first) => (Some(first), None),
+            First::Managed(managed) => (None, Some(Arc::clone(managed))),
+        };
+        let named = files.into_iter().chain(&more);
+        let named: Vec<_> = named
+            .flat_map(|key| names(key).into_iter().map(|name| (name, Arc::clone(key))))
+            .collect();
+        let managed_names = self.acme.iter().flat_map(acme::Config::names);
+        let names = named.iter().map(|(name, _)| name.clone()).chain(managed_names).collect();
+        let certificates = Certificates { named, first };
         let unusable =
             |error: rustls::Error| Problems::from(Problem::new(path, format!("TLS: {error}")));
         let builder = ServerConfig::builder_with_provider(provider)
@@ -102,10 +130,35 @@ impl Config {
         };
         let mut config = builder.with_cert_resolver(Arc::new(certificates));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        if self.acme.as_ref().is_some_and(|acme| acme.challenge() == Challenge::TlsAlpn01) {
+            config.alpn_protocols.push(ACME.to_vec());
+        }
         // Its own keys for each listener and each reload: a session that was begun under other rules
         // for clients is not resumed (CVE-2025-23419).
         config.ticketer = aws_lc_rs::Ticketer::new().map_err(unusable)?;
-        problems.finish((Arc::new(config), names))
+        problems.finish(Tls { config: Arc::new(config), names, managed })
+    }
+
+    fn first(
+        &self,
+        path: &Path,
+        acme: &Acme,
+        provider: &CryptoProvider,
+    ) -> Result<First, Problems> {
+        match (&self.certificate, &self.key, &self.acme) {
+            (Some(certificate), Some(key), None) => {
+                load(certificate, key, path, provider).map(First::OfFiles)
+            }
+            (None, None, Some(config)) => acme.get(config, &path.key("acme")).map(First::Managed),
+            (_, _, Some(_)) => {
+                let problem = Problem::new(path, "a certificate is from a file or from ACME");
+                Err(problem.help("leave out `certificate` and `key`, or `acme`").into())
+            }
+            _ => {
+                let problem = Problem::missing(path, "a certificate and its key belong together");
+                Err(problem.help("give both `certificate` and `key`, or `acme`").into())
+            }
+        }
     }
 
     /// Who judges clients' certificates; none is needed for a connection.
@@ -166,13 +219,24 @@ fn names(key: &CertifiedKey) -> Vec<String> {
     end.map_or_else(Vec::new, |end| end.valid_dns_names().map(str::to_ascii_lowercase).collect())
 }
 
+/// What only an authority speaks (RFC 8737 section 6.2): it asks, and sends nothing.
+pub(super) const ACME: &[u8] = b"acme-tls/1";
+
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let asked = hello.server_name().map(str::to_ascii_lowercase);
+        if let First::Managed(managed) = &self.first
+            && hello.alpn().is_some_and(|mut spoken| spoken.all(|protocol| protocol == ACME))
+        {
+            return managed.challenge(&asked?);
+        }
         let named = asked.and_then(|asked| {
             let exact = self.named.iter().find(|(name, _)| *name == asked);
             exact.or_else(|| self.named.iter().find(|(name, _)| covers(name, &asked)))
         });
-        Some(Arc::clone(named.map_or(&self.first, |(_, key)| key)))
+        match (named, &self.first) {
+            (Some((_, key)), _) | (None, First::OfFiles(key)) => Some(Arc::clone(key)),
+            (None, First::Managed(managed)) => managed.certificate(),
+        }
     }
 }
