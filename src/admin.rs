@@ -24,7 +24,7 @@ use tracing::error;
 use crate::{
     clock::Timestamp,
     listen::{self, Serving},
-    observe::{log::AccessLog, metrics::Metrics},
+    observe::{log::AccessLog, metrics::Metrics, recent::Recent},
 };
 
 /// What the admin pages tell.
@@ -34,6 +34,8 @@ pub struct Admin {
     pub metrics: Metrics,
     /// Knows how many of its lines were lost.
     pub access: AccessLog,
+    /// What was decided of the last requests.
+    pub recent: Recent,
     /// The configuration of now, whose store is asked for readiness.
     pub current: Arc<ArcSwap<Serving>>,
     /// False while the gateway drains.
@@ -85,10 +87,25 @@ impl Admin {
                 reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format));
                 reply
             }
-            _ => {
-                text(StatusCode::NOT_FOUND, "there are /health/live, /health/ready and /metrics\n")
-            }
+            path => match path.strip_prefix("/requests/") {
+                Some(id) => self.explained(id),
+                None => text(
+                    StatusCode::NOT_FOUND,
+                    "there are /health/live, /health/ready, /metrics and /requests/ID\n",
+                ),
+            },
         }
+    }
+
+    /// What was decided of a request, and why.
+    fn explained(&self, id: &str) -> Response<Full<Bytes>> {
+        let found = id.parse().ok().and_then(|id| self.recent.find(id));
+        let Some(json) = found.and_then(|found| serde_json::to_string(&found).ok()) else {
+            return text(StatusCode::NOT_FOUND, "there is no such request among the last\n");
+        };
+        let mut reply = text(StatusCode::OK, &json);
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        reply
     }
 
     /// Whether requests should come here. While the store is down, who is known stays known for the

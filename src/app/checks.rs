@@ -40,7 +40,7 @@ pub(super) fn check_login_url(
     let target = url.parse().ok().and_then(|target| Target::new(target).ok());
     let found = target.map(|target| router.find("", &target, &Method::GET));
     let open = match found {
-        Some(Found::Route(route)) => route.policy.describe() == "anyone",
+        Some(Found::Route(route)) => &**route.policy.describe() == "anyone",
         // A page on another host, or none of the gateway's.
         Some(Found::WrongMethod | Found::Nothing) | None => true,
     };

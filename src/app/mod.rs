@@ -190,6 +190,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                     },
                     clock: world.clock.clone(),
                     access: world.access.clone(),
+                    recent: world.recent.clone(),
                     store: store.clone(),
                     unrouted: world.metrics.route(""),
                     memory: Arc::new(Memory {

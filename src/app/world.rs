@@ -8,9 +8,9 @@ use crate::{
     clock::Clock,
     config::Document,
     crypto::random_text,
-    listen::Acme,
+    listen::{Acme, workers},
     lockout::Lockout,
-    observe::{log::AccessLog, metrics::Metrics},
+    observe::{log::AccessLog, metrics::Metrics, recent::Recent},
     suspicion::Suspicion,
     throttle::Windows,
     upstream::Upstreams,
@@ -28,6 +28,8 @@ pub struct World {
     pub metrics: Metrics,
     /// Access lines.
     pub access: AccessLog,
+    /// The last requests.
+    pub recent: Recent,
     /// Throttle counters.
     pub windows: Windows,
     /// What assertion keys come from where there is no `secret_key`; a reload keeps it.
@@ -52,6 +54,7 @@ impl World {
             suspicion: Arc::new(Suspicion::new(metrics.clone(), clock.clone())),
             metrics,
             access,
+            recent: Recent::new(workers()),
             seed: Secret::new(random_text(43).unwrap_or_default()),
             windows: Windows::new(clock.clone()),
             upstreams: Upstreams::default(),

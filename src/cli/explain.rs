@@ -1,42 +1,60 @@
-//! `portcullis explain`: what would happen to a request, and why.
+//! `portcullis explain`: what would happen to a request, and why; or what has happened to one.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::{
-    Method, Uri,
+    HeaderMap, Method, StatusCode, Uri,
     header::{HOST, HeaderName, HeaderValue},
 };
+use tokio::runtime::Handle;
 
 use super::{control, load};
 use crate::{
     app::{self, World},
+    client::HttpClient,
     clock::Clock,
-    gateway::{Gateway, Route, RouteTarget},
-    observe::log::AccessLog,
+    gateway::{self, Gateway, Route, RouteTarget},
+    observe::{
+        log::AccessLog,
+        recent::{Explained, RequestId},
+    },
     rejection::Rejection,
     request::{Body, Peer, Request},
-    scheme::{FailureKind, Outcome},
+    scheme::Outcome,
 };
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The method.
-    method: Method,
+    #[arg(required_unless_present = "request")]
+    method: Option<Method>,
     /// The URL, or just its path.
-    url: String,
+    #[arg(required_unless_present = "request")]
+    url: Option<String>,
     /// A header field, as curl takes it; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
     /// The address the request comes from.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     from: IpAddr,
+    /// One of the last requests of the gateway that runs: the id at the end of its access line. It
+    /// is asked on its `admin` listener.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "url", "headers", "from"])]
+    request: Option<RequestId>,
 }
 
 pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()> {
     let loaded = load(path)?;
     let control = control()?;
+    if let Some(id) = arguments.request {
+        return control.block_on(what_happened(loaded.document.admin, id));
+    }
     let handle = control.handle().clone();
     let world = World::new(&loaded.document, Clock::system(), handle, AccessLog::off());
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
@@ -65,19 +83,11 @@ async fn told(gateway: &Gateway, request: Box<Request>) {
         Err(rejection) => return refused(&rejection),
     };
     println!("  route      {}", route.name);
-    let decided = route.decide(&request, |scheme, outcome| {
-        let outcome = match outcome {
-            Outcome::NotAttempted => "not its credential".to_owned(),
-            Outcome::Authenticated(accepted) => format!("is {}", accepted.identity.username),
-            Outcome::Ended(_) => "a session that is over".to_owned(),
-            Outcome::Failed(failure) => match failure.kind {
-                FailureKind::Wait(_) => "has to wait: too many failures".to_owned(),
-                FailureKind::Unauthenticated | FailureKind::Forbidden => {
-                    format!("refused: {}", failure.detail)
-                }
-            },
-        };
-        println!("  scheme     {}: {outcome}", scheme.name());
+    let decided = route.decide(&request, |scheme, outcome| match outcome {
+        Outcome::Authenticated(accepted) => {
+            println!("  scheme     {}: is {}", scheme.name(), accepted.identity.username)
+        }
+        outcome => println!("  scheme     {}: {}", scheme.name(), gateway::told(outcome)),
     });
     let decided = decided.await;
     println!("  rule       {}", route.policy.describe());
@@ -146,10 +156,56 @@ fn refused(rejection: &Rejection) {
     }
 }
 
+/// What the gateway that runs has decided of a request.
+async fn what_happened(admin: Option<SocketAddr>, id: RequestId) -> anyhow::Result<()> {
+    let Some(address) = admin else {
+        bail!("the gateway has no `admin` listener to ask; add `admin: 127.0.0.1:9090`");
+    };
+    let client = HttpClient::new(&Handle::current(), Clock::system());
+    let url = format!("http://{address}/requests/{id}").parse()?;
+    let answer = client.send(Method::GET, &url, HeaderMap::new(), LONGEST, PATIENCE).await;
+    let (status, _, body) =
+        answer.with_context(|| format!("no gateway answers on its `admin` listener {address}"))?;
+    if status != StatusCode::OK {
+        bail!("there is no request {id} among the last; each worker keeps a thousand");
+    }
+    let request: Explained = serde_json::from_slice(&body).context("the answer is another's")?;
+    println!("{} {}", request.method, request.path);
+    println!("  client     {}", request.client);
+    if let Some(route) = &request.route {
+        println!("  route      {route}");
+    }
+    for (scheme, told) in &request.schemes {
+        println!("  scheme     {scheme}: {told}");
+    }
+    if let Some(rule) = &request.rule {
+        println!("  rule       {rule}");
+    }
+    if let Some((user, scheme)) = &request.user {
+        println!("  admitted   as {user}, by {scheme}");
+    }
+    match &request.refused {
+        Some((detail, cause)) => {
+            println!("  refused    {} {detail}", request.status);
+            if let Some(cause) = cause {
+                println!("  because    {cause}");
+            }
+        }
+        None => println!("  answered   {}", request.status),
+    }
+    println!("  in         {} µs", request.microseconds);
+    Ok(())
+}
+
+/// More than any explanation has.
+const LONGEST: usize = 1 << 20;
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn head(arguments: &Arguments) -> anyhow::Result<hyper::http::request::Parts> {
-    let url: Uri = arguments.url.parse().context("this is not a URL")?;
+    let url: Uri = arguments.url.as_deref().unwrap_or("/").parse().context("this is not a URL")?;
     let target = url.path_and_query().map_or("/", |target| target.as_str());
-    let request = hyper::Request::builder().method(&arguments.method).uri(target);
+    let method = arguments.method.as_ref().unwrap_or(&Method::GET);
+    let request = hyper::Request::builder().method(method).uri(target);
     let (mut parts, ()) = request.body(()).context("this is not a path")?.into_parts();
     for header in &arguments.headers {
         let Some((name, value)) = header.split_once(':') else {

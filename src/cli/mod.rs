@@ -98,6 +98,9 @@ enum Command {
     },
     /// Say what would happen to a request: its route, what each scheme makes of it, the rule that
     /// decides, and what the upstream would see. Nothing is sent.
+    ///
+    /// With `--request`, what the gateway that runs has decided of one of the last requests: the id
+    /// stands at the end of its access line, and in warnings about it.
     Explain(explain::Arguments),
     /// Attack the configured upstreams as a stranger could who reaches them around the gateway.
     ///

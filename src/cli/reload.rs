@@ -49,6 +49,7 @@ impl Pages {
         let admin = Admin {
             metrics: world.metrics.clone(),
             access: world.access.clone(),
+            recent: world.recent.clone(),
             current: Arc::clone(current),
             serving: Arc::clone(&serving),
             answered: Arc::default(),
@@ -129,6 +130,7 @@ impl Running {
         let Fresh { built, document, sockets, admin } = fresh;
         begin(&built, &self.world);
         self.logs.change(&document.log);
+        self.world.recent.keep(document.admin.is_some());
         self.world.lockout.change(document.lockout.clone());
         self.current.store(Arc::new(built.serving));
         self.workers.change(sockets, &document.listen);

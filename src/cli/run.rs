@@ -54,6 +54,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     built.serving.gateway.memory.sessions.warning().into_iter().for_each(|it| warn!("{it}"));
     begin(&built, &world);
+    world.recent.keep(document.admin.is_some());
     let shared = Shared {
         current: Arc::new(ArcSwap::from_pointee(built.serving)),
         metrics: world.metrics.clone(),

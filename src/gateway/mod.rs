@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 pub use self::memory::Memory;
+pub use self::seen::told;
 use self::{
     seen::{Asked, Seen},
     to_https::to_https,
@@ -38,6 +39,7 @@ use crate::{
     observe::{
         log::{AccessLog, Line},
         metrics::{Fate, RouteMetrics, SchemeMetrics},
+        recent::{Explained, Recent, RequestId},
     },
     policy::{Admitted, Policy},
     rejection::Rejection,
@@ -76,6 +78,8 @@ pub struct Gateway {
     pub clock: Clock,
     /// Where access lines go.
     pub access: AccessLog,
+    /// What `explain` is asked about.
+    pub recent: Recent,
     /// Asked by readiness.
     pub store: Sql,
     /// Counts requests without a route.
@@ -156,7 +160,7 @@ impl Gateway {
 
     /// Answers a request; `held`, if it is only asked about.
     async fn answer(&self, parts: Parts, body: Body, peer: &Peer, held: bool) -> Reply {
-        let started = self.clock.now();
+        let (started, id) = (self.clock.now(), RequestId::next());
         let asked = Asked {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
@@ -168,7 +172,8 @@ impl Gateway {
             self.cors.as_ref().and_then(|cors| cors.preflight(&asked.method, &parts.headers));
         let page = self.login_url.is_some() && wants_page(&parts.headers);
         let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
-        let mut seen = Seen::default();
+        let kept = self.recent.is_kept();
+        let mut seen = Seen { told: kept.then(Vec::new), ..Seen::default() };
         let (client, outcome) = match self.read(parts, body, peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
             Ok(request) if peer.redirects => {
@@ -184,9 +189,11 @@ impl Gateway {
         let allow = seen.route.and_then(|route| route.allow.as_ref());
         let own = outcome.is_err() || seen.route.is_some_and(Route::is_page);
         let mut fate = Fate::Passed;
+        let mut refused = None;
         let mut reply = outcome.unwrap_or_else(|rejection| {
             fate = Fate::refused(rejection.status());
-            log(&rejection, uri.path());
+            log(&rejection, uri.path(), id);
+            refused = kept.then(|| (rejection.detail().into_owned(), rejection.cause()));
             let login = self.login_url.as_ref().filter(|_| page && seen.vary);
             match (&rejection, login) {
                 (Rejection::NotAuthenticated(_), Some(login)) => to_login(login, &uri),
@@ -206,7 +213,26 @@ impl Gateway {
         let time = self.clock.now().since(started);
         let metrics = seen.route.map_or(&self.unrouted, |route| &route.metrics);
         metrics.answered(reply.status(), fate, time);
+        if let Some(schemes) = seen.told.take() {
+            self.recent.add(Explained {
+                id,
+                client,
+                method: method.as_str().to_owned(),
+                path: uri.path().to_owned(),
+                route: seen.route.map(|route| Arc::clone(&route.name)),
+                schemes,
+                rule: seen.route.map(|route| Arc::clone(route.policy.describe())),
+                user: seen
+                    .user
+                    .as_ref()
+                    .map(|(identity, scheme)| (identity.username.clone(), Arc::clone(scheme))),
+                status: reply.status().as_u16(),
+                refused,
+                microseconds: u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
+            });
+        }
         self.access.write(&Line {
+            id,
             client,
             method: method.as_str(),
             host: match &host {
@@ -413,9 +439,10 @@ fn decided(identity: HeaderMap) -> Reply {
 }
 
 /// The cause, which the client does not learn.
-fn log(rejection: &Rejection, path: &str) {
+fn log(rejection: &Rejection, path: &str, id: RequestId) {
+    let status = rejection.status().as_u16();
     match rejection.cause() {
-        Some(cause) => warn!(path, cause, status = rejection.status().as_u16(), "not served"),
-        None => debug!(path, status = rejection.status().as_u16(), "refused"),
+        Some(cause) => warn!(%id, path, cause, status, "not served"),
+        None => debug!(%id, path, status, "refused"),
     }
 }

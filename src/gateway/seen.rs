@@ -10,8 +10,9 @@ use hyper::{
 use super::Route;
 use crate::{
     identity::Identity,
+    observe::recent::Told,
     request::Request,
-    scheme::{Outcome, Scheme},
+    scheme::{FailureKind, Outcome, Scheme},
 };
 
 /// What is known of a request when it has been answered.
@@ -27,6 +28,23 @@ pub(super) struct Seen<'a> {
     pub(super) vary: bool,
     /// Whether it was a cookie that proved who is asking.
     pub(super) by_cookie: bool,
+    /// What each scheme has said, if somebody may ask.
+    pub(super) told: Option<Vec<(Arc<str>, Told)>>,
+}
+
+/// What a scheme has said, in the words of `explain`.
+pub fn told(outcome: &Outcome) -> Told {
+    match outcome {
+        Outcome::NotAttempted => Told::NotAttempted,
+        Outcome::Authenticated(_) => Told::Authenticated,
+        Outcome::Ended(_) => Told::Ended,
+        Outcome::Failed(failure) => match failure.kind {
+            FailureKind::Wait(_) => Told::Wait,
+            FailureKind::Unauthenticated | FailureKind::Forbidden => {
+                Told::Failed(failure.detail.clone())
+            }
+        },
+    }
 }
 
 /// What of a request is needed when it is gone.
@@ -49,6 +67,9 @@ impl Asked {
 impl Seen<'_> {
     pub(super) fn outcome(&mut self, scheme: &dyn Scheme, outcome: &Outcome) {
         self.vary |= scheme.reads_cookies();
+        if let Some(all) = &mut self.told {
+            all.push((Arc::clone(scheme.name()), told(outcome)));
+        }
         match outcome {
             Outcome::NotAttempted => {}
             Outcome::Ended(cookie) => self.cookies.push(cookie.clone()),

@@ -18,7 +18,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use super::file::LogFile;
+use super::{file::LogFile, recent::RequestId};
 
 /// The `log` setting.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -76,6 +76,8 @@ pub struct Logs {
 /// What an access line says. An interface: names are not changed.
 #[derive(Debug, Serialize)]
 pub struct Line<'a> {
+    /// What names the request, also to `explain`.
+    pub id: RequestId,
     /// The client's own address.
     pub client: IpAddr,
     /// The method.
@@ -173,12 +175,12 @@ impl AccessLog {
         let written = match *format {
             Format::Json => serde_json::to_writer(&mut text, line).is_ok(),
             Format::Text => {
-                let Line { client, method, host, path, status, microseconds, .. } = line;
+                let Line { id, client, method, host, path, status, microseconds, .. } = line;
                 let user = line.user.unwrap_or("-").escape_debug();
                 let scheme = line.scheme.unwrap_or("-");
                 let (host, path) = (host.escape_debug(), path.escape_debug());
                 let line = format_args!(
-                    "{client} {user} {scheme} \"{method} {host}{path}\" {status} {microseconds}us"
+                    "{client} {user} {scheme} \"{method} {host}{path}\" {status} {microseconds}us {id}"
                 );
                 text.write_fmt(line).is_ok()
             }

@@ -5,3 +5,4 @@ pub mod audit;
 mod file;
 pub mod log;
 pub mod metrics;
+pub mod recent;

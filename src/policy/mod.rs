@@ -4,6 +4,8 @@
 mod expression;
 mod rule;
 
+use std::sync::Arc;
+
 use crate::{
     chain::{Chain, Verdict},
     identity::Accepted,
@@ -28,17 +30,20 @@ impl Admitted {
 }
 
 /// A route's permission.
-pub struct Policy(Rule);
+pub struct Policy {
+    rule: Rule,
+    described: Arc<str>,
+}
 
 impl Policy {
     /// Of a rule.
     pub fn new(rule: Rule) -> Self {
-        Self(rule)
+        Self { described: rule.to_string().into(), rule }
     }
 
     /// What `explain` says of it.
-    pub fn describe(&self) -> String {
-        self.0.to_string()
+    pub fn describe(&self) -> &Arc<str> {
+        &self.described
     }
 
     /// DRF's `check_permissions`. A bad credential is refused whatever the rule says.
@@ -74,7 +79,7 @@ impl Policy {
             }
         };
         let identity = caller.as_ref().map(|accepted| accepted.identity.as_ref());
-        match (self.0.allows(request, identity), identity) {
+        match (self.rule.allows(request, identity), identity) {
             (true, _) => Ok(Admitted { caller }),
             (false, None) if !chain.is_empty() => {
                 Err(Rejection::NotAuthenticated(chain.challenges().clone()))

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use crate::support::{Gateway, PASSWORD, Setup, basic, gateway::hash, until};
+use crate::support::{Gateway, PASSWORD, Setup, basic, gateway::hash, portcullis, until};
 
 const ROUTES: &str = "authentication: [basic]\nroutes: [{ path: /, upstream: echo }]\n";
 
@@ -101,4 +101,56 @@ fn a_password_that_was_right_is_asked_for_again() {
     assert_eq!((ask(PASSWORD), ask("new password")), (401, 200));
     gateway.execute("UPDATE auth_user SET is_active = 0 WHERE username = 'alice'");
     assert_eq!(ask("new password"), 401);
+}
+
+/// The rule: one of the last requests is explained by the id in its access line: what each scheme
+/// has said, the rule, and the cause that its client did not learn. No credential is in it.
+#[test]
+fn a_request_is_explained_by_its_id() {
+    let gateway = Gateway::start(
+        "authentication: [token, basic]\nroutes:\n- { path: /, upstream: echo }\n\
+         - { path: /gone/, permission: staff, upstream: \"http://127.0.0.1:1\" }\n",
+    );
+    let explained = |path: &str, authorization: &str| {
+        gateway.get(path, &[("Authorization", authorization)]);
+        let target = format!("{}\" ", path.split('?').next().unwrap());
+        until("its line", || gateway.output().contains(&target));
+        let said = gateway.output();
+        let line = said.lines().rev().find(|line| line.contains(&target)).unwrap();
+        let id = line.rsplit(' ').next().unwrap().to_owned();
+        let explained = portcullis(&gateway.setup.config(), &["explain", "--request", &id], "");
+        assert!(explained.status.success(), "{explained:?}");
+        String::from_utf8(explained.stdout).unwrap()
+    };
+    let good = basic("alice", PASSWORD);
+    let told = explained("/one?secret=1", &good);
+    for words in [
+        "GET /one\n",
+        "token: not its credential",
+        "basic: a good credential",
+        "rule       authenticated",
+        "admitted   as alice, by basic",
+        "answered   200",
+    ] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    assert!(!told.contains("secret"), "{told}");
+    let told = explained("/two", &basic("alice", "not her password"));
+    for words in ["basic: refused: Invalid username/password.", "refused    401"] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+    assert!(!told.contains("not her password"), "{told}");
+    let told = explained("/gone/", &good);
+    assert!(told.contains("rule       staff") && told.contains("refused    403"), "{told}");
+    let other = portcullis(&gateway.setup.config(), &["explain", "--request", "1234"], "");
+    let told = String::from_utf8(other.stderr).unwrap();
+    assert!(!other.status.success() && told.contains("no request"), "{told}");
+}
+
+/// Attack: ask the public port what others have done.
+#[test]
+fn clients_are_told_of_nobody_s_requests() {
+    let gateway = Gateway::start(ROUTES);
+    assert_eq!(gateway.get("/requests/0000000000000001", &[]).status, 401);
+    assert_eq!(gateway.admin("/requests/0000000000000001").status, 404);
 }
