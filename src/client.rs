@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, body::Bytes};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
@@ -28,7 +28,7 @@ pub fn web_address(text: &str) -> Option<Uri> {
 /// Sends requests on the control runtime.
 #[derive(Clone)]
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     control: Handle,
     clock: Clock,
 }
@@ -70,10 +70,23 @@ impl HttpClient {
         limit: usize,
         time: Duration,
     ) -> Result<(StatusCode, HeaderMap, Bytes), Unavailable> {
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Full::default());
         *request.method_mut() = method;
         *request.uri_mut() = url.clone();
         *request.headers_mut() = headers;
+        self.exchange(request, limit, time).await
+    }
+
+    /// Sends a request; status, fields and body of the answer.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: usize,
+        time: Duration,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Unavailable> {
         let client = self.client.clone();
         let exchange = async move {
             let (head, body) = client.request(request).await.map_err(|e| outage(&e))?.into_parts();

@@ -44,6 +44,7 @@ pub mod request;
 pub mod store;
 pub mod threads;
 pub mod client;
+pub mod traces;
 pub mod lockout;
 pub mod suspicion;
 pub mod login;

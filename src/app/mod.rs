@@ -167,6 +167,11 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let language = document.language.as_ref();
     let language = language.map(|language| Languages::new(language, &root.key("language")));
     let language = language.and_then(|language| problems.keep(language));
+    let traces = document
+        .traces
+        .as_ref()
+        .map(|traces| world.collectors.get(traces, &root.key("traces"), &builder.http));
+    let traces = traces.and_then(|traces| problems.keep(traces));
     let listeners = listeners(document, &world.acme, &mut problems);
     let simplejwt = builder.simplejwt.into_inner().flatten();
     match renderer {
@@ -191,6 +196,7 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
                     clock: world.clock.clone(),
                     access: world.access.clone(),
                     recent: world.recent.clone(),
+                    traces: traces.unwrap_or_default(),
                     store: store.clone(),
                     unrouted: world.metrics.route(""),
                     memory: Arc::new(Memory {

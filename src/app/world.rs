@@ -13,6 +13,7 @@ use crate::{
     observe::{log::AccessLog, metrics::Metrics, recent::Recent},
     suspicion::Suspicion,
     throttle::Windows,
+    traces::Collectors,
     upstream::Upstreams,
     value::Secret,
 };
@@ -42,6 +43,8 @@ pub struct World {
     pub upstreams: Upstreams,
     /// Certificates that come by themselves.
     pub acme: Acme,
+    /// Where traces go.
+    pub collectors: Collectors,
 }
 
 impl World {
@@ -59,6 +62,7 @@ impl World {
             windows: Windows::new(clock.clone()),
             upstreams: Upstreams::default(),
             acme: Acme::default(),
+            collectors: Collectors::default(),
             lockout: Arc::new(lockout),
             clock,
         }

@@ -19,7 +19,7 @@ use crate::{
     route::{HostPattern, PathPattern},
     scheme, store,
     system::{csrf, knox, session, simplejwt},
-    throttle, upstream,
+    throttle, traces, upstream,
     value::{FromWord, Network, Rate, Secret, false_or_map, optional_word_or_map, word_or_map},
 };
 
@@ -87,6 +87,8 @@ pub struct Document {
     pub limits: listen::Config,
     /// Logs.
     pub log: log::Config,
+    /// OpenTelemetry traces.
+    pub traces: Option<traces::Config>,
     /// What happens to which requests.
     pub routes: Vec<Route>,
 }
@@ -123,6 +125,7 @@ impl Default for Document {
             identity: forward::Config::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),
+            traces: None,
             routes: Vec::new(),
         }
     }

@@ -50,6 +50,7 @@ use crate::{
     store::Sql,
     system::csrf,
     throttle::Throttle,
+    traces::{Finished, TRACEPARENT, Traces},
     upstream::{Reply, ReplyBody, Target},
     value::Network,
 };
@@ -80,6 +81,8 @@ pub struct Gateway {
     pub access: AccessLog,
     /// What `explain` is asked about.
     pub recent: Recent,
+    /// Where spans go.
+    pub traces: Traces,
     /// Asked by readiness.
     pub store: Sql,
     /// Counts requests without a route.
@@ -173,7 +176,9 @@ impl Gateway {
         let page = self.login_url.is_some() && wants_page(&parts.headers);
         let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
         let kept = self.recent.is_kept();
-        let mut seen = Seen { told: kept.then(Vec::new), ..Seen::default() };
+        let trace = self.traces.begin(&parts.headers, self.proxies.contains(peer.address));
+        let told = kept.then(Vec::new);
+        let mut seen = Seen { told, trace: trace.map(Box::new), ..Seen::default() };
         let (client, outcome) = match self.read(parts, body, peer) {
             Err(malformed) => (peer.address, Err(malformed.into())),
             Ok(request) if peer.redirects => {
@@ -210,9 +215,26 @@ impl Gateway {
         if let Some(cors) = &self.cors {
             cors.allow(origin.as_ref(), reply.headers_mut());
         }
-        let time = self.clock.now().since(started);
+        let ended = self.clock.now();
+        let time = ended.since(started);
         let metrics = seen.route.map_or(&self.unrouted, |route| &route.metrics);
         metrics.answered(reply.status(), fate, time);
+        let scheme = seen.user.as_ref().map(|(_, scheme)| &**scheme);
+        if let Some(trace) = &seen.trace {
+            self.traces.finish(
+                trace,
+                &Finished {
+                    method: method.as_str(),
+                    path: uri.path(),
+                    route: seen.route.map(|route| &*route.name),
+                    scheme,
+                    client,
+                    status: reply.status().as_u16(),
+                    started,
+                    ended,
+                },
+            );
+        }
         if let Some(schemes) = seen.told.take() {
             self.recent.add(Explained {
                 id,
@@ -243,8 +265,9 @@ impl Gateway {
             status: reply.status().as_u16(),
             route: seen.route.map(|route| &*route.name),
             user: seen.user.as_ref().map(|(identity, _)| &*identity.username),
-            scheme: seen.user.as_ref().map(|(_, scheme)| &**scheme),
+            scheme,
             microseconds: time.as_micros(),
+            trace: seen.trace.as_ref().map(|trace| trace.id),
         });
         reply
     }
@@ -300,6 +323,12 @@ impl Gateway {
         if seen.by_cookie {
             let csrf = self.memory.sessions.csrf.check_upgrade(&request);
             csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
+        }
+        if let Some(trace) = &mut seen.trace
+            && matches!(route.target, RouteTarget::Upstream(_))
+            && let Some(parent) = trace.send(self.clock.now())
+        {
+            request.headers.insert(TRACEPARENT, parent);
         }
         match &route.target {
             RouteTarget::Decisions(_) => Err(Rejection::NoRoute),

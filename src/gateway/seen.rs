@@ -13,6 +13,7 @@ use crate::{
     observe::recent::Told,
     request::Request,
     scheme::{FailureKind, Outcome, Scheme},
+    traces::Trace,
 };
 
 /// What is known of a request when it has been answered.
@@ -30,6 +31,8 @@ pub(super) struct Seen<'a> {
     pub(super) by_cookie: bool,
     /// What each scheme has said, if somebody may ask.
     pub(super) told: Option<Vec<(Arc<str>, Told)>>,
+    /// Its trace, if it is sampled.
+    pub(super) trace: Option<Box<Trace>>,
 }
 
 /// What a scheme has said, in the words of `explain`.

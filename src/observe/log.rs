@@ -96,6 +96,25 @@ pub struct Line<'a> {
     pub scheme: Option<&'a str>,
     /// From the head of the request to the head of the answer.
     pub microseconds: u128,
+    /// The trace that it is part of, if it is sampled: 32 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceId>,
+}
+
+/// The id of a trace (W3C Trace Context).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(pub [u8; 16]);
+
+impl std::fmt::Display for TraceId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Serialize for TraceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Starts logging to standard error, access lines to standard output, and the audit trail to its

@@ -50,6 +50,11 @@ impl Folder {
         self.keep(&self.account, &serde_json::to_vec(account)?)
     }
 
+    pub(super) fn forget_account(&self) {
+        // What is left is forgotten by the next try.
+        let _ = fs::remove_file(&self.account);
+    }
+
     /// The certificate with its key; none if there is none that can be read.
     pub(super) fn certificate(&self) -> Option<Current> {
         read(&fs::read(&self.certificate).ok()?)
@@ -59,9 +64,12 @@ impl Folder {
         self.keep(&self.certificate, pem.as_bytes())
     }
 
+    pub(super) fn make(&self) -> io::Result<()> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)
+    }
+
     /// All of it, or what was there before.
     fn keep(&self, file: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let fresh = file.with_extension("new");
         let _ = fs::remove_file(&fresh);
         let mut options = fs::OpenOptions::new();

@@ -141,10 +141,18 @@ impl Acme {
         if let Some(same) = same.and_then(|(_, managed)| managed.upgrade()) {
             return Ok(same);
         }
+        // With a name more, the others are shown what is good for them until the new one is there.
+        let others = known.iter().filter_map(|(_, managed)| managed.upgrade());
+        let shared = |of: &Arc<Managed>| {
+            of.config.directory == config.directory
+                && of.config.names.iter().any(|name| config.names.contains(name))
+        };
+        let before = others.filter(shared).find_map(|managed| managed.certificate());
+        let before = before.map(|certified| Current { certified, due: Timestamp::default() });
         let managed = Arc::new(Managed {
             config: config.clone(),
             answers: self.answers.clone(),
-            current: ArcSwapOption::empty(),
+            current: ArcSwapOption::from(before.map(Arc::new)),
             shown: ArcSwap::default(),
             begun: AtomicBool::new(false),
             alive: watch::Sender::default(),

@@ -52,7 +52,9 @@ enum Failed {
 
 pub(super) fn begin(managed: &Arc<Managed>, control: &Handle, clock: &Clock) {
     let folder = Folder::of(&managed.config);
-    managed.current.store(folder.certificate().map(Arc::new));
+    if let Some(current) = folder.certificate() {
+        managed.current.store(Some(Arc::new(current)));
+    }
     let gone = managed.alive.subscribe();
     control.spawn(keep(Arc::downgrade(managed), folder, clock.clone(), gone));
 }
@@ -93,17 +95,27 @@ async fn ordered(managed: &Managed, folder: &Folder) -> Result<(), Failed> {
     let pem = timeout(PATIENCE, order(managed, folder)).await??;
     let current = read(pem.as_bytes());
     let current = current.ok_or(Failed::Refused("what was issued cannot be read".into()))?;
-    // Shown even where it cannot be kept.
     managed.current.store(Some(Arc::new(current)));
-    info!(names = managed.config.names.join(", "), "a new certificate is there");
-    Ok(folder.keep_certificate(&pem)?)
+    let names = managed.config.names.join(", ");
+    match folder.keep_certificate(&pem) {
+        Ok(()) => info!(names, "a new certificate is there"),
+        Err(error) => warn!(%error, names, "a new certificate is there, and cannot be kept"),
+    }
+    Ok(())
 }
 
 async fn order(managed: &Managed, folder: &Folder) -> Result<String, Failed> {
+    // Before anything is asked for that could not be kept.
+    folder.make()?;
     let account = account(managed, folder).await?;
     let names = managed.config.names();
     let names: Vec<Identifier> = names.into_iter().map(Identifier::Dns).collect();
-    let mut order = account.new_order(&NewOrder::new(&names)).await?;
+    let order = account.new_order(&NewOrder::new(&names)).await;
+    let mut order = order.inspect_err(|error| {
+        if is_of_no_account(error) {
+            folder.forget_account();
+        }
+    })?;
     let mut shown = Shown { managed, certificates: HashMap::new(), tokens: Vec::new() };
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -150,6 +162,13 @@ async fn account(managed: &Managed, folder: &Folder) -> Result<Account, Failed> 
     let (account, credentials) = builder.create(&account, config.directory.clone(), None).await?;
     folder.keep_account(&credentials)?;
     Ok(account)
+}
+
+/// Whether the authority has forgotten the account, or closed it: the next try makes another.
+fn is_of_no_account(error: &instant_acme::Error) -> bool {
+    let instant_acme::Error::Api(problem) = error else { return false };
+    let kind = problem.r#type.as_deref().unwrap_or_default();
+    kind.ends_with(":accountDoesNotExist") || kind.ends_with(":unauthorized")
 }
 
 /// What the authority has found wrong.
