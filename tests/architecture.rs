@@ -98,7 +98,7 @@ fn the_schema_is_current() {
 }
 
 /// The maps whose keys the README lists, and what the schema calls them.
-const MAPS: [(&str, &str); 13] = [
+const MAPS: [(&str, &str); 14] = [
     ("session", "Session"),
     ("csrf", "Csrf"),
     ("jwt", "SimpleJwt"),
@@ -108,6 +108,7 @@ const MAPS: [(&str, &str); 13] = [
     ("passwords", "Passwords"),
     ("limits", "Limits"),
     ("log", "Log"),
+    ("traces", "Traces"),
     ("language", "Language"),
     ("decisions", "Decisions"),
     ("upstream", "Upstream"),

@@ -320,6 +320,7 @@ mod tests {
         assert!(parent(&[]).is_none());
     }
 
+    #[cfg(feature = "otel")]
     #[test]
     fn so_many_are_drawn_as_the_setting_says() {
         let traces = Traces { sample: 0.25, ..Traces::default() };
