@@ -77,7 +77,8 @@ fn plain(value: &Value) -> String {
 
 fn shown<'a>(path: &str, value: &'a str) -> &'a str {
     // `store: postgres://…` is an address too.
-    let secret = path == "store" || path.split(['.', '[', ']']).any(is_secret);
+    let within = ["traces.headers.", ".wasm.config."].iter().any(|map| path.contains(map));
+    let secret = path == "store" || within || path.split(['.', '[', ']']).any(is_secret);
     let userinfo = value.contains("://") && value.contains('@');
     if (secret || userinfo) && !value.starts_with("${") {
         return "(hidden)";
@@ -127,5 +128,10 @@ mod tests {
         assert!(text.contains("~ secret_key: (hidden) -> ${KEY}"), "{text}");
         assert!(text.contains("~ knox.ttl: 1h -> 2h"), "{text}");
         assert!(!text.contains("hunter") && !text.contains("abcdef"), "{text}");
+        let old = "traces: { headers: { X-Key: hunter2 } }\nauthentication: []\n";
+        let new = "authentication: [{ wasm: { config: { key: hunter3 } } }]\n";
+        let text = between(old, new);
+        assert!(text.contains("- traces.headers.X-Key: (hidden)"), "{text}");
+        assert!(!text.contains("hunter"), "{text}");
     }
 }

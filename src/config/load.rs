@@ -339,7 +339,8 @@ impl Source {
 /// The file as a report may show it: reports end in logs and tickets.
 fn without_secrets(text: &str) -> String {
     let shown = |line: &str| {
-        let keys = ["secret_key:", "store:", "url:", "password:", "signing_key:", "secret:"];
+        let keys =
+            ["secret_key:", "store:", "url:", "password:", "signing_key:", "secret:", "headers: {"];
         let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
         match value.and_then(|at| line.split_at_checked(at)) {
             // A variable's name is not its value.
@@ -433,5 +434,21 @@ fn cut_out(tree: &mut Value, path: &Path) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack: an error's line ends in a ticket, with the keys in it.
+    #[test]
+    fn a_line_is_shown_without_what_is_secret_in_it() {
+        let shown = without_secrets(
+            "traces: { headers: { X-Key: canary } }\nstore: postgres://app:canary@db/app\n\
+             secret_key: ${KEY}\n- callout: { headers: [X-Key] }",
+        );
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(shown.contains("${KEY}") && shown.contains("[X-Key]"), "{shown}");
     }
 }

@@ -84,8 +84,9 @@ impl Config {
             let sent = HeaderName::try_from(name.as_str()).is_ok()
                 && HeaderValue::try_from(value.reveal()).is_ok();
             if !sent {
-                let at = path.key("headers").key(name);
-                problems.push(Problem::new(&at, "this cannot be a header field"));
+                // Not at its own line, on which a key would be shown.
+                let message = format!("`{name}` cannot be sent as a header field");
+                problems.push(Problem::new(&path.key("headers"), message));
             }
         }
         problems.finish(())
