@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -34,6 +34,8 @@ pub struct Identity {
     pub scopes: BTreeSet<Box<str>>,
     /// Whatever else the credential or the callout tells.
     pub claims: serde_json::Map<String, serde_json::Value>,
+    /// Where its credential last came from, for the lockout to know; zero if from nowhere yet.
+    pub seen_at: AtomicU64,
     /// The headers this identity was last written as, by the number of their writer: rendering
     /// them once per identity keeps the hot path to copies of shared bytes.
     pub written: Written,

@@ -37,11 +37,13 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Lockout")]
 pub struct Config {
-    /// Failures of one account from one network before it is locked there.
+    /// Failures of one account from one network before it is locked there. After a hundred in a
+    /// row, from wherever, an account is locked for all networks but those that its owner has logged
+    /// in from.
     failures: Count,
-    /// In what time.
+    /// In what time they are counted together.
     window: Period,
-    /// For how long.
+    /// For how long it is locked.
     duration: Period,
 }
 
@@ -72,7 +74,8 @@ enum Key {
     Network(IpAddr),
     /// Of the networks that nobody has logged in from.
     Account([u8; 32]),
-    /// There only if somebody has.
+    /// There only if somebody has; of the name as it is stored, for two accounts may differ in no
+    /// more than case.
     AccountAt([u8; 32], IpAddr),
     Flood(IpAddr),
 }
@@ -96,6 +99,8 @@ struct Counter {
     begun: u64,
     since: Timestamp,
     locked_until: Timestamp,
+    /// The spelling of the name in all of these failures, if there is one.
+    spelling: Option<[u8; 32]>,
 }
 
 const NETWORK_FACTOR: u64 = 20;
@@ -146,7 +151,11 @@ impl Lockout {
     /// # Errors
     /// How long the client has to wait: for the lock, or a moment for those that are being judged.
     pub fn begin(&self, subject: Subject<'_>, client: IpAddr) -> Result<Counted<'_>, Duration> {
-        let mut counted = Counted { lockout: self, begun: Vec::new() };
+        let spelling = match subject {
+            Subject::Account(account) => sha256(account.as_bytes()),
+            Subject::Guessable | Subject::Unguessable => [0; 32],
+        };
+        let mut counted = Counted { lockout: self, begun: Vec::new(), spelling, client };
         let Some(config) = self.config.load_full() else { return Ok(counted) };
         let now = self.clock.now();
         let mut wait = None;
@@ -175,7 +184,7 @@ impl Lockout {
     }
 
     /// It was a failure. Whether that locks this counter.
-    fn fail(&self, key: Key, most: u64) -> bool {
+    fn fail(&self, key: Key, most: u64, spelling: [u8; 32]) -> bool {
         let Some(config) = self.config.load_full() else { return false };
         let now = self.clock.now();
         let of_account = matches!(key, Key::Both(..) | Key::Account(_) | Key::AccountAt(..));
@@ -185,6 +194,8 @@ impl Lockout {
             let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
             counter.begin(now, window, most);
             counter.begun = counter.begun.saturating_sub(1);
+            counter.spelling =
+                Some(spelling).filter(|_| counter.failures == 0 || counter.spelling == Some(spelling));
             counter.failures += 1;
             locks = counter.failures >= most && counter.locked_until <= now;
             if locks {
@@ -206,6 +217,14 @@ impl Lockout {
         self.judged(key, |_| ());
     }
 
+    /// The account's owner comes from there.
+    pub fn knows(&self, stored: &str, client: IpAddr) {
+        let known = Key::AccountAt(sha256(stored.as_bytes()), network_of(client));
+        if self.config.load().is_some() {
+            self.counters.entry(known).or_default();
+        }
+    }
+
     fn judged(&self, key: Key, then: impl FnOnce(&mut Counter)) {
         self.counters.entry(key).and_compute_with(|old| match old {
             None => moka::ops::compute::Op::Nop,
@@ -224,10 +243,10 @@ impl Lockout {
         let failures = config.failures.0.max(1);
         let guesses = (Key::Network(network), failures.saturating_mul(NETWORK_FACTOR));
         match subject {
-            Subject::Account(account) => {
-                let account = canonical(account);
+            Subject::Account(name) => {
+                let account = canonical(name);
                 let both = (Key::Both(account, network), failures);
-                let at = Key::AccountAt(account, network);
+                let at = Key::AccountAt(sha256(name.as_bytes()), network);
                 let known = self.counters.contains_key(&at);
                 let account = if known { at } else { Key::Account(account) };
                 vec![guesses, both, (account, ACCOUNT_FAILURES.max(failures))]
@@ -271,32 +290,31 @@ impl Counter {
 pub struct Counted<'a> {
     lockout: &'a Lockout,
     begun: Vec<(Key, u64)>,
+    spelling: [u8; 32],
+    client: IpAddr,
 }
 
 impl Counted<'_> {
     /// It is one. Says whether something is locked by it.
     pub fn failed(mut self) -> bool {
         let begun = std::mem::take(&mut self.begun);
-        begun.into_iter().fold(false, |locks, (key, most)| self.lockout.fail(key, most) | locks)
+        let fail = |(key, most)| self.lockout.fail(key, most, self.spelling);
+        begun.into_iter().fold(false, |locks, counter| fail(counter) | locks)
     }
 
-    /// Its account's owner was there: no failures in a row are left of this account here.
-    pub fn succeeded(mut self) {
-        let here = self.begun.iter().find_map(|(key, _)| match key {
-            Key::Both(account, network) => Some(Key::AccountAt(*account, *network)),
-            _ => None,
-        });
+    /// The owner of the account with this name was there: no failures in a row are left of it here,
+    /// unless some were of another spelling, and so perhaps of another account.
+    pub fn succeeded(mut self, stored: &str) {
+        let exact = sha256(stored.as_bytes());
         for (key, _) in self.begun.drain(..) {
             let in_a_row = key.counts_in_a_row();
             self.lockout.judged(key, |counter| {
-                if in_a_row {
+                if in_a_row && counter.spelling == Some(exact) {
                     *counter = Counter { begun: counter.begun, ..Counter::default() };
                 }
             });
         }
-        if let Some(here) = here {
-            self.lockout.counters.entry(here).or_default();
-        }
+        self.lockout.knows(stored, self.client);
     }
 }
 
@@ -375,7 +393,7 @@ mod tests {
     fn a_hundred_failures_in_a_row_lock_strangers_and_not_the_owner_s_network() {
         let (lockout, clock) = lockout();
         let alice = Subject::Account("alice");
-        lockout.begin(alice, HERE).unwrap().succeeded();
+        lockout.begin(alice, HERE).unwrap().succeeded("alice");
         let guess = |number: u8| {
             clock.advance(Duration::from_secs(60 * 60));
             let attempt = lockout.begin(alice, IpAddr::from([203, 0, 113, number]));
@@ -386,7 +404,7 @@ mod tests {
         }
         // A stranger's count is none of the owner's, who types it wrong, too.
         lockout.begin(alice, HERE).unwrap().failed();
-        lockout.begin(alice, HERE).unwrap().succeeded();
+        lockout.begin(alice, HERE).unwrap().succeeded("alice");
         assert_eq!(guess(99), Ok(true));
         assert!(lockout.wait(alice, THERE).is_some());
         assert_eq!(lockout.wait(alice, HERE), None);
@@ -394,8 +412,38 @@ mod tests {
         assert!(lockout.begin(alice, THERE).is_err());
         // The owner on a journey, once the lock is over.
         clock.advance(Duration::from_secs(60 * 60));
-        lockout.begin(alice, THERE).unwrap().succeeded();
+        lockout.begin(alice, THERE).unwrap().succeeded("alice");
         assert_eq!(guess(101), Ok(false));
+    }
+
+    /// Attack: an account of the attacker's own, whose name differs from the victim's in case alone,
+    /// ends the victim's row, and makes the attacker's networks the victim's.
+    #[test]
+    fn a_twin_s_success_is_not_the_account_s() {
+        let (lockout, _) = lockout();
+        let guess = |number: u8, name: &str| {
+            let client = IpAddr::from([203, 0, 113, number]);
+            if let Ok(attempt) = lockout.begin(Subject::Account(name), client) {
+                attempt.failed();
+            }
+            client
+        };
+        for number in 0..100 {
+            let client = guess(number, "alice");
+            if let Ok(attempt) = lockout.begin(Subject::Account("ALICE"), client) {
+                attempt.succeeded("ALICE");
+            }
+        }
+        assert!(lockout.wait(Subject::Account("alice"), HERE).is_some());
+        assert!(lockout.wait(Subject::Account("alice"), IpAddr::from([203, 0, 113, 1])).is_some());
+        // Of guesses in both spellings nobody can say whose row they are: no success ends it.
+        for number in 0..99 {
+            guess(number, if number % 2 == 0 { "bob" } else { "BOB" });
+        }
+        lockout.begin(Subject::Account("bob"), THERE).unwrap().succeeded("bob");
+        guess(99, "bob");
+        assert!(lockout.wait(Subject::Account("bob"), HERE).is_some());
+        assert_eq!(lockout.wait(Subject::Account("bob"), THERE), None);
     }
 
     /// A short lock is over when it is said to be, however long the window.

@@ -1,7 +1,11 @@
 //! A user name and a password: Django's `authenticate()` with `ModelBackend`, behind the lockout
 //! and the hashing threads. Basic and the token endpoint share it.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use moka::sync::Cache;
 use tokio::runtime::Handle;
@@ -12,8 +16,10 @@ use crate::{
         digest::{Fingerprint, Fingerprints},
         password::{Config, Hashers, Verification},
     },
+    identity::Identity,
     lockout::{Lockout, Subject},
     observe::audit::{self, Event},
+    request::network_of,
     store::{Store, Unavailable, User},
     suspicion::Suspicion,
     threads::Threads,
@@ -97,6 +103,19 @@ impl Login {
         judged.map_err(|error| Unavailable::new("a log-in", error))?
     }
 
+    /// Notes where an account's owner comes from, when a password that is remembered comes from
+    /// elsewhere than before.
+    pub fn came_from(&self, identity: &Identity, client: IpAddr) {
+        let place = match network_of(client) {
+            IpAddr::V4(network) => u64::from(network.to_bits()) | 1 << 32,
+            IpAddr::V6(network) => u64::try_from(network.to_bits() >> 64).unwrap_or_default(),
+        };
+        if identity.seen_at.load(Ordering::Relaxed) != place {
+            identity.seen_at.store(place, Ordering::Relaxed);
+            self.lockout.knows(&identity.username, client);
+        }
+    }
+
     async fn judge(
         &self,
         username: &str,
@@ -116,7 +135,7 @@ impl Login {
             }
             return Ok(Attempt::Wrong);
         };
-        attempt.succeeded();
+        attempt.succeeded(&user.identity.username);
         self.suspicion.succeeded(&user.identity.username, client);
         audit::record(Event::LoginSucceeded, Some(&user.identity.username), client, by);
         Ok(Attempt::User(Box::new(user)))

@@ -121,7 +121,12 @@ impl Basic {
         });
         match wait.flatten() {
             Some(wait) => Ok(Outcome::Failed(Failure::locked(wait))),
-            None => known,
+            None => {
+                if let Ok(Outcome::Authenticated(accepted)) = &known {
+                    self.login.came_from(&accepted.identity, client.address);
+                }
+                known
+            }
         }
     }
 
