@@ -19,8 +19,9 @@ pub fn web_address(text: &str) -> Option<Uri> {
     let url: Uri = text.parse().ok()?;
     let authority = url.authority()?;
     // A port that is none would be taken for one that was not given.
-    let bare = authority.host().len() == authority.as_str().len();
-    let reachable = bare || authority.port_u16().is_some_and(|port| port != 0);
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let digits = port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit());
+    let reachable = port.is_empty() || digits && authority.port_u16().is_some_and(|port| port != 0);
     let web = matches!(url.scheme_str(), Some("http" | "https"));
     (web && reachable && !authority.host().is_empty()).then_some(url)
 }

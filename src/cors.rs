@@ -58,7 +58,9 @@ fn is_host(host: &str) -> bool {
         Some(rest) => rest.strip_prefix('.').unwrap_or_default(),
         None => host,
     };
-    name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+    let port = name.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    port.is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port != 0))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]_".contains(c))
 }
 

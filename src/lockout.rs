@@ -194,8 +194,8 @@ impl Lockout {
             let mut counter = old.map(moka::Entry::into_value).unwrap_or_default();
             counter.begin(now, window, most);
             counter.begun = counter.begun.saturating_sub(1);
-            counter.spelling =
-                Some(spelling).filter(|_| counter.failures == 0 || counter.spelling == Some(spelling));
+            counter.spelling = Some(spelling)
+                .filter(|_| counter.failures == 0 || counter.spelling == Some(spelling));
             counter.failures += 1;
             locks = counter.failures >= most && counter.locked_until <= now;
             if locks {

@@ -47,6 +47,7 @@ pub(super) fn check_login_url(
     if !open {
         let at = Path::root().key("session").key("login_url");
         let problem = Problem::new(&at, format!("nobody can come to `{url}` without a login"));
+        let problem = problem.lacking(&Path::root().key("routes"));
         problems.push(problem.help("name the path of an `endpoint: session`, with login/"));
     }
 }

@@ -80,26 +80,25 @@ pub fn build(document: &Document, world: &World) -> Result<Built, Problems> {
     let facts = Facts::new(&document.cache, world.clock.clone(), world.metrics.lookups());
     let facts = facts.map_err(no_randomness)?;
     let facts = Arc::new(facts);
-    let secret = document.secret_key.as_ref().unwrap_or(&world.seed);
+    let secret = document.secret_key.as_ref().filter(|key| !key.reveal().is_empty());
+    let secret = secret.unwrap_or(&world.seed);
     let signer = Arc::new(Signer::new(secret, world.clock.clone()).map_err(no_randomness)?);
     let secrets = Secrets::new(secret.clone(), document.secret_key_fallbacks.clone());
     let secrets = Arc::new(secrets);
-    let sessions = Sessions::new(
-        &document.session,
-        &document.csrf,
-        &secrets,
-        &dyn_store,
-        &facts,
-        &world.clock,
-    );
-    let knox = Knox::new(&document.knox, &dyn_store, &facts, &world.clock);
-    let session_pages = SessionPages::new(&document.session);
-    let (sessions, knox) = (problems.keep(sessions), problems.keep(knox));
-    let (Some(sessions), Some(knox), Some(session_pages)) =
-        (sessions, knox, problems.keep(session_pages))
-    else {
-        return Err(problems);
+    let sessions = |session: &_, csrf: &_| {
+        Sessions::new(session, csrf, &secrets, &dyn_store, &facts, &world.clock)
     };
+    let knox = Knox::new(&document.knox, &dyn_store, &facts, &world.clock);
+    // What is wrong with these does not hide what is wrong with the rest.
+    let sessions = match problems.keep(sessions(&document.session, &document.csrf)) {
+        Some(built) => built,
+        None => sessions(&Default::default(), &Default::default())?,
+    };
+    let session_pages = match problems.keep(SessionPages::new(&document.session)) {
+        Some(built) => built,
+        None => SessionPages::new(&Default::default())?,
+    };
+    let Some(knox) = problems.keep(knox) else { return Err(problems) };
     let (sessions, knox) = (Arc::new(sessions), Arc::new(knox));
     let (lockout, suspicion) = (Arc::clone(&world.lockout), Arc::clone(&world.suspicion));
     let (passwords, control) = (&document.passwords, &world.control);

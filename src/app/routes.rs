@@ -95,6 +95,7 @@ impl Builder<'_> {
         if settings.asks_certificates() && !asked() {
             let problem = Problem::new(at, "no listener asks clients for certificates");
             let help = "give one `tls: { client_ca: … }`, the authorities of these certificates";
+            let problem = problem.lacking(&Path::root().key("listen"));
             return Err(problem.help(help).into());
         }
         let parts = scheme::Parts {

@@ -19,6 +19,7 @@ use crate::{
     app::{self, World},
     client::HttpClient,
     clock::Clock,
+    config::load::Loader,
     gateway::{self, Gateway, Route, RouteTarget},
     observe::{
         log::AccessLog,
@@ -50,11 +51,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(id) = arguments.request {
+        let admin = admin(path)?;
+        return control()?.block_on(what_happened(admin, id));
+    }
     let loaded = load(path)?;
     let control = control()?;
-    if let Some(id) = arguments.request {
-        return control.block_on(what_happened(loaded.document.admin, id));
-    }
     let handle = control.handle().clone();
     let world = World::new(&loaded.document, Clock::system(), handle, AccessLog::off());
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
@@ -156,6 +158,15 @@ fn refused(rejection: &Rejection) {
     }
 }
 
+/// Where the gateway that runs is asked. The variables of the file's secrets are its own: whoever
+/// asks need not have them.
+fn admin(path: PathBuf) -> anyhow::Result<Option<SocketAddr>> {
+    let unknown = || Some("unknown-to-whoever-asks-and-not-needed".to_owned());
+    let environment = |name: &str| std::env::var(name).ok().or_else(unknown);
+    let loaded = Loader { path, environment: &environment }.load()?;
+    Ok(loaded.document.admin)
+}
+
 /// What the gateway that runs has decided of a request.
 async fn what_happened(admin: Option<SocketAddr>, id: RequestId) -> anyhow::Result<()> {
     let Some(address) = admin else {
@@ -170,25 +181,26 @@ async fn what_happened(admin: Option<SocketAddr>, id: RequestId) -> anyhow::Resu
         bail!("there is no request {id} among the last; each worker keeps a thousand");
     }
     let request: Explained = serde_json::from_slice(&body).context("the answer is another's")?;
-    println!("{} {}", request.method, request.path);
+    // A client has written part of it, and this is a terminal.
+    println!("{} {}", request.method, request.path.escape_debug());
     println!("  client     {}", request.client);
     if let Some(route) = &request.route {
         println!("  route      {route}");
     }
     for (scheme, told) in &request.schemes {
-        println!("  scheme     {scheme}: {told}");
+        println!("  scheme     {scheme}: {}", told.to_string().escape_debug());
     }
     if let Some(rule) = &request.rule {
         println!("  rule       {rule}");
     }
     if let Some((user, scheme)) = &request.user {
-        println!("  admitted   as {user}, by {scheme}");
+        println!("  admitted   as {}, by {scheme}", user.escape_debug());
     }
     match &request.refused {
         Some((detail, cause)) => {
-            println!("  refused    {} {detail}", request.status);
+            println!("  refused    {} {}", request.status, detail.escape_debug());
             if let Some(cause) = cause {
-                println!("  because    {cause}");
+                println!("  because    {}", cause.escape_debug());
             }
         }
         None => println!("  answered   {}", request.status),

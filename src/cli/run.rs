@@ -81,7 +81,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     // Nobody listens any more only if every worker is gone already.
     let _ = stop.send(true);
     running.workers.join();
-    running.world.collectors.flush();
+    running.current.load().gateway.traces.flush();
     Ok(())
 }
 

@@ -248,7 +248,10 @@ impl Found {
         match value_at(tree, &problem.path).filter(|_| secret) {
             Some(value) => {
                 *value = Value::String("unknown until the variable is set".into());
-                self.located.push(self.source.locate(problem.help("set it")));
+                let (line, problem) = self.source.locate(problem.help("set it"));
+                // Whatever is found wrong with what stands for it is not the file's.
+                self.cut.push(problem.path.clone());
+                self.located.push((line, problem));
             }
             None => {
                 self.cut_out(problem, tree);
@@ -289,7 +292,7 @@ impl Found {
     fn caused(&self, problem: &Problem) -> bool {
         let of_it = |cut: &Path| {
             problem.path.0.starts_with(&cut.0)
-                || problem.missing && cut.0.starts_with(&problem.path.0)
+                || problem.missing.as_ref().is_some_and(|place| cut.0.starts_with(&place.0))
         };
         problem.message.contains("that-is-broken") || self.cut.iter().any(of_it)
     }
@@ -352,7 +355,11 @@ fn without_secrets(text: &str) -> String {
             _ => line.to_owned(),
         }
     };
-    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+    let without_password = |line: String| match line.split_once("://") {
+        Some((before, after)) if after.contains('@') => format!("{before}://(hidden)"),
+        _ => line,
+    };
+    text.split('\n').map(shown).map(without_password).collect::<Vec<_>>().join("\n")
 }
 
 /// The text of a line, without blanks around it.
@@ -445,8 +452,8 @@ mod tests {
     #[test]
     fn a_line_is_shown_without_what_is_secret_in_it() {
         let shown = without_secrets(
-            "traces: { headers: { X-Key: canary } }\nstore: postgres://app:canary@db/app\n\
-             secret_key: ${KEY}\n- callout: { headers: [X-Key] }",
+            "traces: { endpoint: http://me:canary@a/, headers: { X-Key: canary } }\nstore: postgres://app:canary@db/app\n\
+             secret_key: ${KEY}\n- callout: { headers: [X-Key] }\nendpoint: http://me:canary@a/",
         );
         assert!(!shown.contains("canary"), "{shown}");
         assert!(shown.contains("${KEY}") && shown.contains("[X-Key]"), "{shown}");

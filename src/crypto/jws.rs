@@ -72,7 +72,8 @@ impl Algorithm {
         }
     }
 
-    fn is(self, name: &str) -> bool {
+    /// Whether this is its name.
+    pub fn is(self, name: &str) -> bool {
         Self::named(name) == Some(self)
     }
 
@@ -120,16 +121,12 @@ impl VerifyingKey {
         Ok(Self { algorithm, key: PublicKey::Of(of, key.map_err(|_| no_key)?) })
     }
 
-    /// From a JSON Web Key (RFC 7517) that may be used for `algorithm`.
+    /// From a JSON Web Key (RFC 7517) of `algorithm`'s kind. Whether its `alg` says so is for the
+    /// caller to ask, who has it as it was sent.
     pub fn of_jwk(jwk: &Jwk, algorithm: Algorithm) -> Option<Self> {
-        use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, KeyAlgorithm, PublicKeyUse};
+        use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, PublicKeyUse};
         let signs = !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
-        // The library's list of names has no ES512; there the curve says it.
-        let named = match (jwk.common.key_algorithm, algorithm) {
-            (None, _) | (Some(KeyAlgorithm::UNKNOWN_ALGORITHM), Algorithm::Es512) => true,
-            (Some(named), _) => algorithm.is(&named.to_string()),
-        };
-        if !signs || !named {
+        if !signs {
             return None;
         }
         let key = match (algorithm, &jwk.algorithm) {

@@ -145,7 +145,8 @@ impl Assertion {
     ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         if config.audience.is_empty() {
-            let problem = Problem::new(at, "an assertion without an audience is good everywhere");
+            let problem =
+                Problem::missing(at, "an assertion without an audience is good everywhere");
             problems.push(problem.help("name the upstream: `assertion: { audience: my-api }`"));
         }
         let lifetime = config.lifetime.0;

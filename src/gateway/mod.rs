@@ -33,7 +33,7 @@ use crate::{
         ext_authz::{self, Removed},
     },
     endpoint::{Endpoint, Page},
-    forward::Forward,
+    forward::{Forward, Outgoing},
     identity::Identity,
     language::Languages,
     observe::{
@@ -50,7 +50,7 @@ use crate::{
     store::Sql,
     system::csrf,
     throttle::Throttle,
-    traces::{Finished, TRACEPARENT, Traces},
+    traces::{Finished, Traces},
     upstream::{Reply, ReplyBody, Target},
     value::Network,
 };
@@ -240,7 +240,7 @@ impl Gateway {
                 id,
                 client,
                 method: method.as_str().to_owned(),
-                path: uri.path().to_owned(),
+                path: Explained::path(uri.path()),
                 route: seen.route.map(|route| Arc::clone(&route.name)),
                 schemes,
                 rule: seen.route.map(|route| Arc::clone(route.policy.describe())),
@@ -324,12 +324,12 @@ impl Gateway {
             let csrf = self.memory.sessions.csrf.check_upgrade(&request);
             csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
         }
-        if let Some(trace) = &mut seen.trace
-            && matches!(route.target, RouteTarget::Upstream(_))
-            && let Some(parent) = trace.send(self.clock.now())
-        {
-            request.headers.insert(TRACEPARENT, parent);
-        }
+        // After what the client names in `Connection` has been taken out.
+        let mut traced = |outgoing: &mut Outgoing<'_>| {
+            if let Some(trace) = &mut seen.trace {
+                trace.send(outgoing.request().headers_mut(), self.clock.now());
+            }
+        };
         match &route.target {
             RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
             _ if asking => {
@@ -344,13 +344,16 @@ impl Gateway {
             RouteTarget::Upstream(target) if request.upgrade.is_some() => {
                 let identity = admitted.caller().map(|caller| Arc::clone(&caller.identity));
                 let head = Arc::new(request.head());
-                let outgoing = route.forward.apply(&admitted, request)?;
+                let mut outgoing = route.forward.apply(&admitted, request)?;
+                traced(&mut outgoing);
                 let mut reply = target.send(outgoing).await?;
                 reply.extensions_mut().insert(Watched { head, identity });
                 Ok(reply)
             }
             RouteTarget::Upstream(target) => {
-                target.send(route.forward.apply(&admitted, request)?).await
+                let mut outgoing = route.forward.apply(&admitted, request)?;
+                traced(&mut outgoing);
+                target.send(outgoing).await
             }
             // Boxed: each connection has the room that its requests may need, and pages need most.
             RouteTarget::Endpoint(endpoint) => Box::pin(endpoint.serve(*request, &admitted)).await,

@@ -107,6 +107,7 @@ impl Listener {
                 &path.key("proxy_protocol"),
                 "nobody may connect: `trusted_proxies` is empty",
             );
+            let problem = problem.lacking(&Path::root().key("trusted_proxies"));
             problems.push(problem.help("list the load balancer's network there"));
         }
         if self.redirect.is_some() && self.tls.is_some() {
@@ -117,6 +118,7 @@ impl Listener {
         if self.shows_pages() && !around.plain {
             let at = path.key("tls").key("acme").key("challenge");
             let problem = Problem::new(&at, "every listener speaks TLS: nobody answers HTTP-01");
+            let problem = problem.lacking(&Path::root().key("listen"));
             problems.push(problem.help("add a listener such as 0.0.0.0:80 without `tls`"));
         }
         let tls = self.tls.as_ref().map(|tls| tls.build(&path.key("tls"), around.acme));

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 /// Of each worker.
 const KEPT: usize = 1024;
+/// So much of a path: a client must not fill the memory with long ones.
+const PATH: usize = 512;
 
 /// What names a request in the access line, and to `explain`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,10 +45,15 @@ impl fmt::Display for RequestId {
     }
 }
 
+/// What is no id.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is the 16 hexadecimal digits at the end of an access line")]
+pub struct NoId;
+
 impl FromStr for RequestId {
-    type Err = std::num::ParseIntError;
+    type Err = NoId;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        u64::from_str_radix(text, 16).map(Self)
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| NoId)
     }
 }
 
@@ -87,6 +94,13 @@ pub struct Explained {
     pub refused: Option<(String, Option<String>)>,
     /// From the head of the request to the head of the answer.
     pub microseconds: u64,
+}
+
+impl Explained {
+    /// As much of a path as is kept.
+    pub fn path(whole: &str) -> String {
+        whole.chars().take(PATH).collect()
+    }
 }
 
 /// What a scheme makes of a request.

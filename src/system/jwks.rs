@@ -133,10 +133,19 @@ impl Inner {
         let list = list.ok_or_else(|| outage("there are no `keys` in it".into()))?;
         let mut keys = Vec::new();
         for jwk in list.iter().take(MOST_KEYS) {
+            // The library knows neither all names nor what a key may be used for.
+            let named = jwk.get("alg").map(|name| name.as_str().unwrap_or_default());
+            let verifies = |of: &serde_json::Value| {
+                of.as_array().is_some_and(|all| all.iter().any(|one| one == "verify"))
+            };
+            if jwk.get("key_ops").is_some_and(|of| !verifies(of)) {
+                continue;
+            }
             let one = serde_json::json!({ "keys": [jwk] });
             let Ok(JwkSet { keys: one }) = serde_json::from_value(one) else { continue };
             for jwk in one {
-                let usable = self.algorithms.iter();
+                let of_name = |of: &&Algorithm| named.is_none_or(|name| of.is(name));
+                let usable = self.algorithms.iter().filter(of_name);
                 keys.extend(
                     usable
                         .filter_map(|algorithm| VerifyingKey::of_jwk(&jwk, *algorithm))

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -24,18 +25,18 @@ use opentelemetry_sdk::{
 use tracing::warn;
 
 use super::{Config, Finished, Trace};
-use crate::{client::HttpClient, clock::Timestamp};
+use crate::{client::HttpClient, clock::Timestamp, observe::recent::Explained};
 
 /// For a batch.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For what is left at the end.
-const LAST_PATIENCE: Duration = Duration::from_secs(3);
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// Collectors answer little.
 const LONGEST: usize = 64 << 10;
 
 /// Sends spans.
 pub(super) struct Exporter {
-    processor: BatchSpanProcessor,
+    processor: Arc<BatchSpanProcessor>,
     scope: InstrumentationScope,
 }
 
@@ -54,7 +55,7 @@ impl Exporter {
         let resource = Resource::builder_empty().with_service_name(config.service_name.clone());
         exporter.set_resource(&resource.build());
         Ok(Self {
-            processor: BatchSpanProcessor::builder(exporter).build(),
+            processor: Arc::new(BatchSpanProcessor::builder(exporter).build()),
             scope: InstrumentationScope::builder("portcullis")
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
@@ -63,7 +64,11 @@ impl Exporter {
 
     /// A request's spans, by the semantic conventions of HTTP.
     pub(super) fn add(&self, trace: &Trace, finished: &Finished<'_>) {
-        let method = finished.method.to_owned();
+        // Of the others there is no end.
+        let known =
+            ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+        let is_known = known.contains(&finished.method);
+        let method = if is_known { finished.method } else { "_OTHER" }.to_owned();
         let mut told = vec![
             KeyValue::new("http.request.method", method.clone()),
             KeyValue::new("http.response.status_code", i64::from(finished.status)),
@@ -83,7 +88,7 @@ impl Exporter {
                 ..self.span(trace, trace.upstream, finished, failed)
             });
         }
-        told.push(KeyValue::new("url.path", finished.path.to_owned()));
+        told.push(KeyValue::new("url.path", Explained::path(finished.path)));
         told.push(KeyValue::new("client.address", finished.client.to_string()));
         let named = [("http.route", finished.route), ("portcullis.scheme", finished.scheme)];
         told.extend(
@@ -91,9 +96,10 @@ impl Exporter {
                 .into_iter()
                 .filter_map(|(key, value)| value.map(|value| KeyValue::new(key, value.to_owned()))),
         );
+        let name = if is_known { method } else { "HTTP".to_owned() };
         let name = match finished.route {
-            Some(route) => format!("{method} {route}"),
-            None => method,
+            Some(route) => format!("{name} {route}"),
+            None => name,
         };
         self.processor.on_end(SpanData {
             name: name.into(),
@@ -132,6 +138,14 @@ impl Exporter {
         if let Err(error) = self.processor.shutdown_with_timeout(LAST_PATIENCE) {
             warn!(%error, "the last traces are lost");
         }
+    }
+}
+
+impl Drop for Exporter {
+    /// What is queued still goes; nobody waits for it here.
+    fn drop(&mut self) {
+        let processor = Arc::clone(&self.processor);
+        std::thread::spawn(move || processor.shutdown_with_timeout(LAST_PATIENCE));
     }
 }
 

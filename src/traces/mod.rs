@@ -9,7 +9,7 @@ mod export;
 
 use std::{
     cell::Cell,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use hyper::{
@@ -72,8 +72,8 @@ impl Config {
             problems.push(problem.help("build it with `cargo build --release --features otel`"));
         }
         if web_address(&self.endpoint).is_none() {
-            let message = format!("`{}` is not the address of a collector", self.endpoint);
-            let problem = Problem::new(&path.key("endpoint"), message);
+            // It may have a password in it.
+            let problem = Problem::new(&path.key("endpoint"), "this is no address of a collector");
             problems.push(problem.help("for example http://127.0.0.1:4318/v1/traces"));
         }
         if !(0.0..=1.0).contains(&self.sample) {
@@ -95,40 +95,36 @@ impl Config {
 
 /// The collectors that are there, by their settings: a configuration and the next share one.
 #[derive(Clone, Default)]
-pub struct Collectors(Arc<Mutex<Option<(Config, Traces)>>>);
+pub struct Collectors(Arc<Mutex<Vec<Known>>>);
+
+type Known = (Config, Weak<Inner>);
 
 impl Collectors {
-    /// The one with these settings; none of another is kept.
+    /// The one with these settings.
     ///
     /// # Errors
     /// What is wrong with them.
     pub fn get(&self, config: &Config, path: &Path, http: &HttpClient) -> Result<Traces, Problems> {
         config.check(path)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((same, traces)) = &*known
-            && same.is(config)
-        {
-            return Ok(traces.clone());
+        known.retain(|(_, inner)| inner.strong_count() > 0);
+        let same = known.iter().find(|(known, _)| known.is(config));
+        if let Some(same) = same.and_then(|(_, inner)| inner.upgrade()) {
+            return Ok(Traces(Some(same)));
         }
-        let traces = Traces::to(config, path, http)?;
-        *known = Some((config.clone(), traces.clone()));
-        Ok(traces)
-    }
-
-    /// Sends what has not been sent yet, at the end.
-    pub fn flush(&self) {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((_, traces)) = known {
-            traces.flush();
-        }
+        let inner = Arc::new(Inner::new(config, path, http)?);
+        known.push((config.clone(), Arc::downgrade(&inner)));
+        Ok(Traces(Some(inner)))
     }
 }
 
 /// Where spans go.
 #[derive(Clone, Default)]
-pub struct Traces {
+pub struct Traces(Option<Arc<Inner>>);
+
+struct Inner {
     #[cfg(feature = "otel")]
-    exporter: Option<Arc<export::Exporter>>,
+    exporter: export::Exporter,
     sample: f64,
 }
 
@@ -168,30 +164,42 @@ pub struct Finished<'a> {
 }
 
 /// W3C Trace Context.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-impl Traces {
+impl Inner {
     #[cfg(feature = "otel")]
-    fn to(config: &Config, path: &Path, http: &HttpClient) -> Result<Self, Problems> {
+    fn new(config: &Config, path: &Path, http: &HttpClient) -> Result<Self, Problems> {
         let exporter = export::Exporter::new(config, http);
         let exporter = exporter.map_err(|error| Problem::new(path, error))?;
-        Ok(Self { exporter: Some(Arc::new(exporter)), sample: config.sample })
+        Ok(Self { exporter, sample: config.sample })
     }
 
     #[cfg(not(feature = "otel"))]
-    fn to(_: &Config, _: &Path, _: &HttpClient) -> Result<Self, Problems> {
-        Ok(Self::default())
+    fn new(config: &Config, _: &Path, _: &HttpClient) -> Result<Self, Problems> {
+        Ok(Self { sample: config.sample })
     }
 
+    /// So many of a thread's requests as the setting says, and no pattern of the client's.
+    fn draws(&self) -> bool {
+        thread_local! {
+            static SINCE: Cell<f64> = const { Cell::new(0.0) };
+        }
+        let since = SINCE.get() + self.sample;
+        let drawn = since >= 1.0;
+        SINCE.set(if drawn { since - 1.0 } else { since });
+        drawn
+    }
+}
+
+impl Traces {
     /// The request's trace, if it is sampled. Whoever is `believed` has a say in that; of the others
     /// only the id is taken, so that nobody can make every request cost a trace.
     pub fn begin(&self, headers: &HeaderMap, believed: bool) -> Option<Trace> {
-        if !self.is_on() {
-            return None;
-        }
+        let inner = self.0.as_ref()?;
         let parent = Parent::of(headers);
         let asked = believed && parent.as_ref().is_some_and(|parent| parent.sampled);
-        if !asked && !self.draws() {
+        if !asked && !inner.draws() {
             return None;
         }
         let span = random_bytes().ok()?;
@@ -207,48 +215,36 @@ impl Traces {
         })
     }
 
-    fn is_on(&self) -> bool {
-        #[cfg(feature = "otel")]
-        return self.exporter.is_some();
-        #[cfg(not(feature = "otel"))]
-        false
-    }
-
-    /// So many of a thread's requests as the setting says, and no pattern of the client's.
-    fn draws(&self) -> bool {
-        thread_local! {
-            static SINCE: Cell<f64> = const { Cell::new(0.0) };
-        }
-        let since = SINCE.get() + self.sample;
-        let drawn = since >= 1.0;
-        SINCE.set(if drawn { since - 1.0 } else { since });
-        drawn
-    }
-
     /// Queues what is known of a request.
     pub fn finish(&self, trace: &Trace, finished: &Finished<'_>) {
         #[cfg(feature = "otel")]
-        if let Some(exporter) = &self.exporter {
-            exporter.add(trace, finished);
+        if let Some(inner) = &self.0 {
+            inner.exporter.add(trace, finished);
         }
         #[cfg(not(feature = "otel"))]
         let _ = (trace, finished);
     }
 
-    fn flush(&self) {
+    /// Sends what has not been sent yet, at the end.
+    pub fn flush(&self) {
         #[cfg(feature = "otel")]
-        if let Some(exporter) = &self.exporter {
-            exporter.flush();
+        if let Some(inner) = &self.0 {
+            inner.exporter.flush();
         }
     }
 }
 
 impl Trace {
-    /// Notes that the request goes on now: what its upstream is told.
-    pub fn send(&mut self, now: Timestamp) -> Option<HeaderValue> {
-        self.sent = Some(now);
+    /// Notes that the request goes on now, and tells its upstream.
+    pub fn send(&mut self, headers: &mut HeaderMap, now: Timestamp) {
         let text = format!("00-{}-{}-01", self.id, hex::encode(self.upstream));
-        HeaderValue::try_from(text).ok()
+        let Ok(traceparent) = HeaderValue::try_from(text) else { return };
+        self.sent = Some(now);
+        headers.insert(TRACEPARENT, traceparent);
+        // It belongs to a trace that this is no part of.
+        if self.parent.is_none() {
+            headers.remove(TRACESTATE);
+        }
     }
 }
 
@@ -324,7 +320,12 @@ mod tests {
     #[cfg(feature = "otel")]
     #[test]
     fn so_many_are_drawn_as_the_setting_says() {
-        let traces = Traces { sample: 0.25, ..Traces::default() };
-        assert_eq!((0..1000).filter(|_| traces.draws()).count(), 250);
+        let control = tokio::runtime::Runtime::new().unwrap();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = HttpClient::new(control.handle(), crate::clock::Clock::system());
+        let endpoint = "http://127.0.0.1:1/".to_owned();
+        let config = Config { endpoint, sample: 0.25, ..Config::default() };
+        let inner = Inner::new(&config, &Path::root(), &http).unwrap();
+        assert_eq!((0..1000).filter(|_| inner.draws()).count(), 250);
     }
 }

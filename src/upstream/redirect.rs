@@ -9,6 +9,7 @@ use hyper::{
 
 use super::{Reply, ReplyBody, Target};
 use crate::{
+    client::web_address,
     forward::Outgoing,
     rejection::Rejection,
     value::{Path, Problem, Problems},
@@ -25,7 +26,12 @@ impl Redirect {
     /// # Errors
     /// If it is no URL.
     pub fn new(to: &str, path: &Path) -> Result<Self, Problems> {
-        let absolute = to.parse::<hyper::Uri>().is_ok_and(|uri| uri.scheme().is_some());
+        let absolute = match to.parse::<hyper::Uri>() {
+            Ok(uri) if ["http", "https"].map(Some).contains(&uri.scheme_str()) => {
+                web_address(to).is_some()
+            }
+            uri => uri.is_ok_and(|uri| uri.scheme().is_some()),
+        };
         let origin =
             to.starts_with('/') && !to.starts_with("//") && to.parse::<PathAndQuery>().is_ok();
         match HeaderValue::try_from(to) {

@@ -62,19 +62,24 @@ pub struct Problem {
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
-    /// Whether it is only that nothing is there.
-    pub(crate) missing: bool,
+    /// If it is only that nothing is there: where it would have to be.
+    pub(crate) missing: Option<Path>,
 }
 
 impl Problem {
     /// A problem at `path`.
     pub fn new(path: &Path, message: impl Into<String>) -> Self {
-        Self { path: path.clone(), message: message.into(), help: None, missing: false }
+        Self { path: path.clone(), message: message.into(), help: None, missing: None }
     }
 
     /// There is nothing where something has to be.
     pub(crate) fn missing(path: &Path, message: impl Into<String>) -> Self {
-        Self { missing: true, ..Self::new(path, message) }
+        Self::new(path, message).lacking(path)
+    }
+
+    /// It is only that something is missing at `place` or below it.
+    pub(crate) fn lacking(self, place: &Path) -> Self {
+        Self { missing: Some(place.clone()), ..self }
     }
 
     /// Says what would be right.

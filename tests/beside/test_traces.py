@@ -183,6 +183,47 @@ class Traces(unittest.TestCase):
         self.assertEqual(self.seen(), [SAMPLED])
         self.assertEqual(self.ended(), [])
 
+    def test_a_client_cannot_cut_the_trace(self):
+        """Attack: name the field in `Connection`, so that the gateway takes it out as the client's."""
+        self.start()
+        self.ask("/", f"traceparent: {SAMPLED}", "Connection: traceparent")
+        client = next(span for span in self.ended() if span.kind == Span.SPAN_KIND_CLIENT)
+        self.assertEqual(self.seen(), [f"00-{TRACE}-{client.span_id.hex()}-01"])
+
+    def test_the_state_of_another_trace_ends_with_it(self):
+        self.start()
+        self.ask("/", "traceparent: nonsense", "tracestate: vendor=1")
+        self.ask("/", f"traceparent: {SAMPLED}", "tracestate: vendor=2")
+        states = [message.values("tracestate") for message in self.upstream.taken()]
+        self.assertEqual(states, [[], ["vendor=2"]])
+        self.ended()
+
+    def test_nothing_is_lost_by_reloads(self):
+        """One that changes where spans are from, and one that is refused after it had."""
+        self.start()
+        self.ask("/one/")
+        self.change("service_name: other, ")
+        self.gateway.reload()
+        self.ask("/two/")
+        self.change("service_name: third, ", "nonsense: 1\n")
+        self.gateway.hangup()
+        until("it is refused", lambda: "the old configuration stays" in Path(self.gateway.log.name).read_text())
+        self.ask("/three/")
+        paths = {told(span).get("url.path") for span in self.ended()}
+        self.assertLessEqual({"/one/", "/two/", "/three/"}, paths)
+
+    def change(self, setting, more=""):
+        text = self.gateway.file.read_text().removeprefix(self.gateway.head)
+        self.gateway.write(text.replace("traces: { ", "traces: { " + setting) + more)
+
+    def test_what_a_client_makes_long_or_new_is_cut(self):
+        """Attack: methods and paths without end, each of which the collector keeps."""
+        self.start()
+        self.gateway.ask("/" + "a" * 5000, basic("alice"), method="MADEUP")
+        server = next(span for span in self.ended() if span.kind == Span.SPAN_KIND_SERVER)
+        self.assertEqual((server.name, told(server)["http.request.method"]), ("HTTP /", "_OTHER"))
+        self.assertLess(len(told(server)["url.path"]), 1000)
+
     def test_a_trusted_proxy_has(self):
         self.start(sample=0, trusted="127.0.0.1/32")
         self.ask("/", f"traceparent: {SAMPLED}")

@@ -147,6 +147,23 @@ fn a_request_is_explained_by_its_id() {
     assert!(!other.status.success() && told.contains("no request"), "{told}");
 }
 
+/// Attack: bytes that move the terminal of whoever reads about the request, and paths that fill
+/// the memory.
+#[test]
+fn what_is_explained_is_short_and_printable() {
+    let gateway = Gateway::start(ROUTES);
+    let path = format!("/\u{9b}31m{}", "x".repeat(5000));
+    gateway.get(&path, &[]);
+    until("its line", || gateway.output().contains("xxx"));
+    let said = gateway.output();
+    let line = said.lines().rev().find(|line| line.contains("xxx")).unwrap();
+    let id = line.rsplit(' ').next().unwrap();
+    let told = portcullis(&gateway.setup.config(), &["explain", "--request", id], "");
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("refused    400") && told.len() < 2000, "{told}");
+    assert!(!told.contains('\u{9b}') && told.contains("\\u{9b}"), "{told}");
+}
+
 /// Attack: ask the public port what others have done.
 #[test]
 fn clients_are_told_of_nobody_s_requests() {

@@ -36,9 +36,15 @@ def load() -> dict:
 def auth_classes(options: dict) -> dict:
     """The classes of `AUTH`, by the gateway's names of their schemes."""
     try:
-        return {scheme: import_string(path) for scheme, path in options["AUTH"].items()}
+        classes = {scheme: import_string(path) for scheme, path in options["AUTH"].items()}
     except (AttributeError, ImportError) as error:
         raise ImproperlyConfigured(f"PORTCULLIS['AUTH']: {error}") from error
+    for scheme, native in classes.items():
+        if not callable(getattr(native, "authenticate", None)):
+            raise ImproperlyConfigured(f"PORTCULLIS['AUTH'][{scheme!r}] is no authentication class")
+    if classes and not options["REQUIRE_ASSERTION"]:
+        raise ImproperlyConfigured("PORTCULLIS['AUTH'] needs the assertion, which names the scheme")
+    return classes
 
 
 def verifier(options: dict) -> Verifier:

@@ -244,6 +244,8 @@ class Configuration(GatewayCase):
             {"REQURE_ASSERTION": True},
             {"AUTH": {"token": "tests.urls.Nobody"}},
             {"AUTH": ["token"]},
+            {"AUTH": {"token": "os.path.join"}},
+            {"AUTH": {"scopes": "tests.urls.Scopes"}, "REQUIRE_ASSERTION": False},
         ]:
             with self.subTest(changes), self.assertRaises(ImproperlyConfigured):
                 self.start(**changes)

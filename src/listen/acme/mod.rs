@@ -12,6 +12,7 @@ mod order;
 
 use std::{
     collections::HashMap,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, Weak,
@@ -29,6 +30,7 @@ use tokio::{runtime::Handle, sync::watch};
 use crate::{
     client::web_address,
     clock::{Clock, Timestamp},
+    crypto::pem,
     upstream::{Reply, ReplyBody},
     value::{Path, Problem, Problems},
 };
@@ -99,9 +101,14 @@ impl Config {
             problems.push(problem.help("for example `names: [api.example.com]`"));
         }
         for (index, name) in self.names.iter().enumerate() {
-            let host = name.split('.').all(|label| {
-                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            });
+            // RFC 1123 section 2.1.
+            let host = name.len() <= 253
+                && name.split('.').all(|label| {
+                    (1..=63).contains(&label.len())
+                        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                });
             if !host || name.parse::<std::net::IpAddr>().is_ok() {
                 let message = format!("`{name}` is not a host name that can be shown to be ours");
                 let problem = Problem::new(&path.key("names").index(index), message);
@@ -113,7 +120,24 @@ impl Config {
             let problem = Problem::new(&path.key("directory"), message);
             problems.push(problem.help("it begins with https://"));
         }
-        if self.contact.as_ref().is_some_and(|contact| !contact.contains('@')) {
+        if let Some(file) = &self.ca {
+            problems.keep(pem::authorities(file, &path.key("ca")));
+        }
+        if let Ok(about) = std::fs::metadata(&self.folder) {
+            let at = path.key("folder");
+            let folder = self.folder.display();
+            if !about.is_dir() {
+                problems.push(Problem::new(&at, format!("`{folder}` is not a folder")));
+            } else if about.permissions().mode() & 0o022 != 0 {
+                let problem = Problem::new(&at, format!("others may write to `{folder}`"));
+                problems.push(problem.help(format!("chmod 0700 {folder}")));
+            }
+        }
+        let address = |contact: &String| {
+            let odd = |c: char| c.is_whitespace() || ",:<>".contains(c);
+            contact.contains('@') && !contact.contains(odd)
+        };
+        if self.contact.as_ref().is_some_and(|contact| !address(contact)) {
             let problem = Problem::new(&path.key("contact"), "this is not an e-mail address");
             problems.push(problem.help("for example ops@example.com"));
         }

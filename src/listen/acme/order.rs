@@ -72,11 +72,19 @@ async fn keep(managed: Weak<Managed>, folder: Folder, clock: Clock, mut gone: wa
             None => match ordered(&managed, &folder).await {
                 Ok(()) => {
                     wait = FIRST_WAIT;
-                    continue;
+                    // A clock that is ahead must not order one after the other.
+                    let due = managed.current.load().as_ref().map(|current| current.due);
+                    due.map_or(LAST_WAIT, |due| due.since(clock.now())).clamp(FIRST_WAIT, LAST_WAIT)
                 }
                 Err(error) => {
-                    let names = managed.config.names.join(", ");
-                    warn!(%error, names, "no certificate from the authority; asking again");
+                    let config = &managed.config;
+                    warn!(
+                        error = %causes(&error),
+                        names = config.names.join(", "),
+                        directory = config.directory,
+                        again_in_s = wait.as_secs(),
+                        "no certificate from the authority"
+                    );
                     let pause = wait;
                     wait = (wait * 6).min(LAST_WAIT);
                     pause
@@ -89,6 +97,21 @@ async fn keep(managed: Weak<Managed>, folder: Folder, clock: Clock, mut gone: wa
             _ = gone.changed() => return,
         }
     }
+}
+
+/// An error with those behind it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        // Some repeat what they wrap.
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 async fn ordered(managed: &Managed, folder: &Folder) -> Result<(), Failed> {
