@@ -3,6 +3,7 @@
 
 mod checks;
 mod routes;
+mod targets;
 mod world;
 
 use std::{cell::OnceCell, collections::HashMap, sync::Arc};

@@ -5,12 +5,12 @@
 //! the user sees, each with its line. For what nothing else can be read without, something else
 //! stands in.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_yaml::Value;
 
-use super::{Document, positions::Place};
+pub use super::report::Report;
+use super::{Document, positions::Place, report::Source};
 use crate::value::{Path, Problem, Problems, Segment};
 
 /// A file that was read, with where everything in it stands.
@@ -19,37 +19,6 @@ pub struct Loaded {
     pub document: Document,
     source: Source,
 }
-
-/// A file's text.
-struct Source {
-    name: String,
-    text: String,
-    places: Place,
-    /// What stood for the variables in it, and their names.
-    variables: Vec<(String, String)>,
-}
-
-/// Everything that is wrong in a file, drawn with its lines.
-#[derive(Debug)]
-pub struct Report {
-    /// How many problems.
-    pub count: usize,
-    drawn: String,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problems = if self.count == 1 { "problem" } else { "problems" };
-        write!(
-            f,
-            "{}\n{} {problems}; this configuration is not used",
-            self.drawn.trim_end(),
-            self.count
-        )
-    }
-}
-
-impl std::error::Error for Report {}
 
 /// A loader of one file; the environment is a parameter so that tests need not set it.
 pub struct Loader<'a> {
@@ -298,83 +267,6 @@ impl Found {
     }
 }
 
-impl Source {
-    /// With its line, and its path as the file has it.
-    fn locate(&self, problem: Problem) -> (usize, Problem) {
-        let (line, path) = self.places.find(&problem.path);
-        (line, Problem { path, ..problem })
-    }
-
-    /// A message as it may be shown: of what a variable stands for, its name.
-    fn without_values(&self, message: String) -> String {
-        let named = |message: String, (value, name): &(String, String)| {
-            message.replace(value, &format!("${{{name}}}"))
-        };
-        self.variables.iter().fold(message, named)
-    }
-
-    fn report(&self, mut problems: Vec<(usize, Problem)>) -> Report {
-        problems.sort_by_key(|(line, _)| *line);
-        problems.dedup();
-        let renderer = Renderer::plain();
-        let shown = without_secrets(&self.text);
-        let mut drawn = String::new();
-        for (line, problem) in &problems {
-            let (start, end) = span(&shown, *line);
-            let annotation = AnnotationKind::Primary.span(start..end);
-            let snippet = Snippet::source(&shown).path(&self.name).annotation(annotation);
-            let title = match problem.path.0.is_empty() {
-                true => problem.message.clone(),
-                false => format!("{}: {}", problem.path, problem.message),
-            };
-            let title = self.without_values(title);
-            let mut group = Level::ERROR.primary_title(title).element(snippet);
-            if let Some(help) = &problem.help {
-                group = group.element(Level::HELP.message(self.without_values(help.clone())));
-            }
-            drawn.push_str(&renderer.render(&[group]));
-            drawn.push_str("\n\n");
-        }
-        Report { count: problems.len(), drawn }
-    }
-}
-
-/// The file as a report may show it: reports end in logs and tickets.
-fn without_secrets(text: &str) -> String {
-    let shown = |line: &str| {
-        let keys =
-            ["secret_key:", "store:", "url:", "password:", "signing_key:", "secret:", "headers: {"];
-        let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
-        match value.and_then(|at| line.split_at_checked(at)) {
-            // A variable's name is not its value.
-            Some((key, value))
-                if !value.contains("${") && value.contains(|c: char| c.is_alphanumeric()) =>
-            {
-                format!("{key} (hidden)")
-            }
-            _ => line.to_owned(),
-        }
-    };
-    let without_password = |line: String| match line.split_once("://") {
-        Some((before, after)) if after.contains('@') => format!("{before}://(hidden)"),
-        _ => line,
-    };
-    text.split('\n').map(shown).map(without_password).collect::<Vec<_>>().join("\n")
-}
-
-/// The text of a line, without blanks around it.
-fn span(text: &str, line: usize) -> (usize, usize) {
-    let mut start = 0;
-    for (number, text) in text.split_inclusive('\n').enumerate() {
-        if number + 1 == line.max(1) {
-            let indent = text.len() - text.trim_start().len();
-            return (start + indent, start + indent.max(text.trim_end().len()));
-        }
-        start += text.len();
-    }
-    (0, 0)
-}
-
 /// The decoder's complaint in our words, at the place that has to change.
 fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>) -> Problem {
     let mut path = Path::root();
@@ -441,21 +333,5 @@ fn cut_out(tree: &mut Value, path: &Path) -> bool {
             true
         }
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Attack: an error's line ends in a ticket, with the keys in it.
-    #[test]
-    fn a_line_is_shown_without_what_is_secret_in_it() {
-        let shown = without_secrets(
-            "traces: { endpoint: http://me:canary@a/, headers: { X-Key: canary } }\nstore: postgres://app:canary@db/app\n\
-             secret_key: ${KEY}\n- callout: { headers: [X-Key] }\nendpoint: http://me:canary@a/",
-        );
-        assert!(!shown.contains("canary"), "{shown}");
-        assert!(shown.contains("${KEY}") && shown.contains("[X-Key]"), "{shown}");
     }
 }

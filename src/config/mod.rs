@@ -2,6 +2,7 @@
 
 pub mod load;
 mod positions;
+mod report;
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,7 @@
 //! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
 //! write the identity, send. Every refusal becomes a response in one place.
 
+mod answered;
 mod memory;
 mod seen;
 mod to_https;
@@ -20,6 +21,7 @@ use tracing::{debug, warn};
 pub use self::memory::Memory;
 pub use self::seen::told;
 use self::{
+    answered::Answered,
     seen::{Asked, Seen},
     to_https::to_https,
     to_login::{to_login, wants_page},
@@ -37,9 +39,9 @@ use crate::{
     identity::Identity,
     language::Languages,
     observe::{
-        log::{AccessLog, Line},
+        log::AccessLog,
         metrics::{Fate, RouteMetrics, SchemeMetrics},
-        recent::{Explained, Recent, RequestId},
+        recent::{Recent, RequestId},
     },
     policy::{Admitted, Policy},
     rejection::Rejection,
@@ -50,7 +52,7 @@ use crate::{
     store::Sql,
     system::csrf,
     throttle::Throttle,
-    traces::{Finished, Traces},
+    traces::Traces,
     upstream::{Reply, ReplyBody, Target},
     value::Network,
 };
@@ -176,7 +178,7 @@ impl Gateway {
         let page = self.login_url.is_some() && wants_page(&parts.headers);
         let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
         let kept = self.recent.is_kept();
-        let trace = self.traces.begin(&parts.headers, self.proxies.contains(peer.address));
+        let trace = self.traces.begin(&parts.headers, || self.proxies.contains(peer.address));
         let told = kept.then(Vec::new);
         let mut seen = Seen { told, trace: trace.map(Box::new), ..Seen::default() };
         let (client, outcome) = match self.read(parts, body, peer) {
@@ -215,60 +217,16 @@ impl Gateway {
         if let Some(cors) = &self.cors {
             cors.allow(origin.as_ref(), reply.headers_mut());
         }
-        let ended = self.clock.now();
-        let time = ended.since(started);
-        let metrics = seen.route.map_or(&self.unrouted, |route| &route.metrics);
-        metrics.answered(reply.status(), fate, time);
-        let scheme = seen.user.as_ref().map(|(_, scheme)| &**scheme);
-        if let Some(trace) = &seen.trace {
-            self.traces.finish(
-                trace,
-                &Finished {
-                    method: method.as_str(),
-                    path: uri.path(),
-                    route: seen.route.map(|route| &*route.name),
-                    scheme,
-                    client,
-                    status: reply.status().as_u16(),
-                    started,
-                    ended,
-                },
-            );
-        }
-        if let Some(schemes) = seen.told.take() {
-            self.recent.add(Explained {
-                id,
-                client,
-                method: method.as_str().to_owned(),
-                path: Explained::path(uri.path()),
-                route: seen.route.map(|route| Arc::clone(&route.name)),
-                schemes,
-                rule: seen.route.map(|route| Arc::clone(route.policy.describe())),
-                user: seen
-                    .user
-                    .as_ref()
-                    .map(|(identity, scheme)| (identity.username.clone(), Arc::clone(scheme))),
-                status: reply.status().as_u16(),
-                refused,
-                microseconds: u64::try_from(time.as_micros()).unwrap_or(u64::MAX),
-            });
-        }
-        self.access.write(&Line {
+        let answered = Answered {
             id,
+            asked: Asked { method, uri, host },
             client,
-            method: method.as_str(),
-            host: match &host {
-                Some(host) => host.to_str().unwrap_or_default(),
-                None => uri.authority().map_or("", |authority| authority.as_str()),
-            },
-            path: uri.path(),
-            status: reply.status().as_u16(),
-            route: seen.route.map(|route| &*route.name),
-            user: seen.user.as_ref().map(|(identity, _)| &*identity.username),
-            scheme,
-            microseconds: time.as_micros(),
-            trace: seen.trace.as_ref().map(|trace| trace.id),
-        });
+            status: reply.status(),
+            fate,
+            refused,
+            started,
+        };
+        self.tell(answered, &mut seen);
         reply
     }
 

@@ -195,10 +195,10 @@ impl Inner {
 impl Traces {
     /// The request's trace, if it is sampled. Whoever is `believed` has a say in that; of the others
     /// only the id is taken, so that nobody can make every request cost a trace.
-    pub fn begin(&self, headers: &HeaderMap, believed: bool) -> Option<Trace> {
+    pub fn begin(&self, headers: &HeaderMap, believed: impl FnOnce() -> bool) -> Option<Trace> {
         let inner = self.0.as_ref()?;
         let parent = Parent::of(headers);
-        let asked = believed && parent.as_ref().is_some_and(|parent| parent.sampled);
+        let asked = parent.as_ref().is_some_and(|parent| parent.sampled) && believed();
         if !asked && !inner.draws() {
             return None;
         }
