@@ -143,7 +143,7 @@ impl Gateway {
     /// Answers a request.
     pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
         let (parts, incoming) = request.into_parts();
-        let body = Body::new(incoming, parts.version);
+        let body = Body::new(incoming, &parts);
         if let Some(proxies) = &self.ext_authz
             && ext_authz::is_call(&parts)
             && proxies.iter().any(|network| network.contains(peer.address))

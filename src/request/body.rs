@@ -15,7 +15,10 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{
     Version,
     body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
+    header,
+    http::request::Parts,
 };
+use tokio::runtime::Handle;
 
 /// What follows a request's head.
 #[derive(Debug)]
@@ -26,10 +29,12 @@ pub enum Body {
     Stream {
         /// What was read ahead of it and is still to be sent.
         ahead: Bytes,
-        /// The rest.
-        incoming: Incoming,
+        /// The rest; taken only when this is dropped.
+        incoming: Option<Incoming>,
         /// Whether it comes over HTTP/2.
         http2: bool,
+        /// Whether the client sends it unasked (RFC 9110 section 10.1.1).
+        unasked: bool,
         /// How many frames have gone on, which whoever waits for the upstream looks at.
         frames: Arc<AtomicU64>,
     },
@@ -60,13 +65,18 @@ pub enum Broken {
 }
 
 impl Body {
-    /// The body of a request of this version of HTTP.
-    pub fn new(incoming: Incoming, version: Version) -> Self {
+    /// The body of a request with this head.
+    pub fn new(incoming: Incoming, head: &Parts) -> Self {
         if incoming.is_end_stream() {
             return Body::Empty;
         }
-        let http2 = version == Version::HTTP_2;
-        Body::Stream { ahead: Bytes::new(), incoming, http2, frames: Arc::default() }
+        Body::Stream {
+            ahead: Bytes::new(),
+            incoming: Some(incoming),
+            http2: head.version == Version::HTTP_2,
+            unasked: !head.headers.contains_key(header::EXPECT),
+            frames: Arc::default(),
+        }
     }
 
     /// What [`Self::progress`] counts when nothing is left.
@@ -112,7 +122,7 @@ impl Body {
     /// # Errors
     /// If it is not there within `time`, or is cut off.
     pub async fn peek(&mut self, enough: usize, time: Duration) -> Result<(), Unread> {
-        let Body::Stream { ahead, incoming, .. } = self else { return Ok(()) };
+        let Body::Stream { ahead, incoming: Some(incoming), .. } = self else { return Ok(()) };
         let mut bytes = BytesMut::from(&ahead[..]);
         let reading = async {
             while bytes.len() < enough {
@@ -138,6 +148,33 @@ impl Body {
     }
 }
 
+/// So much of a body that nobody wants is read all the same, and for so long: to a client that sends
+/// the body after the head, an answer in between is no reason to lose the connection. What is more
+/// ends it.
+const UNWANTED: u64 = 256 << 10;
+const UNWANTED_TIME: Duration = Duration::from_secs(5);
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        // An HTTP/2 stream ends by itself.
+        let Body::Stream { incoming, http2: false, unasked: true, frames, .. } = self else {
+            return;
+        };
+        let left = incoming.take().filter(|left| {
+            let over = frames.load(Ordering::Relaxed) >= Body::BROKEN_OFF || left.is_end_stream();
+            !over && left.size_hint().lower() <= UNWANTED
+        });
+        if let (Some(left), Ok(runtime)) = (left, Handle::try_current()) {
+            runtime.spawn(async move {
+                let limit = usize::try_from(UNWANTED).unwrap_or(usize::MAX);
+                let mut left = Limited::new(left, limit);
+                let reading = async { while let Some(Ok(_)) = left.frame().await {} };
+                let _ = tokio::time::timeout(UNWANTED_TIME, reading).await;
+            });
+        }
+    }
+}
+
 /// Streams the body on without its trailers: a forged identity could travel in them (RFC 9110
 /// section 6.5.1 lets a proxy drop them).
 impl HttpBody for Body {
@@ -148,7 +185,8 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Body::Stream { ahead, incoming, http2, frames } = self.get_mut() else {
+        let Body::Stream { ahead, incoming: Some(incoming), http2, frames, .. } = self.get_mut()
+        else {
             return Poll::Ready(None);
         };
         if !ahead.is_empty() {
@@ -179,15 +217,17 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Body::Empty => true,
-            Body::Stream { ahead, incoming, .. } => ahead.is_empty() && incoming.is_end_stream(),
+            Body::Stream { ahead, incoming: Some(incoming), .. } => {
+                ahead.is_empty() && incoming.is_end_stream()
+            }
+            Body::Empty | Body::Stream { .. } => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Empty => SizeHint::with_exact(0),
-            Body::Stream { ahead, incoming, .. } => {
+            Body::Empty | Body::Stream { incoming: None, .. } => SizeHint::with_exact(0),
+            Body::Stream { ahead, incoming: Some(incoming), .. } => {
                 let mut hint = incoming.size_hint();
                 let more = ahead.len() as u64;
                 let upper = hint.upper().map(|upper| upper + more);

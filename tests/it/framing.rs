@@ -495,6 +495,29 @@ fn a_refusal_does_not_wait_for_the_body() {
     assert_eq!(upstream.count(), 0);
 }
 
+/// The rule: a client that is refused before it has sent a short body keeps its connection: else
+/// its next request would be lost, for nobody has told it that the connection ends.
+#[test]
+fn a_refusal_before_the_body_costs_no_connection() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for (length, body) in [
+        ("Content-Length: 13", "{\"name\": \"x\"}"),
+        ("Transfer-Encoding: chunked", "5\r\nfirst\r\n0\r\n\r\n"),
+    ] {
+        let mut connection = gateway.connect();
+        for _ in 0..3 {
+            let head = format!("POST /admin/ HTTP/1.1\r\nHost: localhost\r\n{length}\r\n\r\n");
+            connection.send(head.as_bytes());
+            assert_eq!(connection.receive(false).expect("an answer").status, 401, "{length}");
+            connection.send(body.as_bytes());
+        }
+        connection.send(b"GET /b HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(connection.receive(false).expect("an answer").status, 200, "{length}");
+    }
+    assert_eq!(upstream.count(), 2);
+}
+
 /// The rule: promises hold on a connection's first request and on its hundredth.
 #[test]
 fn a_kept_connection_forgets_the_request_before() {

@@ -58,7 +58,7 @@ pub(crate) fn target(data: &[u8]) {
 /// The bytes that the upstream gets for a request that is let through, and whether it answers.
 async fn pass_on(request: hyper::Request<Incoming>) -> Option<(Vec<u8>, bool)> {
     let (head, incoming) = request.into_parts();
-    let body = Body::new(incoming, head.version);
+    let body = Body::new(incoming, &head);
     let peer = Peer::new([192, 0, 2, 1].into(), false);
     let limits = HeadLimits { bytes: 32 << 10, fields: 100 };
     let request = Request::read(head, body, &peer, &TrustedProxies::default(), limits).ok()?;
