@@ -55,6 +55,32 @@ fn the_sixth_guess_waits_right_or_wrong_known_or_unknown() {
     assert_eq!(guess("bob", "x").status, 200, "others are not locked");
 }
 
+/// Attack: wrong passwords from everywhere, to keep the owner out. Where the owner has been served
+/// before, by a password that was only remembered too, the owner is served.
+#[test]
+fn strangers_do_not_keep_the_owner_out() {
+    let gateway = Gateway::start(
+        "trusted_proxies: [127.0.0.1/32]\nauthentication: [basic]\n\
+         routes: [{ path: /, upstream: echo }]\n",
+    );
+    let ask = |from: &str, authorization: &str| {
+        let fields = [("X-Forwarded-For", from), ("Authorization", authorization)];
+        gateway.get("/", &fields).status
+    };
+    let (good, wrong) = (basic("alice", PASSWORD), basic("alice", "wrong"));
+    assert_eq!(ask("192.0.2.1", &good), 200);
+    assert_eq!(ask("192.0.2.2", &good), 200);
+    for number in 0..100 {
+        // Another guess each time: one that is known to be wrong is not judged again.
+        let wrong = basic("alice", &format!("wrong {number}"));
+        assert_eq!(ask(&format!("198.51.100.{number}"), &wrong), 401, "{number}");
+    }
+    assert_eq!(ask("198.51.100.200", &good), 429, "a stranger, whatever the password");
+    assert_eq!(ask("192.0.2.1", &good), 200);
+    assert_eq!(ask("192.0.2.2", &good), 200);
+    assert_eq!(ask("192.0.2.2", &wrong), 401);
+}
+
 /// Attack: the guesser's own good credential between the guesses clears the count.
 #[test]
 fn own_success_does_not_clear_the_count_of_others() {
