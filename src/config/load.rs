@@ -240,12 +240,21 @@ impl Found {
         let emptied =
             problem.message.starts_with("invalid length 0") && self.cut.iter().any(within);
         let missing = problem.message.strip_prefix("missing field `");
-        let missing = missing.and_then(|rest| rest.split('`').next());
+        let missing = missing.and_then(|rest| rest.split('`').next()).map(str::to_owned);
         let again = self.cut.contains(&written);
         let caused =
-            emptied || missing.is_some_and(|name| self.cut.contains(&written.key(name))) || again;
+            emptied || missing.iter().any(|name| self.cut.contains(&written.key(name))) || again;
         if !caused {
             self.located.push((line, problem));
+        }
+        // For what was never there, too, so that the rest of its map is looked at.
+        if let (Some(name), false) = (&missing, caused)
+            && let Some(stand_in) = stand_in(&path.key(name), self.cut.len())
+            && let Some(Value::Mapping(map)) = value_at(tree, &path)
+        {
+            map.insert(name.as_str().into(), Value::String(stand_in));
+            self.cut.push(written.key(name));
+            return true;
         }
         let stand_in = stand_in(&path, self.cut.len()).filter(|_| !again);
         self.cut.push(written);
