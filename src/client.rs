@@ -12,7 +12,7 @@ use hyper_util::{
 };
 use tokio::runtime::Handle;
 
-use crate::{clock::Clock, store::Unavailable};
+use crate::{clock::Clock, observe::causes, store::Unavailable};
 
 /// The address of a web server that calls can go to.
 pub fn web_address(text: &str) -> Option<Uri> {
@@ -105,5 +105,5 @@ impl HttpClient {
 }
 
 fn outage(error: &(impl std::error::Error + ?Sized)) -> Unavailable {
-    Unavailable::new("a service", error)
+    Unavailable::new("a service", causes(error))
 }

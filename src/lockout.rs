@@ -344,9 +344,18 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
 
-    fn lockout() -> (Lockout, Clock) {
+    fn of(config: Config) -> (Lockout, Clock) {
         let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        (Lockout::new(Some(Config::default()), clock.clone(), Locks::default()), clock)
+        (Lockout::new(Some(config), clock.clone(), Locks::default()), clock)
+    }
+
+    fn lockout() -> (Lockout, Clock) {
+        of(Config::default())
+    }
+
+    fn after_three(window: u64, duration: u64) -> (Lockout, Clock) {
+        let (window, duration) = (Period::seconds(window), Period::seconds(duration));
+        of(Config { failures: Count(3), window, duration })
     }
 
     fn fail(lockout: &Lockout, subject: Subject<'_>, client: IpAddr) {
@@ -449,10 +458,7 @@ mod tests {
     /// A short lock is over when it is said to be, however long the window.
     #[test]
     fn a_lock_that_is_over_is_over() {
-        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        let (window, duration) = (Period::seconds(600), Period::seconds(10));
-        let config = Config { failures: Count(3), window, duration };
-        let lockout = Lockout::new(Some(config), clock.clone(), Locks::default());
+        let (lockout, clock) = after_three(600, 10);
         let alice = Subject::Account("alice");
         (0..3).for_each(|_| fail(&lockout, alice, HERE));
         clock.advance(Duration::from_secs(11));
@@ -475,10 +481,7 @@ mod tests {
     /// Attack: who is locked goes on trying, and the lock ends with the window of the first failure.
     #[test]
     fn a_lock_lasts_as_long_as_it_does() {
-        let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        let (window, duration) = (Period::seconds(10), Period::seconds(60));
-        let config = Config { failures: Count(3), window, duration };
-        let lockout = Lockout::new(Some(config), clock.clone(), Locks::default());
+        let (lockout, clock) = after_three(10, 60);
         let alice = Subject::Account("alice");
         (0..3).for_each(|_| fail(&lockout, alice, HERE));
         for _ in 0..5 {

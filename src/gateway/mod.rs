@@ -18,14 +18,13 @@ use hyper::{
 use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
-pub use self::memory::Memory;
-pub use self::seen::told;
 use self::{
     answered::Answered,
     seen::{Asked, Seen},
     to_https::to_https,
     to_login::{to_login, wants_page},
 };
+pub use self::{memory::Memory, seen::told};
 use crate::{
     chain::Chain,
     clock::Clock,

@@ -6,3 +6,18 @@ mod file;
 pub mod log;
 pub mod metrics;
 pub mod recent;
+
+/// An error with those behind it: what happened says the innermost.
+pub fn causes<E: std::error::Error + ?Sized>(error: &E) -> String {
+    let mut told = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        // Some repeat what they wrap.
+        if !told.contains(&more) {
+            told = format!("{told}: {more}");
+        }
+        next = cause.source();
+    }
+    told
+}

@@ -29,9 +29,7 @@ impl RequestId {
     /// Another one. They go on from a random one in each thread, so that none comes twice.
     pub fn next() -> Self {
         thread_local! {
-            static LAST: Cell<u64> = Cell::new(
-                RandomState::new().hash_one(()),
-            );
+            static LAST: Cell<u64> = Cell::new(RandomState::new().hash_one(()));
         }
         let id = LAST.get().wrapping_add(1);
         LAST.set(id);
@@ -99,7 +97,7 @@ pub struct Explained {
 impl Explained {
     /// As much of a path as is kept.
     pub fn path(whole: &str) -> String {
-        whole.chars().take(PATH).collect()
+        whole.get(..whole.floor_char_boundary(PATH)).unwrap_or(whole).to_owned()
     }
 }
 

@@ -151,7 +151,7 @@ impl Body {
 /// So much of a body that nobody wants is read all the same, and for so long: to a client that sends
 /// the body after the head, an answer in between is no reason to lose the connection. What is more
 /// ends it.
-const UNWANTED: u64 = 256 << 10;
+const UNWANTED: usize = 256 << 10;
 const UNWANTED_TIME: Duration = Duration::from_secs(5);
 
 impl Drop for Body {
@@ -162,12 +162,11 @@ impl Drop for Body {
         };
         let left = incoming.take().filter(|left| {
             let over = frames.load(Ordering::Relaxed) >= Body::BROKEN_OFF || left.is_end_stream();
-            !over && left.size_hint().lower() <= UNWANTED
+            !over && left.size_hint().lower() <= UNWANTED as u64
         });
         if let (Some(left), Ok(runtime)) = (left, Handle::try_current()) {
             runtime.spawn(async move {
-                let limit = usize::try_from(UNWANTED).unwrap_or(usize::MAX);
-                let mut left = Limited::new(left, limit);
+                let mut left = Limited::new(left, UNWANTED);
                 let reading = async { while let Some(Ok(_)) = left.frame().await {} };
                 let _ = tokio::time::timeout(UNWANTED_TIME, reading).await;
             });

@@ -2,7 +2,6 @@
 //! that is safe.
 
 use std::{
-    error::Error,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -29,7 +28,7 @@ use super::{
 };
 use crate::{
     forward::Outgoing,
-    observe::metrics::Metrics,
+    observe::{causes, metrics::Metrics},
     rejection::Rejection,
     request::{Body, Upgrade},
 };
@@ -251,13 +250,7 @@ fn blame(error: &hyper::Error, progress: Option<&AtomicU64>) -> Rejection {
     if error.is_user() || frames == Some(Body::BROKEN_OFF) {
         return Rejection::BodyBroken;
     }
-    // What happened says the innermost cause.
-    let (mut told, mut cause) = (error.to_string(), error.source());
-    while let Some(inner) = cause {
-        told = format!("{told}: {inner}");
-        cause = inner.source();
-    }
-    Rejection::UpstreamBroken(told)
+    Rejection::UpstreamBroken(causes(error))
 }
 
 /// Safe methods (RFC 9110 section 9.2.1) without a body.

@@ -158,28 +158,27 @@ class Acme(unittest.TestCase):
         with self.shake(name, "http/1.1") as stream:
             self.assertEqual(ask(stream, "/public/", name).status, 200)
 
+    def assert_both_are_served(self):
+        certificate = self.comes(A)
+        self.assertEqual(sorted(names(certificate)), [A, B])
+        self.assertEqual(self.seen(B), certificate)
+        for name in (A, B):
+            self.assert_serves(name)
+
     # --- what is meant --------------------------------------------------------------------------
 
     def test_tls_alpn_01(self):
         """With an authority that refuses good nonces now and then, as Pebble does unless it is told otherwise."""
         self.start_pebble(PEBBLE_WFE_NONCEREJECT="5")
         self.start_gateway(A, B, challenge="tls-alpn-01")
-        certificate = self.comes(A)
-        self.assertEqual(sorted(names(certificate)), [A, B])
-        self.assertEqual(self.seen(B), certificate)
-        for name in (A, B):
-            self.assert_serves(name)
+        self.assert_both_are_served()
         self.assertEqual(self.pebble.orders(), 1)
 
     def test_http_01(self):
         """With an authority that takes its time, and looks from several places."""
         self.start_pebble(PEBBLE_VA_NOSLEEP="0", PEBBLE_VA_SLEEPTIME="3")
         self.start_gateway(A, B, challenge="http-01")
-        certificate = self.comes(A)
-        self.assertEqual(sorted(names(certificate)), [A, B])
-        self.assertEqual(self.seen(B), certificate)
-        for name in (A, B):
-            self.assert_serves(name)
+        self.assert_both_are_served()
         self.assertEqual(self.pebble.said().count("Attempting to validate w/ HTTP"), 6)
         # The listener is what it was meant for.
         with socket.create_connection(("127.0.0.1", self.plain), TIMEOUT) as stream:

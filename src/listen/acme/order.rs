@@ -22,7 +22,7 @@ use super::{
     Challenge, Managed,
     folder::{Folder, read},
 };
-use crate::clock::Clock;
+use crate::{clock::Clock, observe::causes};
 
 /// For a whole order.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -97,21 +97,6 @@ async fn keep(managed: Weak<Managed>, folder: Folder, clock: Clock, mut gone: wa
             _ = gone.changed() => return,
         }
     }
-}
-
-/// An error with those behind it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        // Some repeat what they wrap.
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 async fn ordered(managed: &Managed, folder: &Folder) -> Result<(), Failed> {
