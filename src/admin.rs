@@ -113,12 +113,12 @@ impl Admin {
     async fn ready(&self) -> Response<Full<Bytes>> {
         let gateway = &self.current.load_full().gateway;
         let now = gateway.clock.now();
-        if gateway.store.ping().await.is_ok() {
+        if gateway.db.ping().await.is_ok() {
             self.answered.store(now.0, Ordering::Relaxed);
             return text(StatusCode::OK, "ready\n");
         }
         let answered = Timestamp(self.answered.load(Ordering::Relaxed));
-        if now.since(answered) < gateway.memory.facts.grace() {
+        if now.since(answered) < gateway.invalidation.cache.grace() {
             return text(StatusCode::OK, "the store does not answer; who is known is served\n");
         }
         text(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n")

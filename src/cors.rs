@@ -8,7 +8,7 @@ use hyper::{
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+        ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN,
     },
 };
 use schemars::JsonSchema;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::{
     upstream::{Reply, ReplyBody},
     value::{Path, Period, Problem, Problems},
+    web::answer::vary,
 };
 
 /// The `cors` setting.
@@ -157,9 +158,7 @@ impl Cors {
         if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             return true;
         }
-        if !headers.get_all(VARY).iter().any(|vary| vary == "Origin") {
-            headers.append(VARY, HeaderValue::from_static("Origin"));
-        }
+        vary(headers, "Origin");
         let text = origin.and_then(|origin| origin.to_str().ok());
         let allowed = text.is_some_and(|text| self.origins.iter().any(|known| known.allows(text)));
         let Some(origin) = origin.filter(|_| allowed) else { return false };

@@ -2,20 +2,42 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     sync::{Arc, OnceLock, atomic::AtomicU64},
 };
 
 use hyper::header::{HeaderName, HeaderValue};
 
+/// The primary key of a row of the user table. Projects choose its type, so no package looks into it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UserKey {
+    /// `AutoField`, `BigAutoField`.
+    Integer(i64),
+    /// `UUIDField`: lower case, with dashes, as Python writes a UUID.
+    Uuid(Box<str>),
+    /// `CharField` and the like.
+    Text(Box<str>),
+}
+
+/// As Django's `str(user.pk)`: in sessions, claims and revocations.
+impl fmt::Display for UserKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(number) => write!(f, "{number}"),
+            Self::Uuid(text) | Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 /// A caller's identity, shared by every request that carries the same credential.
 #[derive(Debug, Default)]
 pub struct Identity {
-    /// What names the user for good: the primary key of a row, or whatever another authority calls
-    /// them; a service of its own has none.
+    /// What names the user for good: the primary key of a row as text, or the identifier that
+    /// another authority uses; a service of its own has none.
     pub id: Option<Box<str>>,
     /// The primary key, of users who have a row in the store. Nothing that a token or a service
     /// says is ever put here: `"sub": "1"` of an identity provider is not the user with the key 1.
-    pub row: Option<i64>,
+    pub row: Option<UserKey>,
     /// The user name as stored (never as the client spelled it), or the service's name.
     pub username: Box<str>,
     /// `email`; empty if there is none.
@@ -32,9 +54,9 @@ pub struct Identity {
     pub superuser: bool,
     /// What the credential is good for, where it says so.
     pub scopes: BTreeSet<Box<str>>,
-    /// Whatever else the credential or the callout tells.
+    /// Further claims of the credential or the callout.
     pub claims: serde_json::Map<String, serde_json::Value>,
-    /// Where its credential last came from, for the lockout to know; zero if from nowhere yet.
+    /// The network that its credential last came from, for the lockout; zero if none was noted.
     pub seen_at: AtomicU64,
     /// The headers this identity was last written as, by the number of their writer: rendering
     /// them once per identity keeps the hot path to copies of shared bytes.
@@ -58,6 +80,4 @@ pub struct Accepted {
     pub identity: Arc<Identity>,
     /// The name of the scheme that accepted it.
     pub scheme: Arc<str>,
-    /// `Set-Cookie` for the client, where the credential was renewed.
-    pub cookies: Vec<HeaderValue>,
 }

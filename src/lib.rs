@@ -35,32 +35,37 @@
 //!
 //! In this order; each imports only from those before it, which a test holds.
 
+#[warn(missing_docs)]
 pub mod value;
 pub mod clock;
 pub mod observe;
 pub mod crypto;
 pub mod identity;
 pub mod request;
+pub mod language;
+#[warn(missing_docs)]
 pub mod store;
 pub mod threads;
 pub mod client;
 pub mod traces;
-pub mod lockout;
-pub mod suspicion;
-pub mod login;
-pub mod system;
+pub mod rejection;
+pub mod limits;
+pub mod credential_cache;
+pub mod account;
+pub mod cookie;
+pub mod csrf;
+#[warn(missing_docs)]
 pub mod scheme;
 pub mod chain;
-pub mod rejection;
-pub mod throttle;
 pub mod policy;
 pub mod forward;
 pub mod upstream;
-pub mod endpoint;
+pub mod target;
+pub mod web;
 pub mod route;
+pub mod package;
 pub mod reply;
 pub mod cors;
-pub mod language;
 pub mod decision;
 pub mod gateway;
 pub mod listen;

@@ -3,20 +3,19 @@
 
 use std::sync::Arc;
 
-use hyper::{
-    StatusCode,
-    header::{self, HeaderValue},
-};
+use hyper::header::{self, HeaderValue};
 use schemars::JsonSchema;
 use serde::{Deserialize, de};
 
+use serde_json::{Map, Value};
+
 use crate::{
-    endpoint::protect,
+    language::{Language, write_map},
     rejection::Rejection,
     request::Malformed,
-    store::cache::Members,
     upstream::{Reply, ReplyBody},
     value::{Path, Problem, Problems},
+    web::answer::{security_headers, vary},
 };
 
 /// The `errors` setting.
@@ -30,7 +29,7 @@ pub enum Config {
     Template(TemplateConfig),
 }
 
-/// A body of the user's own: a Jinja template with `status`, `title` and `detail`.
+/// A body of the user's own: a Jinja template with `status`, `title`, `detail`, and `errors` of forms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ErrorTemplate")]
@@ -111,25 +110,21 @@ impl Renderer {
             .add_template_owned("error", body.clone())
             .map_err(|error| problem("body", format!("the template does not compile: {error}")))?;
         let renderer = Self(Shape::Template { environment: Arc::new(environment), content_type });
-        match renderer.body(StatusCode::FORBIDDEN, "x", None) {
+        match renderer.body(&Rejection::PermissionDenied, None) {
             Some(_) => Ok(renderer),
             None => {
                 let problem = problem("body", "the template does not render".into());
-                Err(problem.help("it may use `status`, `title` and `detail`").into())
+                let help = "it may use `status`, `title`, `detail` and `errors`";
+                Err(problem.help(help).into())
             }
         }
     }
 
-    /// The response to a rejection. `allow` is the route's, where it says which methods it has.
-    pub fn render(&self, rejection: &Rejection, allow: Option<&HeaderValue>) -> Reply {
-        let status = rejection.status();
-        let body = match (&self.0, rejection.said()) {
-            (Shape::Drf, Some(said)) => Some(escaped(said)),
-            _ => self.body(status, &rejection.detail(), rejection.members()),
-        };
-        let body = body.unwrap_or_default();
+    /// The response to a rejection.
+    pub fn render(&self, rejection: &Rejection, of: &Rendering<'_>) -> Reply {
+        let body = self.body(rejection, of.language).unwrap_or_default();
         let mut reply = Reply::new(ReplyBody::full(body));
-        *reply.status_mut() = status;
+        *reply.status_mut() = rejection.status();
         let headers = reply.headers_mut();
         headers.insert(header::CONTENT_TYPE, self.content_type());
         for challenge in rejection.challenges() {
@@ -138,15 +133,17 @@ impl Renderer {
         if let Some(seconds) = rejection.retry_after() {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-        if let Some(allow) = allow {
+        if of.negotiates {
+            vary(headers, "Accept");
+        }
+        if let Some(allow) = of.allow {
             headers.insert(header::ALLOW, allow.clone());
         } else if let Rejection::Malformed(Malformed::Method) = rejection {
             let allow = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        protect(headers);
+        security_headers(headers);
         if rejection.closes() {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -161,28 +158,56 @@ impl Renderer {
         }
     }
 
-    fn body(&self, status: StatusCode, detail: &str, members: Option<&Members>) -> Option<String> {
+    fn body(&self, rejection: &Rejection, language: Option<&Language>) -> Option<String> {
+        let detail = rejection.detail();
+        let detail = detail.in_language(language);
+        let status = rejection.status();
         let title = status.canonical_reason().unwrap_or_default();
-        let with_members = |mut body: serde_json::Value| {
-            if let (Some(body), Some(members)) = (body.as_object_mut(), members) {
-                body.extend(members.clone());
-            }
-            Some(escaped(&body))
-        };
+        let errors = || rejection.errors().map(|errors| errors.write(language));
+        let members = || write_map(rejection.members().iter().map(|(k, v)| (*k, v)), language);
         match &self.0 {
-            Shape::Drf => with_members(serde_json::json!({ "detail": detail })),
+            Shape::Drf => {
+                if let Some(body) = rejection.custom_body().cloned().or_else(errors) {
+                    return Some(escaped(&body));
+                }
+                let mut body = Map::from_iter([("detail".to_owned(), Value::from(&*detail))]);
+                body.extend(members());
+                Some(escaped(&Value::Object(body)))
+            }
             Shape::Problem => {
-                let status = status.as_u16();
-                with_members(
-                    serde_json::json!({ "title": title, "status": status, "detail": detail }),
-                )
+                let mut body = Map::from_iter([
+                    ("title".to_owned(), Value::from(title)),
+                    ("status".to_owned(), Value::from(status.as_u16())),
+                    ("detail".to_owned(), Value::from(&*detail)),
+                ]);
+                body.extend(members());
+                body.extend(errors().map(|errors| ("errors".to_owned(), errors)));
+                Some(escaped(&Value::Object(body)))
             }
             Shape::Template { environment, .. } => {
-                let context = minijinja::context! { status => status.as_u16(), title, detail };
+                let context = minijinja::context! {
+                    status => status.as_u16(), title, detail => &*detail, errors => in_template(errors())
+                };
                 environment.get_template("error").ok()?.render(context).ok()
             }
         }
     }
+}
+
+/// What a refusal is rendered for.
+#[derive(Clone, Copy, Default)]
+pub struct Rendering<'a> {
+    /// The methods that the route says it has.
+    pub allow: Option<&'a HeaderValue>,
+    /// Whether the view behind has more than one renderer, as DRF's have by default.
+    pub negotiates: bool,
+    /// What the client is told in, if not in English.
+    pub language: Option<&'a Language>,
+}
+
+/// Errors as a template takes them; none where there are none.
+fn in_template(errors: Option<Value>) -> Option<minijinja::Value> {
+    serde_json::from_value(errors?).ok()
 }
 
 /// As DRF writes JSON: what JavaScript takes for the end of a line is escaped.
@@ -199,33 +224,41 @@ fn escaped(body: &serde_json::Value) -> String {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::StatusCode;
 
     use super::*;
-    use crate::chain::Challenges;
+    use crate::{language::Content, rejection::Challenges};
 
     async fn body(reply: Reply) -> String {
         let bytes = reply.into_body().collect().await.map(|body| body.to_bytes());
         String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap()
     }
 
+    fn render(renderer: &Renderer, rejection: &Rejection) -> Reply {
+        renderer.render(rejection, &Rendering::default())
+    }
+
     #[tokio::test]
     async fn drf_s_bodies_byte_for_byte() {
         let renderer = Renderer::new(&Config::Drf, &Path::root()).unwrap();
         let rejection = Rejection::NotAuthenticated(Challenges::default());
-        let reply = renderer.render(&rejection, None);
+        let reply = render(&renderer, &rejection);
         assert_eq!(reply.status(), StatusCode::FORBIDDEN);
-        let n = body(reply).await;
         assert_eq!(
-            crate::crypto::digest::sha256_hex(n.as_bytes()),
-            "dbff0849bc109eee7f9b7b1fe12e40fc8add21823b2f1fb600b37f620cbd7862"
+            body(reply).await,
+            r#"{"detail":"Authentication credentials were not provided."}"#
         );
-        let p = body(renderer.render(&Rejection::PermissionDenied, None)).await;
         assert_eq!(
-            crate::crypto::digest::sha256_hex(p.as_bytes()),
-            "9cd1a74094aa824be194aab50f0b8114351284e76fa15f73b3ec84a233204796"
+            body(render(&renderer, &Rejection::PermissionDenied)).await,
+            r#"{"detail":"You do not have permission to perform this action."}"#
+        );
+        let errors = Content::field_error("username", "This field is required.");
+        assert_eq!(
+            body(render(&renderer, &Rejection::Invalid(errors))).await,
+            r#"{"username":["This field is required."]}"#
         );
         let wait = std::time::Duration::from_millis(3200);
-        let reply = renderer.render(&Rejection::Throttled(wait), None);
+        let reply = render(&renderer, &Rejection::Throttled(wait));
         assert_eq!(reply.headers().get("retry-after").unwrap(), "4");
         assert_eq!(
             body(reply).await,
@@ -236,17 +269,22 @@ mod tests {
     #[tokio::test]
     async fn other_shapes() {
         let renderer = Renderer::new(&Config::Problem, &Path::root()).unwrap();
-        let reply = renderer.render(&Rejection::NoRoute, None);
+        let reply = render(&renderer, &Rejection::NoRoute);
         assert_eq!(reply.headers().get("content-type").unwrap(), "application/problem+json");
         assert_eq!(
             body(reply).await,
             r#"{"title":"Not Found","status":404,"detail":"Not found."}"#
         );
+        let errors = Content::field_error("username", "This field is required.");
+        assert_eq!(
+            body(render(&renderer, &Rejection::Invalid(errors))).await,
+            r#"{"title":"Bad Request","status":400,"detail":"Invalid input.","errors":{"username":["This field is required."]}}"#
+        );
         let own = |body: &str| {
             Config::Template(TemplateConfig { body: body.into(), content_type: json() })
         };
         let renderer = Renderer::new(&own(r#"{"e":{{ detail|tojson }}}"#), &Path::root()).unwrap();
-        assert_eq!(body(renderer.render(&Rejection::NoRoute, None)).await, r#"{"e":"Not found."}"#);
+        assert_eq!(body(render(&renderer, &Rejection::NoRoute)).await, r#"{"e":"Not found."}"#);
         assert!(Renderer::new(&own("{{ nope }}"), &Path::root()).is_err());
         assert!(Renderer::new(&own("{{"), &Path::root()).is_err());
     }

@@ -6,22 +6,18 @@ use crate::{
     config::Document,
     gateway::Route,
     listen::Listener,
+    package::Site,
     request::Target,
     route::{Found, Router},
     value::{Path, Problem, Problems},
 };
 
 /// Two cookies of one name would overwrite each other.
-pub(super) fn check_cookies(document: &Document, problems: &mut Problems) {
-    let root = Path::root();
-    let mut names = vec![(root.key("session").key("cookie"), document.session.cookie())];
+pub(super) fn check_cookies(site: &Site<'_>, document: &Document, problems: &mut Problems) {
+    let mut names = site.cookies.take();
     if !document.csrf.use_sessions() {
-        names.push((root.key("csrf").key("cookie"), document.csrf.cookie()));
-    }
-    if let Some(cookies) = &document.jwt.cookies {
-        let at = root.key("jwt").key("cookies");
-        names.push((at.key("access"), cookies.access()));
-        names.push((at.key("refresh"), cookies.refresh()));
+        let at = Path::root().key("csrf").key("cookie");
+        names.push((at, document.csrf.cookie().to_owned()));
     }
     for (index, (at, name)) in names.iter().enumerate() {
         if names.iter().take(index).any(|(_, known)| known == name) {
@@ -31,22 +27,17 @@ pub(super) fn check_cookies(document: &Document, problems: &mut Problems) {
 }
 
 /// A login page that needs a login sends browsers round in circles.
-pub(super) fn check_login_url(
-    document: &Document,
-    router: &Router<Route>,
-    problems: &mut Problems,
-) {
-    let Some(url) = &document.session.login_url else { return };
+pub(super) fn check_login_url(site: &Site<'_>, router: &Router<Route>, problems: &mut Problems) {
+    let Some((at, url)) = &*site.login_url.borrow() else { return };
     let target = url.parse().ok().and_then(|target| Target::new(target).ok());
     let found = target.map(|target| router.find("", &target, &Method::GET));
     let open = match found {
-        Some(Found::Route(route)) => &**route.policy.describe() == "anyone",
+        Some(Found::Route(route)) => route.policy.is_open(),
         // A page on another host, or none of the gateway's.
         Some(Found::WrongMethod | Found::Nothing) | None => true,
     };
     if !open {
-        let at = Path::root().key("session").key("login_url");
-        let problem = Problem::new(&at, format!("nobody can come to `{url}` without a login"));
+        let problem = Problem::new(at, format!("no browser can open `{url}` without a login"));
         let problem = problem.lacking(&Path::root().key("routes"));
         problems.push(problem.help("name the path of an `endpoint: session`, with login/"));
     }
@@ -56,7 +47,8 @@ pub(super) fn check_top(document: &Document, problems: &mut Problems) {
     let everyone = document.trusted_proxies.iter().enumerate().filter(|(_, n)| n.is_everyone());
     for (index, network) in everyone {
         let at = Path::root().key("trusted_proxies").index(index);
-        let message = format!("{network} is everybody: any client could say where it comes from");
+        let message =
+            format!("{network} is every address: any client could say where it comes from");
         problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
     }
     if document.secret_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {

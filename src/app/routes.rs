@@ -1,27 +1,24 @@
 //! The routes of a document: their schemes, their rule, what they lead to.
 
-use std::{cell::OnceCell, sync::Arc};
+use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 
-use super::World;
+use super::ProcessState;
 use crate::{
     chain::Chain,
-    client::HttpClient,
     config::{self, Challenges, Document, load::suggest},
-    decision::{self, Decisions},
-    endpoint::{self, Asks, Page},
     forward::{Forward, OwnedNames},
-    gateway::{Route, RouteTarget},
+    gateway::Route,
+    limits::Throttle,
     listen::Listener,
+    package::{Asks, Entry, Limit, Page, SchemeContext, SchemeSettings, Site, Takes, scheme_words},
     policy::{self, Policy},
     route::{Matcher, PathPattern},
-    scheme::{self, Entry, KINDS, Scheme, Settings},
-    store::cache::Facts,
-    system::simplejwt::SimpleJwt,
-    throttle::Throttle,
-    upstream::Echo,
-    value::{Path, Problem, Problems, Secret},
+    scheme::Scheme,
+    target::Target,
+    upstream::{Echo, Upstream},
+    value::{Path, Problem, Problems},
 };
 
 /// The top-level chain, by name: routes may name its entries.
@@ -35,14 +32,17 @@ pub(super) struct Top {
 
 pub(super) struct Builder<'a> {
     pub(super) document: &'a Document,
-    pub(super) world: &'a World,
-    pub(super) http: HttpClient,
-    pub(super) pages: endpoint::Parts,
-    pub(super) facts: &'a Arc<Facts>,
+    pub(super) process: &'a ProcessState,
+    pub(super) site: &'a Site<'a>,
     pub(super) owned: OwnedNames,
-    pub(super) secret: &'a Secret,
-    /// Built when something first needs it; nothing, if it cannot be.
-    pub(super) simplejwt: OnceCell<Option<Arc<SimpleJwt>>>,
+}
+
+/// Where a route leads: each of its paths, with what answers there.
+pub(super) struct Place {
+    pub(super) path: PathPattern,
+    pub(super) target: Arc<dyn Target>,
+    /// The page, if that is what answers.
+    pub(super) page: Option<&'static Page>,
 }
 
 impl Builder<'_> {
@@ -72,100 +72,80 @@ impl Builder<'_> {
         at: &Path,
         top: &[(String, Arc<dyn Scheme>)],
     ) -> Result<(String, Arc<dyn Scheme>), Problems> {
-        let settings = match entry {
-            Entry::Settings(settings) => settings.as_ref().clone(),
-            Entry::Name(name) => {
-                if let Some((name, scheme)) = top.iter().find(|(known, _)| known == name) {
-                    return Ok((name.clone(), Arc::clone(scheme)));
-                }
-                Settings::of_kind(name).ok_or_else(|| {
-                    let mut known: Vec<&str> = top.iter().map(|(name, _)| name.as_str()).collect();
-                    known.extend(KINDS);
-                    known.sort_unstable();
-                    known.dedup();
-                    let problem = Problem::new(at, format!("unknown scheme `{name}`"));
-                    problem.help(suggest(name, &known))
-                })?
-            }
+        let (name, settings) = self.settings(entry, at, top)?;
+        let settings = match settings {
+            Found::Built(scheme) => return Ok((name, scheme)),
+            Found::Settings(settings) => settings,
         };
-        if matches!(settings, Settings::session(_)) {
-            self.needs_secret_key(at, "sessions")?;
+        if let Some(what) = settings.needs_secret_key() {
+            self.site.needs_secret_key(at, what)?;
         }
         let asked = || self.document.listen.iter().any(Listener::asks_clients);
-        if settings.asks_certificates() && !asked() {
+        if settings.needs_certificates() && !asked() {
             let problem = Problem::new(at, "no listener asks clients for certificates");
             let help = "give one `tls: { client_ca: … }`, the authorities of these certificates";
             let problem = problem.lacking(&Path::root().key("listen"));
             return Err(problem.help(help).into());
         }
-        let parts = scheme::Parts {
-            store: &self.pages.store,
-            facts: self.facts,
-            login: &self.pages.login,
-            http: &self.http,
-            control: &self.world.control,
-            sessions: &self.pages.sessions,
-            knox: &self.pages.knox,
-            simplejwt: &|| self.simplejwt(),
+        let path = match entry {
+            Entry::Settings { word, .. } => at.key(word),
+            Entry::Name(_) => at.clone(),
         };
-        let scheme = settings.build(at, &parts)?;
-        Ok((settings.name().to_owned(), scheme))
+        let context = SchemeContext { name: name.as_str().into(), path: &path, site: self.site };
+        Ok((name, settings.build(&context)?))
     }
 
-    /// The project's own `jwt` takes every bearer token: an issuer behind it would never be asked.
+    /// The name and settings of an entry; or a scheme of the top-level chain that it names.
+    fn settings(
+        &self,
+        entry: &Entry,
+        at: &Path,
+        top: &[(String, Arc<dyn Scheme>)],
+    ) -> Result<(String, Found), Problem> {
+        let name = entry.name().to_owned();
+        if let Some(settings) = entry.settings() {
+            return Ok((name, Found::Settings(Arc::clone(settings))));
+        }
+        if let Some((_, scheme)) = top.iter().find(|(known, _)| *known == name) {
+            return Ok((name, Found::Built(Arc::clone(scheme))));
+        }
+        match Entry::of_word(&name) {
+            Some((_, settings)) => Ok((name, Found::Settings(settings))),
+            None => {
+                let mut known: Vec<&str> = top.iter().map(|(name, _)| name.as_str()).collect();
+                known.extend(scheme_words());
+                known.sort_unstable();
+                known.dedup();
+                let problem = Problem::new(at, format!("unknown scheme `{name}`"));
+                Err(problem.help(suggest(&name, &known)))
+            }
+        }
+    }
+
+    /// A scheme that takes every bearer token leaves none to an issuer behind it.
     fn check_order(&self, entries: &[Entry], at: &Path) -> Result<(), Problems> {
-        let named = |name: &str| {
-            let all = self.document.authentication.iter();
-            all.filter_map(Entry::settings).find(|settings| settings.name() == name)
+        let takes = |entry: &Entry| {
+            let top = || {
+                let all = self.document.authentication.iter();
+                all.filter(|known| known.settings().is_some())
+                    .find(|known| known.name() == entry.name())
+                    .and_then(Entry::settings)
+                    .cloned()
+            };
+            let settings = entry.settings().cloned().or_else(top);
+            let settings = settings.or_else(|| Entry::of_word(entry.name()).map(|(_, s)| s));
+            settings.map_or(Takes::Its, |settings| settings.takes())
         };
-        let is_issuer = |entry: &Entry| match entry {
-            Entry::Settings(settings) => settings.is_issuer(),
-            Entry::Name(name) => match named(name) {
-                Some(settings) => settings.is_issuer(),
-                None => (name == "jwt").then_some(false),
-            },
-        };
-        let kinds: Vec<_> = entries.iter().map(is_issuer).collect();
-        let own = kinds.iter().position(|kind| *kind == Some(false));
-        let issuer = kinds.iter().rposition(|kind| *kind == Some(true));
-        match (own, issuer) {
-            (Some(own), Some(issuer)) if own < issuer => {
+        let kinds: Vec<_> = entries.iter().map(takes).collect();
+        let every = kinds.iter().position(|kind| *kind == Takes::Every);
+        let issuer = kinds.iter().rposition(|kind| *kind == Takes::OneIssuer);
+        match (every, issuer) {
+            (Some(every), Some(issuer)) if every < issuer => {
                 let problem = Problem::new(&at.index(issuer), "this issuer is never asked");
                 Err(problem.help("put it before `jwt`, which takes every bearer token").into())
             }
             _ => Ok(()),
         }
-    }
-
-    /// A key of this process alone would end every session and token at the next start.
-    pub(super) fn needs_secret_key(&self, at: &Path, what: &str) -> Result<(), Problems> {
-        if self.document.secret_key.is_some() {
-            return Ok(());
-        }
-        let message = format!("{what} are signed with `secret_key`, and there is none");
-        let problem = Problem::new(at, message);
-        Err(problem.help("add `secret_key: ${DJANGO_SECRET_KEY}`, Django's own").into())
-    }
-
-    /// The project's own JSON Web Tokens. What is wrong with their settings is told once.
-    pub(super) fn simplejwt(&self) -> Result<Arc<SimpleJwt>, Problems> {
-        if let Some(built) = self.simplejwt.get() {
-            return built.clone().ok_or_else(Problems::default);
-        }
-        let config = &self.document.jwt;
-        if config.cookies.is_some() && self.document.csrf.use_sessions() {
-            let at = Path::root().key("jwt").key("cookies");
-            let problem = Problem::new(&at, "whoever has a token need not have a session");
-            return Err(problem.help("leave out `csrf: { use_sessions: true }`").into());
-        }
-        if config.is_signed_with_secret_key() {
-            self.needs_secret_key(&Path::root().key("jwt"), "tokens")?;
-        }
-        let built =
-            SimpleJwt::new(config, self.secret, &self.pages.store, &self.http, &self.world.clock);
-        let built = built.map(Arc::new);
-        let _ = self.simplejwt.set(built.as_ref().ok().cloned());
-        built
     }
 
     fn chain(
@@ -178,7 +158,7 @@ impl Builder<'_> {
         let mut problems = Problems::default();
         let schemes = match &route.authentication {
             None => match asks {
-                Asks::Nobody => Vec::new(),
+                Asks::None => Vec::new(),
                 Asks::TopChain => top.iter().map(|(_, scheme)| Arc::clone(scheme)).collect(),
                 Asks::Scheme(kind) => {
                     let scheme = self.scheme(&Entry::Name(kind.to_owned()), at, top);
@@ -195,7 +175,8 @@ impl Builder<'_> {
                     .collect()
             }
         };
-        problems.finish(Chain::new(schemes, self.document.challenges == Challenges::All))
+        let all = self.document.challenges == Challenges::All;
+        problems.finish(Chain::new(schemes, all, Arc::clone(self.site.csrf)))
     }
 
     /// The routes of an entry: one, or one for each page of an endpoint that has several.
@@ -207,55 +188,33 @@ impl Builder<'_> {
     ) -> Result<Vec<(Matcher, Route)>, Problems> {
         let mut problems = Problems::default();
         let mut routes = Vec::new();
-        let targets = problems.keep(self.targets(route, at)).unwrap_or_else(|| {
+        let places = problems.keep(self.places(route, at)).unwrap_or_else(|| {
             // What else is wrong with the route is told at once all the same.
-            vec![(route.path.clone(), RouteTarget::Upstream(Arc::new(Echo)))]
+            let (path, target) = (route.path.clone(), Arc::new(Upstream::Echo(Echo)));
+            vec![Place { path, target, page: None }]
         });
-        for (path, target) in targets {
-            let built = problems.keep(self.route(route, target, &path, at, top));
-            let matcher = Matcher { path, ..matcher(route) };
+        for place in places {
+            let matcher = Matcher { path: place.path.clone(), ..matcher(route) };
+            let built = problems.keep(self.route(route, place, at, top));
             routes.extend(built.flatten().map(|built| (matcher, built)));
         }
         problems.finish(routes)
     }
 
-    /// The page where other proxies ask. It asks nobody itself: the request that is asked about has
-    /// a route of its own.
-    pub(super) fn decisions(
-        &self,
-        config: &decision::Config,
-        top: &Top,
-    ) -> Result<Vec<(Matcher, Route)>, Problems> {
-        let at = Path::root().key("decisions");
-        let route = config::Route {
-            authentication: Some(Vec::new()),
-            permission: Some(policy::Config::Word(policy::Word::Anyone)),
-            throttle: Some(Vec::new()),
-            ..config::Route::at(config.path.clone())
-        };
-        let target = RouteTarget::Decisions(Decisions::new(config, &at)?);
-        let built = self.route(&route, target, &route.path, &at, top)?;
-        Ok(built.map(|built| (matcher(&route), built)).into_iter().collect())
-    }
-
     fn route(
         &self,
         route: &config::Route,
-        target: RouteTarget,
-        path: &PathPattern,
+        place: Place,
         at: &Path,
         top: &Top,
     ) -> Result<Option<Route>, Problems> {
         let mut problems = Problems::default();
-        let page = match &target {
-            RouteTarget::Endpoint(endpoint) => Some(endpoint.page()),
-            RouteTarget::Upstream(_) | RouteTarget::Decisions(_) | RouteTarget::Elsewhere => None,
-        };
-        let asks = page.map_or(Asks::TopChain, Page::asks);
+        let page = place.page;
+        let asks = page.map_or(Asks::TopChain, |page| page.asks);
         let chain = problems.keep(self.chain(route, asks, at, &top.chain));
         let rule = match &route.permission {
             Some(rule) => problems.keep(rule.build(&at.key("permission"))),
-            None => match page.and_then(Page::rule) {
+            None => match page.and_then(|page| page.rule) {
                 Some(word) => policy::Config::Word(word).build(at).ok(),
                 // What is wrong in it is told once, at the top.
                 None => self.document.permission.build(at).ok(),
@@ -263,7 +222,7 @@ impl Builder<'_> {
         };
         let own = route.identity.as_ref().map(|identity| {
             let at = at.key("identity");
-            Forward::new(identity, &at, &self.pages.signer, &self.owned).map(Arc::new)
+            Forward::new(identity, &at, self.site.signer, &self.owned).map(Arc::new)
         });
         let forward = match own {
             Some(own) => problems.keep(own),
@@ -271,27 +230,39 @@ impl Builder<'_> {
         };
         let throttle = match &route.throttle {
             Some(own) => own.as_slice(),
-            None if page.is_none_or(Page::is_throttled) => self.document.throttle.as_slice(),
+            None if page.is_none_or(|page| page.throttled) => self.document.throttle.as_slice(),
             None => &[],
         };
         let (Some(chain), Some(rule), Some(forward)) = (chain, rule, forward) else {
             return problems.finish(None);
         };
-        let name = path.to_string();
-        let schemes = chain.names().map(|name| (Arc::clone(name), self.world.metrics.scheme(name)));
+        let name = place.path.to_string();
+        let schemes =
+            chain.names().map(|name| (Arc::clone(name), self.process.metrics.scheme(name)));
         problems.finish(Some(Route {
             schemes: schemes.collect(),
             chain,
             policy: Policy::new(rule),
-            throttle: Throttle::new(throttle, &self.world.windows),
+            throttle: Throttle::new(throttle, &self.process.windows),
+            auth_rate: page
+                .filter(|page| page.limit == Limit::Passwords)
+                .map(|_| Arc::clone(&self.site.limits.auth_rate)),
             forward,
+            negotiates: page.is_none_or(|page| page.negotiates),
             allow: allow(route, page),
             allow_paths: route.allow_paths.clone(),
-            metrics: self.world.metrics.route(&name),
+            metrics: self.process.metrics.route(&name),
             name: name.into(),
-            target,
+            target: place.target,
         }))
     }
+}
+
+/// What an entry is made of.
+enum Found {
+    /// A scheme of the top-level chain.
+    Built(Arc<dyn Scheme>),
+    Settings(Arc<dyn SchemeSettings>),
 }
 
 pub(super) fn matcher(route: &config::Route) -> Matcher {
@@ -299,9 +270,9 @@ pub(super) fn matcher(route: &config::Route) -> Matcher {
 }
 
 /// DRF's order of methods in `Allow`.
-fn allow(route: &config::Route, page: Option<Page>) -> Option<HeaderValue> {
+fn allow(route: &config::Route, page: Option<&Page>) -> Option<HeaderValue> {
     if let Some(page) = page {
-        return Some(HeaderValue::from_static(page.allow()));
+        return Some(HeaderValue::from_static(page.allow));
     }
     let named = |name: &&str| route.allow.iter().any(|method| method.as_str() == *name);
     let implied = |name: &&str| *name == "OPTIONS" || (*name == "HEAD" && named(&"GET"));

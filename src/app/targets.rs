@@ -2,42 +2,39 @@
 
 use std::sync::Arc;
 
-use super::routes::Builder;
+use super::routes::{Builder, Place};
 use crate::{
-    config::{self, load::suggest},
-    endpoint::{self, Endpoint, JwtTokens, Kind},
-    gateway::RouteTarget,
+    config::{self, Endpoint},
     listen,
+    package::{PageContext, Served},
     route::PathPattern,
-    system::jwt_cookies::JwtCookies,
-    upstream::{self, Redirect, Target},
+    target::{DecisionOnly, Target},
+    upstream::{self, Redirect, Upstream},
     value::{Path, Problem, Problems},
 };
 
 impl Builder<'_> {
-    /// What a route leads to: the paths of it, each with who answers there.
-    pub(super) fn targets(
-        &self,
-        route: &config::Route,
-        at: &Path,
-    ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
+    /// What a route leads to: the paths of it, each with what answers there.
+    pub(super) fn places(&self, route: &config::Route, at: &Path) -> Result<Vec<Place>, Problems> {
         let mut problems = Problems::default();
-        let whole = |target| vec![(route.path.clone(), target)];
+        let whole =
+            |target: Arc<dyn Target>| vec![Place { path: route.path.clone(), target, page: None }];
         let upstream = route.upstream.as_ref().map(|config| {
-            self.upstream(route, config, &at.key("upstream")).map(RouteTarget::Upstream).map(whole)
+            let upstream = self.upstream(route, config, &at.key("upstream"))?;
+            Ok(whole(Arc::new(upstream)))
         });
         let endpoint = route.endpoint.as_ref();
         let endpoint = endpoint.map(|config| self.pages(route, config, &at.key("endpoint")));
         let redirect = route.redirect.as_ref().map(|to| {
-            let target = Arc::new(Redirect::new(to, &at.key("redirect"))?);
-            Ok(whole(RouteTarget::Upstream(target)))
+            let redirect = Redirect::new(to, &at.key("redirect"))?;
+            Ok(whole(Arc::new(Upstream::Redirect(redirect))))
         });
         let given = [upstream, endpoint, redirect].into_iter().flatten();
         let mut built: Vec<_> = given.map(|built| problems.keep(built)).collect();
         match (built.pop(), built.len()) {
-            (Some(target), 0) => problems.finish(target.unwrap_or_default()),
+            (Some(places), 0) => problems.finish(places.unwrap_or_default()),
             // Another proxy reaches the service, and asks here.
-            (None, _) if self.document.decisions.is_some() => Ok(whole(RouteTarget::Elsewhere)),
+            (None, _) if self.document.decisions.is_some() => Ok(whole(Arc::new(DecisionOnly))),
             (None, _) => {
                 let problem = Problem::missing(at, "this route leads nowhere");
                 Err(problem.help("give it an `upstream`, an `endpoint` or a `redirect`").into())
@@ -55,7 +52,7 @@ impl Builder<'_> {
         route: &config::Route,
         config: &upstream::Config,
         at: &Path,
-    ) -> Result<Arc<dyn Target>, Problems> {
+    ) -> Result<Upstream, Problems> {
         let mut problems = Problems::default();
         if let Some(prefix) = config.strip_prefix()
             && !route.path.is_below(prefix)
@@ -66,14 +63,13 @@ impl Builder<'_> {
             let problem = Problem::new(&at.key("strip_prefix"), message);
             problems.push(problem.help(format!("give the route the path {prefix}")));
         }
-        let parts = upstream::Parts {
+        let context = upstream::UpstreamContext {
             workers: listen::workers(),
-            clock: &self.world.clock,
-            metrics: &self.world.metrics,
+            clock: &self.process.clock,
+            metrics: &self.process.metrics,
         };
-        let target = problems.keep(self.world.upstreams.get(config, at, &parts));
-        match target {
-            Some(target) => problems.finish(target),
+        match problems.keep(self.process.upstreams.get(config, at, &context)) {
+            Some(upstream) => problems.finish(upstream),
             None => Err(problems),
         }
     }
@@ -82,68 +78,46 @@ impl Builder<'_> {
     fn pages(
         &self,
         route: &config::Route,
-        config: &endpoint::Config,
+        config: &Endpoint,
         at: &Path,
-    ) -> Result<Vec<(PathPattern, RouteTarget)>, Problems> {
-        let all = config.kind.pages();
+    ) -> Result<Vec<Place>, Problems> {
+        let all = config.set.pages;
         let exact = route.path.is_exact();
-        if config.kind == Kind::JwtSliding && self.document.jwt.cookies.is_some() {
-            let problem = Problem::new(at, "sliding tokens are not kept in cookies");
-            return Err(problem.help("use `endpoint: jwt` with `jwt: { cookies: … }`").into());
-        }
-        let jwt = match config.kind {
-            Kind::Jwt | Kind::JwtSliding => Some(self.jwt_tokens()?),
-            _ => None,
+        let place = |page: &'static _, path: PathPattern| self.page(page, path, exact, at);
+        let named = all.iter().find(|page| Some(page.name) == config.page);
+        let only = match all {
+            [only] => Some(only),
+            _ => named,
         };
-        if matches!(config.kind, Kind::Session) {
-            self.needs_secret_key(at, "sessions")?;
-        }
-        let target = |page| {
-            let endpoint = Endpoint::new(page, self.pages.clone(), jwt.clone(), exact);
-            RouteTarget::Endpoint(Box::new(endpoint))
-        };
-        if let Some(name) = &config.page {
-            let found = all.iter().find(|(known, ..)| known == name);
-            let (_, _, page) = found.ok_or_else(|| {
-                let known: Vec<&str> = all.iter().map(|(name, ..)| *name).collect();
-                Problem::new(at, format!("unknown page `{name}`")).help(suggest(name, &known))
-            })?;
-            return Ok(vec![(route.path.clone(), target(*page))]);
-        }
-        if let [(_, _, page)] = all {
-            return Ok(vec![(route.path.clone(), target(*page))]);
+        if let Some(page) = only {
+            return Ok(vec![place(page, route.path.clone())?]);
         }
         if exact {
-            let names: Vec<&str> = all.iter().map(|(name, ..)| *name).collect();
+            let names: Vec<&str> = all.iter().map(|page| page.name).collect();
             let problem = Problem::new(at, "several pages cannot stand at one path");
             let help = format!("name one of {} as its `page`, or give a prefix", names.join(", "));
             return Err(problem.help(help).into());
         }
-        let mut pages = Vec::new();
-        for (_, below, page) in all {
+        let mut places = Vec::new();
+        for page in all {
             // With the final slash the page, without it the redirect to it; nothing below either.
-            let path = format!("={}/{below}", route.path.to_string().trim_end_matches('/'));
-            for path in [path.clone(), path.trim_end_matches('/').to_owned()] {
-                pages.extend(path.parse().ok().map(|path| (path, target(*page))));
+            for slash in [true, false] {
+                if let Some(path) = PathPattern::of_page(&route.path, page.path, slash) {
+                    places.push(place(page, path)?);
+                }
             }
         }
-        Ok(pages)
+        Ok(places)
     }
 
-    fn jwt_tokens(&self) -> Result<JwtTokens, Problems> {
-        let tokens = self.simplejwt()?;
-        let at = Path::root().key("jwt").key("cookies");
-        let jwt = |route: &&config::Route| {
-            route.endpoint.as_ref().is_some_and(|endpoint| endpoint.kind == Kind::Jwt)
-        };
-        let pages = self.document.routes.iter().filter(jwt).map(|route| route.path.to_string());
-        // Several pages at paths of their own have nothing in common but the host.
-        let pages = match pages.collect::<Vec<_>>().as_slice() {
-            [one] => one.trim_start_matches('=').to_owned(),
-            _ => "/".to_owned(),
-        };
-        let cookies = self.document.jwt.cookies.as_ref();
-        let cookies = cookies.map(|config| JwtCookies::new(config, &pages, &at));
-        Ok(JwtTokens { tokens, cookies: cookies.transpose()? })
+    fn page(
+        &self,
+        page: &'static crate::package::Page,
+        path: PathPattern,
+        exact: bool,
+        at: &Path,
+    ) -> Result<Place, Problems> {
+        let handler = (page.build)(self.site, &PageContext { path: at, name: page.name })?;
+        Ok(Place { path, target: Arc::new(Served { page, handler, exact }), page: Some(page) })
     }
 }

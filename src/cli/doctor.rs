@@ -16,14 +16,14 @@ use serde_json::{Value, json};
 
 use super::{control, load};
 use crate::{
-    app::{self, World},
+    app::{self, ProcessState},
     client::HttpClient,
     clock::{Clock, Timestamp},
     config::Document,
     crypto::keys::SigningKeys,
     forward,
     observe::log::AccessLog,
-    store::{Sql, Users},
+    store::Database,
     value::Secret,
 };
 
@@ -60,9 +60,10 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     let control = control()?;
     let clock = Clock::system();
     let access = AccessLog::off();
-    let world = World::new(&loaded.document, clock.clone(), control.handle().clone(), access);
+    let world =
+        ProcessState::new(&loaded.document, clock.clone(), control.handle().clone(), access);
     let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    let (user, id) = control.block_on(victim(&built.store, arguments.user.as_deref()))?;
+    let (user, id) = control.block_on(victim(&built.db, arguments.user.as_deref()))?;
     let http = HttpClient::new(control.handle(), clock.clone());
     let mut findings = Findings::default();
     for (server, identity) in upstreams(&loaded.document) {
@@ -89,8 +90,10 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     }
     match findings {
         Findings { examined: 0, .. } => println!("\nThere is no upstream to examine."),
-        Findings { ways_in: 0, unsure: 0, .. } => println!("\nNobody gets in around the gateway."),
-        Findings { ways_in: 0, .. } => bail!("could not tell whether somebody gets in: see above"),
+        Findings { ways_in: 0, unsure: 0, .. } => {
+            println!("\nNo request gets in around the gateway.")
+        }
+        Findings { ways_in: 0, .. } => bail!("could not tell whether a request gets in: see above"),
         Findings { ways_in: 1, .. } => bail!("1 way in around the gateway"),
         Findings { ways_in, .. } => bail!("{ways_in} ways in around the gateway"),
     }
@@ -98,7 +101,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
 }
 
 /// The user to pretend to be, with the primary key if the store knows it.
-async fn victim(store: &Sql, named: Option<&str>) -> anyhow::Result<(String, String)> {
+async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<(String, String)> {
     let name = match named {
         Some(name) => name.to_owned(),
         None => {

@@ -10,24 +10,24 @@ use anyhow::{Context, bail};
 use clap::Args;
 use hyper::{
     HeaderMap, Method, StatusCode, Uri,
-    header::{HOST, HeaderName, HeaderValue},
+    header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING},
 };
 use tokio::runtime::Handle;
 
 use super::{control, load};
 use crate::{
-    app::{self, World},
+    app::{self, ProcessState},
     client::HttpClient,
     clock::Clock,
     config::load::Loader,
-    gateway::{self, Gateway, Route, RouteTarget},
+    gateway::{Explanation, Gateway, Route},
     observe::{
         log::AccessLog,
-        recent::{Explained, RequestId},
+        recent::{Explained, RequestId, SchemeResult},
     },
     rejection::Rejection,
     request::{Body, Peer, Request},
-    scheme::Outcome,
+    target::Preview,
 };
 
 #[derive(Debug, Args)]
@@ -41,12 +41,19 @@ pub(super) struct Arguments {
     /// A header field, as curl takes it; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// The body, where it decides: a CSRF token in a form, a payload hash. `@FILE` is what stands in
+    /// a file.
+    #[arg(long, value_name = "BODY")]
+    body: Option<String>,
     /// The address the request comes from.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     from: IpAddr,
+    /// Whether it comes over HTTPS.
+    #[arg(long)]
+    https: bool,
     /// One of the last requests of the gateway that runs: the id at the end of its access line. It
     /// is asked on its `admin` listener.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "url", "headers", "from"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["method", "url", "headers", "body", "from", "https"])]
     request: Option<RequestId>,
 }
 
@@ -58,50 +65,58 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     let loaded = load(path)?;
     let control = control()?;
     let handle = control.handle().clone();
-    let world = World::new(&loaded.document, Clock::system(), handle, AccessLog::off());
-    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    let parts = head(&arguments)?;
-    println!("{} {}", parts.method, parts.uri);
-    let peer = Peer::new(arguments.from, false);
+    let process = ProcessState::new(&loaded.document, Clock::system(), handle, AccessLog::off());
+    let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
+    let (head, body) = head(&arguments)?;
+    println!("{} {}", head.method, head.uri);
+    let peer = Peer::new(arguments.from, arguments.https);
+    let gateway = &built.serving.gateway;
     control.block_on(async {
-        built.store.only_look();
-        match built.serving.gateway.read(parts, Body::Empty, &peer) {
-            Ok(request) => told(&built.serving.gateway, request).await,
+        built.db.dry_run();
+        match gateway.read(head, body, &peer) {
+            Ok(request) => show(gateway, gateway.explain(request, &peer).await),
             Err(malformed) => refused(&Rejection::from(malformed)),
         }
     });
     Ok(())
 }
 
-async fn told(gateway: &Gateway, request: Box<Request>) {
-    println!("  client     {}", request.client.address);
-    let cors = gateway.cors.as_ref();
-    if cors.is_some_and(|cors| cors.preflight(&request.method, &request.headers).is_some()) {
-        println!("  answered   by `cors`: a preflight, which asks before the request itself");
-        return;
+fn show(gateway: &Gateway, explained: Explanation<'_>) {
+    let Explanation { client, route, schemes, decision, before, request } = explained;
+    if let Some(client) = client {
+        println!("  client     {client}");
     }
-    let route = match gateway.route(&request) {
-        Ok(route) => route,
-        Err(rejection) => return refused(&rejection),
+    if let Some(before) = before {
+        return println!("  answered   {before}");
+    }
+    if let Some(route) = route {
+        println!("  route      {}", route.name);
+    }
+    let caller = match &decision {
+        Some(Ok(admitted)) => admitted.caller(),
+        _ => None,
     };
-    println!("  route      {}", route.name);
-    let decided = route.decide(&request, |scheme, outcome| match outcome {
-        Outcome::Authenticated(accepted) => {
-            println!("  scheme     {}: is {}", scheme.name(), accepted.identity.username)
+    for (scheme, result) in &schemes {
+        match (result, caller) {
+            (SchemeResult::Authenticated, Some(caller)) => {
+                println!("  scheme     {scheme}: is {}", caller.identity.username);
+            }
+            (result, _) => println!("  scheme     {scheme}: {result}"),
         }
-        outcome => println!("  scheme     {}: {}", scheme.name(), gateway::told(outcome)),
-    });
-    let decided = decided.await;
-    println!("  rule       {}", route.policy.describe());
-    match decided {
-        Err(rejection) => {
+    }
+    if let Some(route) = route {
+        println!("  rule       {}", route.policy.describe());
+    }
+    match (decision, route, request) {
+        (Some(Err(rejection)), ..) => {
             refused(&rejection);
             if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, &gateway.login_url)
             {
                 println!("  a browser  without a session is sent to {login}");
             }
         }
-        Ok(admitted) => admit(route, request, &admitted),
+        (Some(Ok(admitted)), Some(route), Some(request)) => admit(route, request, &admitted),
+        _ => {}
     }
 }
 
@@ -110,32 +125,15 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
         Some(caller) => {
             println!("  admitted   as {}, by {}", caller.identity.username, caller.scheme)
         }
-        None => println!("  admitted   as nobody"),
+        None => println!("  admitted   as an anonymous caller"),
     }
-    match &route.target {
-        RouteTarget::Endpoint(endpoint) => {
-            println!("  answered   by the page {:?}", endpoint.page());
-            return;
-        }
-        RouteTarget::Decisions(_) => {
-            println!("  answered   with the decision on the request that a proxy asks about");
-            return;
-        }
-        RouteTarget::Elsewhere => println!("  sent       by the proxy that asked, not from here"),
-        RouteTarget::Upstream(_) => {}
-    }
-    let outgoing = route.forward.apply(admitted, request).and_then(|mut outgoing| {
-        if let RouteTarget::Upstream(target) = &route.target {
-            target.rewrite(&mut outgoing)?;
-        }
-        Ok(outgoing)
-    });
-    match outgoing {
+    match route.preview(request, admitted) {
         Err(rejection) => refused(&rejection),
-        Ok(outgoing) => {
+        Ok(Preview::Gateway(by)) => println!("  answered   {by}"),
+        Ok(Preview::Upstream(outgoing)) => {
             println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), outgoing.target());
             for (name, value) in outgoing.headers() {
-                // The explanation may be pasted somewhere.
+                // The explanation may be pasted into a ticket.
                 let secret = ["authorization", "cookie", "assertion", "key", "token", "secret"];
                 let hidden = secret.iter().any(|word| name.as_str().contains(word));
                 let value = String::from_utf8_lossy(value.as_bytes());
@@ -146,7 +144,7 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
 }
 
 fn refused(rejection: &Rejection) {
-    println!("  refused    {} {}", rejection.status(), rejection.detail());
+    println!("  refused    {} {}", rejection.status(), rejection.detail().english());
     for challenge in rejection.challenges() {
         println!(
             "             WWW-Authenticate: {}",
@@ -163,7 +161,7 @@ fn refused(rejection: &Rejection) {
 fn admin(path: PathBuf) -> anyhow::Result<Option<SocketAddr>> {
     let unknown = || Some("unknown-to-whoever-asks-and-not-needed".to_owned());
     let environment = |name: &str| std::env::var(name).ok().or_else(unknown);
-    let loaded = Loader { path, environment: &environment }.load()?;
+    let loaded = Loader { path, environment: &environment, problems: &app::problems }.load()?;
     Ok(loaded.document.admin)
 }
 
@@ -213,7 +211,7 @@ async fn what_happened(admin: Option<SocketAddr>, id: RequestId) -> anyhow::Resu
 const LONGEST: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn head(arguments: &Arguments) -> anyhow::Result<hyper::http::request::Parts> {
+fn head(arguments: &Arguments) -> anyhow::Result<(hyper::http::request::Parts, Body)> {
     let url: Uri = arguments.url.as_deref().unwrap_or("/").parse().context("this is not a URL")?;
     let target = url.path_and_query().map_or("/", |target| target.as_str());
     let method = arguments.method.as_ref().unwrap_or(&Method::GET);
@@ -232,5 +230,16 @@ fn head(arguments: &Arguments) -> anyhow::Result<hyper::http::request::Parts> {
         let host = url.authority().map_or("localhost", |authority| authority.as_str());
         parts.headers.insert(HOST, HeaderValue::try_from(host)?);
     }
-    Ok(parts)
+    let body = match arguments.body.as_deref().map(|body| (body.strip_prefix('@'), body)) {
+        None => return Ok((parts, Body::Empty)),
+        Some((Some(file), _)) => {
+            std::fs::read(file).with_context(|| format!("{file} cannot be read"))?
+        }
+        Some((None, body)) => body.as_bytes().to_vec(),
+    };
+    if !parts.headers.contains_key(CONTENT_LENGTH) && !parts.headers.contains_key(TRANSFER_ENCODING)
+    {
+        parts.headers.insert(CONTENT_LENGTH, body.len().into());
+    }
+    Ok((parts, Body::given(body.into())))
 }

@@ -8,7 +8,7 @@ mod init;
 mod reload;
 mod revoke;
 mod run;
-mod sessions;
+mod store;
 mod users;
 mod watch;
 
@@ -18,14 +18,17 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use futures_util::future::LocalBoxFuture;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    app::{self, Built, World},
+    app::{self, Ground, ProcessState},
     clock::Clock,
     config::load::{Loaded, Loader},
     observe::log::AccessLog,
+    package::{self, Commands, PACKAGES, Site, secret_from_stdin},
+    value::Problems,
 };
 
 /// An authentication gateway for HTTP APIs: it proves who is asking, the way Django REST framework
@@ -110,28 +113,14 @@ enum Command {
     /// server does not answer, or answers alike to everybody (`unsure`).
     Doctor(doctor::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
-    Schema,
+    Schema {
+        /// Print every key with its meaning and default, as a page to read.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Users of the store.
     #[command(subcommand)]
     User(users::User),
-    /// Tokens of Django REST framework: make, list, delete.
-    ///
-    /// `create` does what `manage.py drf_create_token` does and prints what it prints; with `-r` the old
-    /// token is dead before the new one is told. A user has one token.
-    #[command(subcommand)]
-    Token(users::Token),
-    /// API keys; only their SHA-256 is kept.
-    #[command(subcommand)]
-    ApiKey(users::ApiKey),
-    /// Django's sessions: list and end them.
-    ///
-    /// A session is named by the beginning of its key's SHA-256, so that a list can be pasted into a
-    /// ticket. What is ended is refused by the next request. Signed cookies cannot be listed or ended.
-    #[command(subcommand)]
-    Session(sessions::Session),
-    /// django-rest-knox's tokens: delete all of a user's. For one of them see `revoke`.
-    #[command(subcommand)]
-    Knox(sessions::Knox),
     /// End one credential, which comes from standard input, as it was found.
     ///
     /// A token, a knox token, a refresh or sliding token, a session's key, an API key; the word before
@@ -144,18 +133,11 @@ enum Command {
     Revoke,
     /// The store itself: triggers that tell every gateway at once what Django ends.
     #[command(subcommand)]
-    Store(sessions::Store),
+    Store(store::Store),
     /// Hash a password from standard input as the configuration says; for `auth_user.password`.
     HashPassword,
     /// Print the SHA-256 of a key from standard input, for `keys:` of an `api_key` scheme.
     HashKey,
-}
-
-/// A user's name.
-#[derive(Debug, Args)]
-struct Username {
-    /// The user's name, exactly as stored.
-    username: String,
 }
 
 /// Does what the command line says.
@@ -163,34 +145,50 @@ struct Username {
 /// # Errors
 /// What went wrong, for whoever typed it.
 pub fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    if let Some((word, matches)) = matches.subcommand()
+        && let Some(of_package) = package_commands().find(|commands| commands.word == word)
+    {
+        let config = matches.get_one::<PathBuf>("config").cloned().unwrap_or_default();
+        let matches = matches.clone();
+        return on_site(config, |site| (of_package.run)(matches, site));
+    }
+    let cli = Cli::from_arg_matches(&matches)?;
     match cli.command.unwrap_or(Command::Run { watch: false }) {
         Command::Run { watch } => run::run(cli.config, watch),
         Command::Init(arguments) => init::init(&cli.config, &arguments),
         Command::Check { diff } => check(cli.config, diff.as_deref()),
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
         Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
-        Command::Schema => {
-            // Whoever reads the beginning only has had enough.
-            let _ = std::io::stdout().write_all(crate::config::schema().as_bytes());
+        Command::Schema { markdown } => {
+            let text = if markdown { crate::config::reference() } else { crate::config::schema() };
+            // A reader that closes the pipe early has what it wanted.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             Ok(())
         }
-        Command::User(command) => on_store(cli.config, |built| users::user(built, command)),
-        Command::Token(command) => on_store(cli.config, |built| users::token(built, command)),
-        Command::ApiKey(command) => on_store(cli.config, |built| users::api_key(built, command)),
-        Command::Session(command) => {
-            on_store(cli.config, |built| sessions::session(built, command))
+        Command::User(command) => on_site(cli.config, |site| Box::pin(users::user(site, command))),
+        Command::Revoke => on_site(cli.config, |site| Box::pin(revoke::revoke(site))),
+        Command::Store(command) => {
+            on_site(cli.config, |site| Box::pin(store::store(site, command)))
         }
-        Command::Knox(command) => on_store(cli.config, |built| sessions::knox(built, command)),
-        Command::Revoke => on_store(cli.config, revoke::revoke),
-        Command::Store(command) => on_store(cli.config, |built| sessions::store(built, command)),
-        Command::HashPassword => on_store(cli.config, users::hash_password),
+        Command::HashPassword => on_site(cli.config, |site| Box::pin(users::hash_password(site))),
         Command::HashKey => {
-            let key = users::secret_from_stdin("Key: ")?;
+            let key = secret_from_stdin("Key: ")?;
             println!("{}", crate::crypto::digest::sha256_hex(key.reveal().as_bytes()));
             Ok(())
         }
     }
+}
+
+fn package_commands() -> impl Iterator<Item = &'static Commands> {
+    PACKAGES.iter().flat_map(|package| package.commands)
+}
+
+/// The command line: the gateway's own commands, and those of packages.
+fn command() -> clap::Command {
+    package_commands().fold(Cli::command(), |command, of_package| {
+        command.subcommand((of_package.define)(clap::Command::new(of_package.word)))
+    })
 }
 
 fn load(path: PathBuf) -> anyhow::Result<Loaded> {
@@ -203,7 +201,7 @@ fn load(path: PathBuf) -> anyhow::Result<Loaded> {
         );
     }
     let environment = |name: &str| std::env::var(name).ok();
-    Ok(Loader { path, environment: &environment }.load()?)
+    Ok(Loader { path, environment: &environment, problems: &app::problems }.load()?)
 }
 
 fn control() -> anyhow::Result<Runtime> {
@@ -218,9 +216,10 @@ fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
     let loaded = load(path)?;
     let control = control()?;
     let clock = Clock::system();
-    let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
-    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    if let Some(warning) = built.serving.gateway.memory.sessions.warning() {
+    let process =
+        ProcessState::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
+    let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
+    for warning in &built.warnings {
         println!("warning: {warning}");
     }
     println!("{name} is good: {} routes", built.serving.gateway.router.routes().count());
@@ -232,18 +231,23 @@ fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a command that needs the store and nothing else of the gateway.
-fn on_store<F>(path: PathBuf, command: impl FnOnce(Built) -> F) -> anyhow::Result<()>
+/// Runs a command on what packages are built from.
+fn on_site<F>(path: PathBuf, command: F) -> anyhow::Result<()>
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: for<'a> FnOnce(&'a Site<'a>) -> LocalBoxFuture<'a, anyhow::Result<()>>,
 {
     let loaded = load(path)?;
     let control = control()?;
-    let clock = Clock::system();
-    let world = World::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
-    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
+    let handle = control.handle().clone();
+    let process = ProcessState::new(&loaded.document, Clock::system(), handle, AccessLog::off());
+    // What is wrong anywhere in the file is told, whatever the command is about.
+    app::build(&loaded.document, &process).map_err(|problems| loaded.report(problems))?;
+    let mut problems = Problems::default();
+    let ground = Ground::new(&loaded.document, &process, &mut problems)?;
+    let site = ground.site(&loaded.document, &process);
+    problems.0.extend(package::build_all(&site).0);
     control.block_on(async {
-        built.store.create_tables().await?;
-        command(built).await
+        site.db.create_tables().await?;
+        command(&site).await
     })
 }

@@ -15,19 +15,19 @@ use tracing::{info, warn};
 use super::load;
 use crate::{
     admin::{self, Admin},
-    app::{self, Built, World},
+    app::{self, Built, ProcessState},
     config::Document,
-    gateway::Memory,
+    gateway::Invalidation,
+    limits::AuthRate,
     listen::{Bound, Serving, Workers},
     observe::log::Logs,
     store::Revocations,
-    throttle::AuthLimit,
 };
 
 /// A gateway that serves.
 pub(super) struct Running {
     pub(super) path: PathBuf,
-    pub(super) world: World,
+    pub(super) process: ProcessState,
     pub(super) current: Arc<ArcSwap<Serving>>,
     pub(super) workers: Workers,
     pub(super) logs: Logs,
@@ -44,17 +44,17 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn new(world: &World, current: &Arc<ArcSwap<Serving>>) -> Self {
+    pub(super) fn new(process: &ProcessState, current: &Arc<ArcSwap<Serving>>) -> Self {
         let serving = Arc::new(AtomicBool::new(true));
         let admin = Admin {
-            metrics: world.metrics.clone(),
-            access: world.access.clone(),
-            recent: world.recent.clone(),
+            metrics: process.metrics.clone(),
+            access: process.access.clone(),
+            recent: process.recent.clone(),
             current: Arc::clone(current),
             serving: Arc::clone(&serving),
             answered: Arc::default(),
         };
-        Self { admin, serving, control: world.control.clone() }
+        Self { admin, serving, control: process.control.clone() }
     }
 
     pub(super) fn serve(
@@ -88,7 +88,7 @@ impl Running {
     /// One swap, or none: a configuration with a problem changes nothing.
     pub(super) fn reload(&mut self) {
         let fresh = self.fresh();
-        self.world.metrics.reloaded(fresh.is_ok());
+        self.process.metrics.reloaded(fresh.is_ok());
         match fresh {
             Ok(fresh) => {
                 self.change(fresh);
@@ -102,7 +102,7 @@ impl Running {
 
     fn fresh(&self) -> anyhow::Result<Fresh> {
         let loaded = load(self.path.clone())?;
-        let built = app::build(&loaded.document, &self.world);
+        let built = app::build(&loaded.document, &self.process);
         let built = built.map_err(|problems| loaded.report(problems))?;
         let document = loaded.document;
         self.stay_secure(&built)?;
@@ -128,10 +128,10 @@ impl Running {
 
     fn change(&mut self, fresh: Fresh) {
         let Fresh { built, document, sockets, admin } = fresh;
-        begin(&built, &self.world);
+        begin(&built, &self.process);
         self.logs.change(&document.log);
-        self.world.recent.keep(document.admin.is_some());
-        self.world.lockout.change(document.lockout.clone());
+        self.process.recent.keep(document.admin.is_some());
+        self.process.lockout.change(document.lockout.clone());
         self.current.store(Arc::new(built.serving));
         self.workers.change(sockets, &document.listen);
         if self.admin.as_ref().map(|(address, _)| *address) != document.admin {
@@ -144,36 +144,40 @@ impl Running {
 }
 
 /// Starts what has to be done beside requests; each part ends with its configuration.
-pub(super) fn begin(built: &Built, world: &World) {
-    built.serving.gateway.start(&world.control);
+pub(super) fn begin(built: &Built, process: &ProcessState) {
+    built.serving.gateway.start(&process.control);
     for listener in built.serving.listeners.values() {
-        listener.begin(&world.control, &world.clock);
+        listener.begin(&process.control, &process.clock);
     }
-    world.control.spawn(prune(Arc::clone(&built.auth_limit)));
-    let memory = &built.serving.gateway.memory;
-    let (gone, memory) = (memory.alive.subscribe(), Arc::downgrade(memory));
-    world.control.spawn(forget(built.store.revocations(), memory, gone));
+    process.control.spawn(prune(Arc::clone(&built.auth_rate)));
+    let cache = &built.serving.gateway.invalidation;
+    let (gone, cache) = (cache.alive.subscribe(), Arc::downgrade(cache));
+    process.control.spawn(forget(built.db.revocations(), cache, gone));
 }
 
 /// Forgets what others revoke, until the configuration that remembers it is gone.
-async fn forget(mut revocations: Revocations, memory: Weak<Memory>, mut gone: watch::Receiver<()>) {
+async fn forget(
+    mut revocations: Revocations,
+    cache: Weak<Invalidation>,
+    mut gone: watch::Receiver<()>,
+) {
     loop {
         let heard = tokio::select! {
             heard = revocations.next() => heard,
             _ = gone.changed() => return,
         };
-        let (Some(first), Some(memory)) = (heard, memory.upgrade()) else { return };
+        let (Some(first), Some(cache)) = (heard, cache.upgrade()) else { return };
         // Many at once, as when Django clears its sessions, are one search of the cache.
         let mut all = vec![first];
         while let (Some(Some(more)), true) = (revocations.next().now_or_never(), all.len() < 1000) {
             all.push(more);
         }
-        memory.forget(all.iter().map(|heard| heard.revocation.clone()).collect()).await;
+        cache.forget(all.iter().map(|heard| heard.revocation.clone()).collect());
     }
 }
 
 /// Now and then forgets limits of networks that are quiet, until their configuration is gone.
-async fn prune(limit: Arc<AuthLimit>) {
+async fn prune(limit: Arc<AuthRate>) {
     let limit = { Arc::downgrade(&limit) };
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hyper::HeaderMap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -22,13 +23,13 @@ use super::{
     watch::Changes,
 };
 use crate::{
-    app::{self, Built, World},
+    app::{self, Built, ProcessState},
     clock::Clock,
     config::Document,
     crypto::random_text,
     listen::{self, Address, Inherited, Shared, Workers},
     observe::log,
-    store::{NewUser, Tokens, Users},
+    store::NewUser,
     value::Secret,
 };
 
@@ -38,9 +39,9 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let most = connections(allow_files());
     let control = control()?;
     let logs = log::start(&document.log).context("the audit file cannot be written")?;
-    let world =
-        World::new(document, Clock::system(), control.handle().clone(), logs.access.clone());
-    let built = app::build(document, &world).map_err(|problems| loaded.report(problems))?;
+    let (handle, access) = (control.handle().clone(), logs.access.clone());
+    let process = ProcessState::new(document, Clock::system(), handle, access);
+    let built = app::build(document, &process).map_err(|problems| loaded.report(problems))?;
     let signals = control.block_on(async { Signals::install() })?;
     let changes = watch.then(|| Changes::of(&path)).transpose();
     let changes = changes.with_context(|| format!("{} cannot be watched", path.display()))?;
@@ -52,12 +53,12 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
-    built.serving.gateway.memory.sessions.warning().into_iter().for_each(|it| warn!("{it}"));
-    begin(&built, &world);
-    world.recent.keep(document.admin.is_some());
+    built.warnings.iter().for_each(|warning| warn!("{warning}"));
+    begin(&built, &process);
+    process.recent.keep(document.admin.is_some());
     let shared = Shared {
         current: Arc::new(ArcSwap::from_pointee(built.serving)),
-        metrics: world.metrics.clone(),
+        metrics: process.metrics.clone(),
         stop: stopped,
         open: listen::Counts::default(),
         most,
@@ -65,20 +66,23 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let workers = Workers::start(bound, &shared)?;
     let addresses: Vec<_> = document.listen.iter().map(|one| one.address.to_string()).collect();
     if document.limits.connections.get() > most {
-        info!(most, "there are files for fewer connections than limits.connections");
+        info!(
+            most,
+            "the open-file limit allows fewer connections than `limits.connections` asks for"
+        );
     }
     info!(listen = addresses.join(" "), workers = workers.count(), "serving");
-    let pages = Pages::new(&world, &shared.current);
+    let pages = Pages::new(&process, &shared.current);
     let admin = admin.map(|(address, listener)| pages.serve(address, listener));
-    let running = Running { path, world, current: shared.current, workers, logs, pages, admin };
+    let running = Running { path, process, current: shared.current, workers, logs, pages, admin };
     listen::handed_over();
 
     let running = control.block_on(until_told(signals, changes, running))?;
-    info!("ending: open requests may finish");
+    info!("stopping: open requests may finish");
     running.pages.serving.store(false, Ordering::Relaxed);
     let notice = running.current.load().limits.notice.0;
     control.block_on(async { tokio::time::sleep(notice).await });
-    // Nobody listens any more only if every worker is gone already.
+    // It fails only if every worker is gone already.
     let _ = stop.send(true);
     running.workers.join();
     running.current.load().gateway.traces.flush();
@@ -103,8 +107,8 @@ async fn until_told(
             _ = signals.interrupt.recv() => return Ok(running),
             _ = signals.replace.recv() => {
                 match listen::hand_over(&running.workers) {
-                    Ok(process) => info!(process, "another process begins, to take over"),
-                    Err(error) => error!(%error, "no other process can take over"),
+                    Ok(process) => info!(process, "a new process starts and takes over"),
+                    Err(error) => error!(%error, "no new process can take over"),
                 }
                 continue;
             }
@@ -173,13 +177,13 @@ async fn prepare(document: &Document, built: &Built) -> anyhow::Result<()> {
     let created = match &document.store.bootstrap {
         None => {
             // A database of Django's may be down now and up in a minute: then requests are 503.
-            if let Err(error) = built.store.create_tables().await {
+            if let Err(error) = built.db.create_tables().await {
                 warn!(%error, "the store does not answer yet");
             }
             None
         }
         Some(name) => {
-            built.store.create_tables().await.context("the store cannot be prepared")?;
+            built.db.create_tables().await.context("the store cannot be prepared")?;
             bootstrap(name, built).await?
         }
     };
@@ -190,7 +194,7 @@ async fn prepare(document: &Document, built: &Built) -> anyhow::Result<()> {
 }
 
 async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, String, String)>> {
-    if !built.store.usernames().await?.is_empty() {
+    if !built.db.usernames().await?.is_empty() {
         return Ok(None);
     }
     let password = random_text(20)?;
@@ -198,12 +202,20 @@ async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, 
     let user = NewUser {
         username: name.to_owned(),
         email: String::new(),
-        password: built.login.encode(Secret::new(password.clone())).await?.reveal().to_owned(),
+        password: built
+            .accounts
+            .passwords
+            .encode(Secret::new(password.clone()))
+            .await?
+            .reveal()
+            .to_owned(),
         superuser: true,
     };
-    let Some(id) = built.store.create_user(&user, now).await? else { return Ok(None) };
-    let (token, _) = built.store.token_of(id, now).await?;
-    Ok(Some((name.to_owned(), password, token.reveal().to_owned())))
+    let Some(user) = built.db.create_user(&user, now).await? else { return Ok(None) };
+    let grant = built.accounts.grant("token").context("there are no tokens")?;
+    let granted = grant.issue(&user, &HeaderMap::new()).await?;
+    let token = granted.values.first().map(|(_, token)| token.reveal().to_owned());
+    Ok(Some((name.to_owned(), password, token.unwrap_or_default())))
 }
 
 fn welcome(document: &Document, name: &str, password: &str, token: &str) {

@@ -1,19 +1,21 @@
-//! Commands on users, tokens and API keys.
+//! Commands on users.
 
-use std::io::{BufRead, IsTerminal, Write};
-
-use anyhow::{Context, bail};
-use clap::Subcommand;
+use anyhow::bail;
+use clap::{Args, Subcommand};
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Username, sessions::tell_who_heard};
 use crate::{
-    app::Built,
-    clock::Clock,
-    crypto::{digest::sha256_hex, password::unusable, random_text},
-    store::{ApiKeys, NewUser, Tokens, User as Row, Users},
-    value::Secret,
+    crypto::password::unusable,
+    package::{Site, read_line, say_heard, secret_from_stdin},
+    store::{Deleted, NewUser},
 };
+
+/// A user's name.
+#[derive(Debug, Args)]
+pub(super) struct Username {
+    /// The user's name, exactly as stored.
+    username: String,
+}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -24,7 +26,7 @@ pub(super) enum User {
         /// The e-mail address.
         #[arg(long, default_value = "")]
         email: String,
-        /// As `createsuperuser`: may everything.
+        /// Grant all permissions, like createsuperuser.
         #[arg(long)]
         superuser: bool,
         /// Read the password from standard input without asking.
@@ -36,51 +38,17 @@ pub(super) enum User {
     },
     /// List the names.
     List,
-    /// Let a user in again.
+    /// Admit a user again.
     Enable(Username),
-    /// Let a user in no longer; nothing is deleted.
+    /// Refuse a user from now on; nothing is deleted.
     Disable(Username),
-    /// Delete a user with the user's token.
+    /// Delete a user with everything that belongs to it; nothing is deleted if a row of another table
+    /// refers to the user.
     Delete(Username),
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Token {
-    /// Print the user's token; make it if there is none.
-    Create {
-        #[command(flatten)]
-        username: Username,
-        /// Delete the old one first.
-        #[arg(short = 'r', long)]
-        reset: bool,
-    },
-    /// List the users who have one, and how each begins.
-    List,
-    /// Delete the user's token.
-    Delete(Username),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ApiKey {
-    /// Make a key and print it; it cannot be shown again.
-    Create {
-        /// What to call it. A key without a user is a service's of this name.
-        name: String,
-        /// Whose it is.
-        #[arg(long)]
-        user: Option<String>,
-    },
-    /// List names and owners.
-    List,
-    /// Delete a key.
-    Delete {
-        /// What it is called.
-        name: String,
-    },
-}
-
-pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
-    let store = &built.store;
+pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
+    let db = site.db;
     match command {
         User::Create {
             username: Username { username },
@@ -94,7 +62,7 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
                 (false, quiet) => {
                     let password =
                         if quiet { read_line()? } else { secret_from_stdin("Password: ")? };
-                    built.login.encode(password).await?.reveal().to_owned()
+                    site.accounts.passwords.encode(password).await?.reveal().to_owned()
                 }
             };
             let username: String = username.nfkc().collect();
@@ -102,149 +70,60 @@ pub(super) async fn user(built: Built, command: User) -> anyhow::Result<()> {
                 bail!("a user name has 1 to 150 characters");
             }
             let user = NewUser { username: username.clone(), email, password, superuser };
-            match store.create_user(&user, Clock::system().now()).await? {
-                Some(id) => println!("Created user {username} with id {id}"),
+            match db.create_user(&user, site.clock.now()).await? {
+                Some(user) => println!("Created user {username} with id {}", user.id),
                 None => bail!("there is a user {username} already"),
             }
         }
         User::List => {
-            for name in store.usernames().await? {
+            for name in db.usernames().await? {
                 println!("{name}");
             }
         }
         User::Enable(user) => {
-            set_active(store, &user.username, true).await?;
+            set_active(site, &user.username, true).await?;
             println!("What was refused before is asked for again within cache.negative_ttl.");
         }
         User::Disable(user) => {
-            set_active(store, &user.username, false).await?;
-            tell_who_heard(&built);
-            tell_of_stateless(&built);
+            set_active(site, &user.username, false).await?;
+            say_ended(site);
         }
-        User::Delete(user) => {
-            if !store.delete_user(&user.username).await? {
-                bail!("there is no user {}", user.username);
+        User::Delete(user) => match db.delete_user(&user.username).await? {
+            Deleted::Done => {
+                println!("Deleted user {}", user.username);
+                say_ended(site);
             }
-            println!("Deleted user {}", user.username);
-            tell_who_heard(&built);
-            tell_of_stateless(&built);
-        }
+            Deleted::NotFound => bail!("there is no user {}", user.username),
+            Deleted::Referenced(table) => bail!(
+                "user {} was not deleted, nor anything that belongs to it: rows of `{table}` refer \
+                 to it; delete those first, or use `portcullis user disable`",
+                user.username
+            ),
+        },
     }
     Ok(())
 }
 
-async fn set_active(store: &impl Users, username: &str, active: bool) -> anyhow::Result<()> {
-    if !store.set_active(username, active).await? {
+async fn set_active(site: &Site<'_>, username: &str, active: bool) -> anyhow::Result<()> {
+    if !site.db.set_active(username, active).await? {
         bail!("there is no user {username}");
     }
     println!("{} user {username}", if active { "Enabled" } else { "Disabled" });
     Ok(())
 }
 
-pub(super) async fn token(built: Built, command: Token) -> anyhow::Result<()> {
-    let store = &built.store;
-    match command {
-        Token::Create { username, reset } => {
-            let user = find(store, &username.username).await?;
-            if reset {
-                store.delete_token(user.id).await?;
-            }
-            let (key, _) = store.token_of(user.id, Clock::system().now()).await?;
-            println!("Generated token {} for user {}", key.reveal(), user.identity.username);
-        }
-        Token::List => {
-            for token in store.tokens().await? {
-                let start: String = token.key.reveal().chars().take(8).collect();
-                println!("{start}…  {}", token.username);
-            }
-        }
-        Token::Delete(username) => {
-            let user = find(store, &username.username).await?;
-            if !store.delete_token(user.id).await? {
-                bail!("user {} has no token", user.identity.username);
-            }
-            println!("Deleted the token of user {}", user.identity.username);
-            tell_who_heard(&built);
+/// How soon a user's credentials are refused, and which are not.
+fn say_ended(site: &Site<'_>) {
+    say_heard(site.db);
+    for revoker in site.accounts.revokers() {
+        if let Some(lasting) = revoker.outlives_user() {
+            println!("{lasting}");
         }
     }
-    Ok(())
 }
 
-pub(super) async fn api_key(built: Built, command: ApiKey) -> anyhow::Result<()> {
-    let store = &built.store;
-    match command {
-        ApiKey::Create { name, user } => {
-            let user = match user {
-                Some(user) => Some(find(store, &user).await?.id),
-                // Upstream a service goes by its name: it must not be a user's.
-                None if store.user_by_name(&name).await?.is_some() => {
-                    bail!(
-                        "there is a user {name}; name the service otherwise, or use --user {name}"
-                    )
-                }
-                None => None,
-            };
-            let key = random_text(40)?;
-            let digest = sha256_hex(key.as_bytes());
-            let created = store.create_api_key(&name, &digest, user, Clock::system().now()).await;
-            let hint = "in a database of Django's, `store: { own_tables: true }` allows the table";
-            if !created.context(hint)? {
-                bail!("there is a key named {name} already");
-            }
-            println!("{key}");
-        }
-        ApiKey::List => {
-            for (name, user) in store.api_keys().await? {
-                println!(
-                    "{name}  {}",
-                    user.map_or("(service)".into(), |user| format!("of {user}"))
-                );
-            }
-        }
-        ApiKey::Delete { name } => {
-            if !store.delete_api_key(&name).await? {
-                bail!("there is no key named {name}");
-            }
-            println!("Deleted key {name}");
-            tell_who_heard(&built);
-        }
-    }
-    Ok(())
-}
-
-pub(super) async fn hash_password(built: Built) -> anyhow::Result<()> {
+pub(super) async fn hash_password(site: &Site<'_>) -> anyhow::Result<()> {
     let password = secret_from_stdin("Password: ")?;
-    println!("{}", built.login.encode(password).await?.reveal());
+    println!("{}", site.accounts.passwords.encode(password).await?.reveal());
     Ok(())
-}
-
-pub(super) async fn find(store: &impl Users, username: &str) -> anyhow::Result<Row> {
-    let user = store.user_by_name(username).await?;
-    user.with_context(|| format!("there is no user {username}"))
-}
-
-/// A line of standard input; asks for it where somebody types.
-fn tell_of_stateless(built: &Built) {
-    if built.simplejwt.as_ref().is_some_and(|jwt| jwt.is_stateless()) {
-        println!("Their JSON Web Tokens are good until they end: `jwt: {{ stateless: true }}`");
-    }
-}
-
-pub(super) fn secret_from_stdin(prompt: &str) -> anyhow::Result<Secret> {
-    if std::io::stdin().is_terminal() {
-        let mut terminal = std::io::stderr();
-        write!(terminal, "{prompt}")?;
-        terminal.flush()?;
-    }
-    read_line()
-}
-
-fn read_line() -> anyhow::Result<Secret> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    let secret = line.trim_end_matches(['\n', '\r']);
-    if secret.is_empty() {
-        bail!("nothing came from standard input");
-    }
-    Ok(Secret::new(secret.to_owned()))
 }

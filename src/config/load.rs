@@ -11,7 +11,10 @@ use serde_yaml::Value;
 
 pub use super::report::Report;
 use super::{Document, positions::Place, report::Source};
-use crate::value::{Path, Problem, Problems, Segment};
+use crate::{
+    package::{PACKAGES, Settings},
+    value::{Path, Problem, Problems, Segment},
+};
 
 /// A file that was read, with where everything in it stands.
 pub struct Loaded {
@@ -26,6 +29,8 @@ pub struct Loader<'a> {
     pub path: PathBuf,
     /// Looks a variable up.
     pub environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The problems that a build would have, for a document of which parts could not be read.
+    pub problems: &'a dyn Fn(&Document) -> Problems,
 }
 
 /// Keys whose value may come from a file: `secret_key_file: /run/secrets/key`.
@@ -88,10 +93,10 @@ impl Loader<'_> {
             found.unresolved(problem, &mut tree);
         }
         let document = loop {
-            match serde_path_to_error::deserialize::<_, Document>(&tree) {
+            match decode(&tree) {
                 Ok(document) => break document,
-                Err(error) => {
-                    let gone = found.cut_out(explain(&error), &mut tree);
+                Err(problem) => {
+                    let gone = found.cut_out(problem, &mut tree);
                     if !gone || found.located.len() >= MOST_PROBLEMS {
                         return Err(found.source.report(found.located));
                     }
@@ -102,7 +107,7 @@ impl Loader<'_> {
             return Ok(Loaded { document, source: found.source });
         }
         // Every problem at once: also those of the parts that could be understood.
-        for problem in crate::app::problems(&document).0 {
+        for problem in (self.problems)(&document).0 {
             let (line, problem) = found.source.locate(problem);
             if !found.caused(&problem) {
                 found.located.push((line, problem));
@@ -276,9 +281,27 @@ impl Found {
     }
 }
 
+/// Decodes the settings of each package, then everything else.
+fn decode(tree: &Value) -> Result<Document, Problem> {
+    let mut rest = tree.clone();
+    let mut packages = Settings::default();
+    for section in PACKAGES.iter().filter_map(|package| package.settings) {
+        let value = rest.as_mapping_mut().and_then(|map| map.shift_remove(section.word));
+        if let Some(value) = value {
+            let decoded = section.decode(&value);
+            let at = Path::root().key(section.word);
+            packages.set(&section, decoded.map_err(|error| explain(&error, at))?);
+        }
+    }
+    let document = serde_path_to_error::deserialize::<_, Document>(&rest);
+    let document = document.map_err(|error| explain(&error, Path::root()))?;
+    Ok(Document { packages, ..document })
+}
+
 /// The decoder's complaint in our words, at the place that has to change.
-fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>) -> Problem {
-    let mut path = Path::root();
+fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>, within: Path) -> Problem {
+    let at_root = within.0.is_empty();
+    let mut path = within;
     for segment in error.path() {
         match segment {
             serde_path_to_error::Segment::Seq { index } => path = path.index(*index),
@@ -301,7 +324,12 @@ fn explain(error: &serde_path_to_error::Error<serde_yaml::Error>) -> Problem {
                 path = path.key(wrong);
             }
             let message = format!("unknown {} `{wrong}`", if field { "setting" } else { "name" });
-            Problem::new(&path, message).help(suggest(wrong, known))
+            let mut known = known.to_vec();
+            if at_root && path.0.len() == 1 {
+                known
+                    .extend(PACKAGES.iter().filter_map(|package| package.settings).map(|s| s.word));
+            }
+            Problem::new(&path, message).help(suggest(wrong, &known))
         }
         _ => Problem::new(&path, message.to_owned()),
     }

@@ -1,7 +1,9 @@
 //! The file as a whole: it composes the settings of the others and has none of its own but names.
 
 pub mod load;
+mod endpoint;
 mod positions;
+mod reference;
 mod report;
 
 use std::net::SocketAddr;
@@ -10,17 +12,18 @@ use hyper::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, de};
 
+pub use self::endpoint::Endpoint;
 use crate::{
-    cors,
+    cors, credential_cache,
     crypto::password,
-    decision, endpoint, forward, language, listen, lockout,
+    csrf, decision, forward, language,
+    limits::{lockout, throttle},
+    listen,
     observe::log,
-    policy, reply,
+    package, policy, reply,
     request::{Ambiguity, ForwardedHeader},
     route::{HostPattern, PathPattern},
-    scheme, store,
-    system::{csrf, knox, session, simplejwt},
-    throttle, traces, upstream,
+    store, traces, upstream,
     value::{FromWord, Network, Rate, Secret, false_or_map, optional_word_or_map, word_or_map},
 };
 
@@ -44,12 +47,12 @@ pub struct Document {
     pub secret_key: Option<Secret>,
     /// Django's `SECRET_KEY_FALLBACKS`: keys that sign no more and are still believed.
     pub secret_key_fallbacks: Vec<Secret>,
-    /// Networks of proxies in front that may say who the client is. Empty is nobody.
+    /// Networks of proxies in front that may say who the client is. Empty is none.
     pub trusted_proxies: Vec<Network>,
     /// The header in which they say it; the other one is not looked at.
     pub forwarded_header: ForwardedHeader,
     /// DRF's `DEFAULT_AUTHENTICATION_CLASSES`.
-    pub authentication: Vec<scheme::Entry>,
+    pub authentication: Vec<package::Entry>,
     /// DRF's `DEFAULT_PERMISSION_CLASSES`, as one rule.
     pub permission: policy::Config,
     /// Which challenges a 401 lists: the first scheme's, as DRF, or all.
@@ -71,17 +74,16 @@ pub struct Document {
     #[schemars(schema_with = "crate::value::false_or_map_schema::<lockout::Config>")]
     pub lockout: Option<lockout::Config>,
     /// Remembered credentials.
-    pub cache: store::cache::Config,
+    pub cache: credential_cache::Config,
     /// Django's `PASSWORD_HASHERS`.
     pub passwords: password::Config,
-    /// Django's `SESSION_*`.
-    pub session: session::Config,
     /// Django's `CSRF_*`.
     pub csrf: csrf::Config,
-    /// `SIMPLE_JWT`.
-    pub jwt: simplejwt::Config,
-    /// `REST_KNOX`.
-    pub knox: knox::Config,
+    /// The settings of packages, each under its own key.
+    #[serde(skip)]
+    pub packages: package::Settings,
+    /// Where nonces, and the counters that gateways share, are kept.
+    pub shared_state: SharedState,
     /// What upstreams learn of the caller.
     pub identity: forward::Config,
     /// What clients may make long.
@@ -107,7 +109,7 @@ impl Default for Document {
             secret_key_fallbacks: Vec::new(),
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
-            authentication: ["token", "basic"].map(|name| scheme::Entry::Name(name.into())).into(),
+            authentication: ["token", "basic"].map(|name| package::Entry::Name(name.into())).into(),
             permission: policy::Config::Word(policy::Word::Authenticated),
             challenges: Challenges::First,
             cors: None,
@@ -117,12 +119,11 @@ impl Default for Document {
             throttle: Vec::new(),
             auth_rate: Rate { limit: 20, period: std::time::Duration::from_secs(60) },
             lockout: Some(lockout::Config::default()),
-            cache: store::cache::Config::default(),
+            cache: credential_cache::Config::default(),
             passwords: password::Config::default(),
-            session: session::Config::default(),
             csrf: csrf::Config::default(),
-            jwt: simplejwt::Config::default(),
-            knox: knox::Config::default(),
+            packages: package::Settings::default(),
+            shared_state: SharedState::Process,
             identity: forward::Config::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),
@@ -140,6 +141,17 @@ pub enum Challenges {
     First,
     /// Every scheme's.
     All,
+}
+
+/// Where what several gateways have to agree on is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SharedState {
+    /// In each process: a nonce is seen once by each gateway, `auth_rate` counts on each.
+    Process,
+    /// In tables of the gateway's own in `store`: a nonce is seen once by all gateways, and
+    /// `auth_rate` is one budget.
+    Store,
 }
 
 /// One entry of `routes`. What it does not say, the top of the file says.
@@ -163,7 +175,7 @@ pub struct Route {
     #[serde(default)]
     pub allow_paths: Vec<Ambiguity>,
     /// This route's schemes.
-    pub authentication: Option<Vec<scheme::Entry>>,
+    pub authentication: Option<Vec<package::Entry>>,
     /// This route's rule.
     pub permission: Option<policy::Config>,
     /// This route's rates.
@@ -175,7 +187,7 @@ pub struct Route {
     #[schemars(schema_with = "crate::value::word_or_map_schema::<upstream::Config>")]
     pub upstream: Option<upstream::Config>,
     /// A page of the gateway's own.
-    pub endpoint: Option<endpoint::Config>,
+    pub endpoint: Option<Endpoint>,
     /// Where to send the client instead.
     pub redirect: Option<String>,
 }
@@ -275,6 +287,29 @@ fn methods<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Meth
 
 /// The JSON Schema of the file, as `portcullis schema` prints it.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(Document);
-    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+    serde_json::to_string_pretty(&schema_value()).unwrap_or_default() + "\n"
+}
+
+/// Every key with its meaning and default, in Markdown.
+pub fn reference() -> String {
+    reference::markdown(&schema_value())
+}
+
+/// The same as a value: the file's own settings, and those of each package beside them.
+pub fn schema_value() -> serde_json::Value {
+    let mut generator = schemars::generate::SchemaSettings::default().into_generator();
+    let mut schema = generator.root_schema_for::<Document>();
+    for section in package::PACKAGES.iter().filter_map(|package| package.settings) {
+        let mut of_section = section.schema(&mut generator);
+        of_section.insert("description".to_owned(), section.description.into());
+        if let Some(properties) = schema.get_mut("properties").and_then(|p| p.as_object_mut()) {
+            properties.insert(section.word.to_owned(), of_section.into());
+        }
+    }
+    let definitions = generator.take_definitions(true);
+    if let Some(known) = schema.get_mut("$defs").and_then(|known| known.as_object_mut()) {
+        known.extend(definitions);
+        known.sort_keys();
+    }
+    schema.into()
 }

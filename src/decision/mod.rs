@@ -64,6 +64,7 @@ impl Config {
 
 /// What proxies ask.
 pub struct Decisions {
+    path: PathPattern,
     proxies: TrustedProxies,
     described: Described,
     prefix: String,
@@ -81,11 +82,12 @@ impl Decisions {
     pub fn new(config: &Config, path: &Path) -> Result<Self, Problem> {
         let at = path.key("proxies");
         if config.proxies.is_empty() {
-            let problem = Problem::missing(&at, "nobody may ask for decisions");
+            let problem = Problem::missing(&at, "no proxy may ask for decisions");
             return Err(problem.help("list the networks of the proxies that do"));
         }
         if let Some(network) = config.proxies.iter().find(|network| network.is_everyone()) {
-            let message = format!("{network} is everybody: any client could say what it asks for");
+            let message =
+                format!("{network} is every address: any client could say what it asks for");
             return Err(Problem::new(&at, message).help("list the proxies' own networks"));
         }
         if config.path.is_exact() && config.request_in == Described::Path {
@@ -93,30 +95,46 @@ impl Decisions {
             return Err(problem.help("leave out the `=`"));
         }
         if config.is_grpc() && config.path.to_string() != format!("={}", ext_authz::PATH) {
-            let problem = Problem::new(&path.key("path"), "nobody asks there over gRPC");
+            let problem = Problem::new(&path.key("path"), "Envoy does not ask there over gRPC");
             return Err(problem.help(format!("it is \"={}\"", ext_authz::PATH)));
         }
         let field = ForwardedHeader::XForwarded;
         Ok(Self {
+            path: config.path.clone(),
             proxies: TrustedProxies { networks: config.proxies.clone(), field },
             described: config.request_in,
             prefix: config.path.to_string().trim_matches(['=', '/']).to_owned(),
         })
     }
 
+    /// Whether a request asks for a decision.
+    ///
+    /// # Errors
+    /// It comes from a peer that is not listed: for all others the page is not there.
+    pub fn is_asked(&self, request: &Request) -> Result<bool, Rejection> {
+        if !self.path.matches(&request.target) {
+            return Ok(false);
+        }
+        match self.proxies.contains(request.client.peer) {
+            true => Ok(true),
+            false => Err(Rejection::NoRoute),
+        }
+    }
+
     /// The request that is asked about.
     ///
     /// # Errors
-    /// If the asker is not listed, or does not say one request clearly.
-    pub fn asked(&self, asking: Request, limits: HeadLimits) -> Result<Box<Request>, Rejection> {
+    /// If the asker does not say one request clearly, or asks about this page itself.
+    pub fn described(
+        &self,
+        asking: Request,
+        limits: HeadLimits,
+    ) -> Result<Box<Request>, Rejection> {
         let peer = asking.client.peer;
-        if !self.proxies.contains(peer) {
-            return Err(Rejection::NoRoute);
-        }
         let mut headers = asking.headers;
         let (method, target) = match self.described {
             Described::Headers => (take(&mut headers, &METHOD)?, take(&mut headers, &URI)?),
-            // Messages are read before; this is somebody else's.
+            // Messages are read before; this is none.
             Described::ExtAuthz => return Err(Rejection::NoRoute),
             Described::Path => {
                 let target = asking.target.raw().as_str();
@@ -146,7 +164,11 @@ impl Decisions {
         *head.headers_mut() = headers;
         let (parts, ()) = head.into_parts();
         let peer = Peer::new(peer, false);
-        Ok(Request::read(parts, Body::Empty, &peer, &self.proxies, limits)?)
+        let described = Request::read(parts, Body::Empty, &peer, &self.proxies, limits)?;
+        match self.path.matches(&described.target) {
+            true => Err(Rejection::NoRoute),
+            false => Ok(described),
+        }
     }
 }
 

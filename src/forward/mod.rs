@@ -20,6 +20,7 @@ use hyper::{
     HeaderMap, Method,
     body::Body as _,
     header::{self, HeaderName, HeaderValue},
+    http::uri::PathAndQuery,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,10 +33,12 @@ pub use self::{
     value::encode,
 };
 use crate::{
+    clock::Timestamp,
     identity::{Accepted, Identity},
     policy::Admitted,
     rejection::Rejection,
     request::{Body, Request},
+    traces::Trace,
     value::{FromWord, Path, Problem, Problems, UniqueMap, optional_word_or_map},
 };
 
@@ -152,7 +155,7 @@ impl Forward {
     /// Makes of a request what goes upstream.
     ///
     /// # Errors
-    /// If the identity cannot be written faithfully: then nobody's request is sent.
+    /// If the identity cannot be written faithfully: then the request is not sent.
     pub fn apply<'a>(
         &self,
         admitted: &'a Admitted,
@@ -171,7 +174,7 @@ impl Forward {
         headers.insert(FORWARDED_PROTO, proto);
         headers.insert(FORWARDED_HOST, authority.clone());
         headers.insert(header::HOST, authority);
-        // Nobody has told how long the body is. The client library leaves such a one out of a GET
+        // The length of the body is not known. The client library leaves such a one out of a GET
         // unless it is told how to send it.
         if !body.is_empty() && body.size_hint().exact().is_none() {
             headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
@@ -248,9 +251,11 @@ impl Forward {
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// A request as it goes upstream: decided, stripped, signed.
+/// A request as it goes upstream: decided, stripped, signed. It can be looked at, and changed in the
+/// ways offered here alone: no step after the strip can write an identity.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
     request: Box<hyper::Request<Body>>,
@@ -266,9 +271,29 @@ impl Outgoing<'_> {
         self.request
     }
 
-    /// To be made what the upstream wants.
-    pub fn request(&mut self) -> &mut hyper::Request<Body> {
-        &mut self.request
+    /// Notes that it goes on now, and tells the upstream the trace that it is part of.
+    pub fn set_trace(&mut self, trace: &mut Trace, now: Timestamp) {
+        trace.send(self.request.headers_mut(), now);
+    }
+
+    /// Makes it what the upstream wants: another path, with the prefix that was cut off it, and
+    /// another host.
+    pub fn rewrite(
+        &mut self,
+        target: Option<PathAndQuery>,
+        prefix: Option<HeaderValue>,
+        host: Option<HeaderValue>,
+    ) {
+        if let Some(target) = target {
+            *self.request.uri_mut() = target.into();
+        }
+        let headers = self.request.headers_mut();
+        if let Some(prefix) = prefix {
+            headers.insert(FORWARDED_PREFIX, prefix);
+        }
+        if let Some(host) = host {
+            headers.insert(header::HOST, host);
+        }
     }
 
     /// The method.

@@ -1,16 +1,18 @@
-//! A request's whole way, a call each: find the route, run the chain, admit, check the limits,
-//! write the identity, send. Every refusal becomes a response in one place.
+//! A request's whole way, a call each: read it, find its route, decide, and have the route's target
+//! answer. Every refusal becomes a response in one place, and every answer leaves one report.
 
-mod answered;
-mod memory;
-mod seen;
-mod to_https;
-mod to_login;
+mod decide;
+mod exchange;
+mod explain;
+mod https_redirect;
+mod invalidation;
+mod login_redirect;
+mod report;
 
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap, Method,
+    HeaderMap,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -19,41 +21,41 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use self::{
-    answered::Answered,
-    seen::{Asked, Seen},
-    to_https::to_https,
-    to_login::{to_login, wants_page},
+    exchange::{Exchange, RequestLine},
+    https_redirect::to_https,
+    login_redirect::{to_login, wants_page},
 };
-pub use self::{memory::Memory, seen::told};
+pub use self::{explain::Explanation, invalidation::Invalidation};
 use crate::{
     chain::Chain,
     clock::Clock,
     cors::Cors,
+    csrf,
     decision::{
         Decisions,
         ext_authz::{self, Removed},
     },
-    endpoint::{Endpoint, Page},
-    forward::{Forward, Outgoing},
+    forward::Forward,
     identity::Identity,
-    language::Languages,
+    language::{Language, Languages},
+    limits::{AuthRate, Throttle},
     observe::{
         log::AccessLog,
-        metrics::{Fate, RouteMetrics, SchemeMetrics},
+        metrics::{Disposition, RouteMetrics, SchemeMetrics},
         recent::{Recent, RequestId},
     },
-    policy::{Admitted, Policy},
+    policy::Policy,
     rejection::Rejection,
-    reply::Renderer,
-    request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Request, TrustedProxies},
+    reply::{Renderer, Rendering},
+    request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Purpose, Request, TrustedProxies},
     route::{Found, Router},
-    scheme::{Outcome, Scheme},
-    store::Sql,
-    system::csrf,
-    throttle::Throttle,
+    scheme::{Notes, Outcome, Scheme},
+    store::Database,
+    target::{Call, Target, Watched},
     traces::Traces,
-    upstream::{Reply, ReplyBody, Target},
+    upstream::{Reply, ReplyBody},
     value::Network,
+    web::answer,
 };
 
 /// One configuration, ready to serve. A reload makes another and swaps them.
@@ -68,7 +70,9 @@ pub struct Gateway {
     pub language: Option<Languages>,
     /// Hosts that there are certificates for.
     pub names: Vec<String>,
-    /// Who may ask for decisions over gRPC.
+    /// Where other proxies ask for decisions.
+    pub decisions: Option<Decisions>,
+    /// Which peers may ask for them over gRPC.
     pub ext_authz: Option<Vec<Network>>,
     /// Where browsers without a session are sent.
     pub login_url: Option<String>,
@@ -85,36 +89,33 @@ pub struct Gateway {
     /// Where spans go.
     pub traces: Traces,
     /// Asked by readiness.
-    pub store: Sql,
+    pub db: Database,
     /// Counts requests without a route.
     pub unrouted: RouteMetrics,
-    /// Forgets what is no longer so.
-    pub memory: Arc<Memory>,
-}
-
-/// The request that a tunnel was made for, which is judged again while it lasts.
-#[derive(Clone)]
-pub struct Watched {
-    head: Arc<Request>,
-    identity: Option<Arc<Identity>>,
+    /// The credential cache, and what invalidates it.
+    pub invalidation: Arc<Invalidation>,
 }
 
 /// What happens to the requests that a matcher finds.
 pub struct Route {
     /// Its path as written, for people.
     pub name: Arc<str>,
-    /// Who is asking.
+    /// Authenticates the caller.
     pub chain: Chain,
-    /// Who may.
+    /// Which callers may.
     pub policy: Policy,
     /// How often.
     pub throttle: Throttle,
+    /// The limit on requests that take a password, before the chain is asked.
+    pub auth_rate: Option<Arc<AuthRate>>,
     /// What the upstream learns.
     pub forward: Arc<Forward>,
-    /// Who answers.
-    pub target: RouteTarget,
+    /// Answers.
+    pub target: Arc<dyn Target>,
     /// `Allow` of refusals.
     pub allow: Option<HeaderValue>,
+    /// Whether refusals say `Vary: Accept`, as DRF's views with two renderers do.
+    pub negotiates: bool,
     /// Ambiguous paths that this route's upstream reads as we do.
     pub allow_paths: Vec<Ambiguity>,
     /// Its counters.
@@ -123,220 +124,219 @@ pub struct Route {
     pub schemes: Vec<(Arc<str>, SchemeMetrics)>,
 }
 
-/// Who answers.
-pub enum RouteTarget {
-    /// A service behind, the echo, a redirect.
-    Upstream(Arc<dyn Target>),
-    /// A page of the gateway's own.
-    Endpoint(Box<Endpoint>),
-    /// The page where other proxies ask.
-    Decisions(Decisions),
-    /// A service that only those proxies reach.
-    Elsewhere,
-}
-
-/// How long the beginning of a form may take to come.
-const PEEK_TIME: Duration = Duration::from_secs(30);
+/// How long a message of a proxy that asks may take to come.
+const MESSAGE_TIME: Duration = Duration::from_secs(30);
 
 impl Gateway {
     /// Answers a request.
     pub async fn handle(&self, request: hyper::Request<Incoming>, peer: &Peer) -> Reply {
-        let (parts, incoming) = request.into_parts();
-        let body = Body::new(incoming, &parts);
-        if let Some(proxies) = &self.ext_authz
-            && ext_authz::is_call(&parts)
-            && proxies.iter().any(|network| network.contains(peer.address))
-        {
+        let (head, incoming) = request.into_parts();
+        let body = Body::new(incoming, &head);
+        if self.is_ext_authz(&head, peer) {
             return Box::pin(self.check(body, peer)).await;
         }
-        self.answer(parts, body, peer, false).await
+        let mut exchange = self.begin(&head, peer);
+        let answer = match self.read(head, body, peer) {
+            Ok(request) => self.serve(request, peer, &mut exchange).await,
+            Err(malformed) => Err(malformed.into()),
+        };
+        let reply = self.render(answer, &mut exchange);
+        self.finish(reply, exchange).await
+    }
+
+    async fn serve<'g>(
+        &'g self,
+        mut request: Box<Request>,
+        peer: &Peer,
+        exchange: &mut Exchange<'g>,
+    ) -> Result<Reply, Rejection> {
+        exchange.client = request.client.address;
+        if peer.redirects {
+            return to_https(&request, &self.names);
+        }
+        if let Some(decisions) = &self.decisions
+            && decisions.is_asked(&request)?
+        {
+            request = decisions.described(*request, self.head_limits)?;
+            return self.decide_for_proxy(request, exchange).await.map(|(reply, _)| reply);
+        }
+        if let Some(preflight) = self.preflight(&request) {
+            return Ok(preflight);
+        }
+        let route = exchange.routed(self.route(&request)?);
+        let admitted = route.decide(&mut request, exchange).finish().await?;
+        let call = Call {
+            request,
+            admitted: &admitted,
+            forward: &route.forward,
+            trace: exchange.trace.as_deref_mut(),
+            language: exchange.language,
+            now: self.clock.now(),
+        };
+        route.target.answer(call).await
+    }
+
+    /// What is known of a request before anything is judged.
+    fn begin(&self, head: &Parts, peer: &Peer) -> Exchange<'_> {
+        let headers = &head.headers;
+        let trace = self.traces.begin(headers, || self.proxies.contains(peer.address));
+        Exchange {
+            purpose: Purpose::Serve,
+            id: RequestId::next(),
+            started: self.clock.now(),
+            line: RequestLine::of_head(head),
+            client: peer.address,
+            route: None,
+            caller: None,
+            notes: Notes::default(),
+            vary_cookie: false,
+            results: self.recent.is_kept().then(Vec::new),
+            trace: trace.map(Box::new),
+            language: self.language.as_ref().and_then(|known| known.choose(headers)),
+            disposition: Disposition::Passed,
+            refused: None,
+            cookies: headers.get_all(header::COOKIE).iter().cloned().collect(),
+            origin: self.cors.as_ref().and_then(|_| headers.get(header::ORIGIN).cloned()),
+            wants_page: self.login_url.is_some() && wants_page(headers),
+        }
+    }
+
+    /// A refusal becomes a response here and nowhere else.
+    fn render(&self, answer: Result<Reply, Rejection>, exchange: &mut Exchange<'_>) -> Reply {
+        let rejection = match answer {
+            Ok(reply) => return reply,
+            Err(rejection) => rejection,
+        };
+        exchange.disposition = Disposition::refused(rejection.status());
+        log(&rejection, exchange.line.uri.path(), exchange.id);
+        if exchange.results.is_some() {
+            exchange.refused = Some((rejection.detail().english().into_owned(), rejection.cause()));
+        }
+        let page = exchange.wants_page && csrf::is_safe(&exchange.line.method);
+        let login = self.login_url.as_ref().filter(|_| page && exchange.vary_cookie);
+        if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, login) {
+            return to_login(login, &exchange.line.uri);
+        }
+        self.rendered(&rejection, exchange.route, exchange.language)
+    }
+
+    fn rendered(
+        &self,
+        rejection: &Rejection,
+        route: Option<&Route>,
+        language: Option<&Language>,
+    ) -> Reply {
+        let rendering = Rendering {
+            allow: route.and_then(|route| route.allow.as_ref()),
+            negotiates: route.is_none_or(|route| route.negotiates),
+            language,
+        };
+        self.renderer.render(rejection, &rendering)
+    }
+
+    /// What every answer gets, whoever gave it; then the one report.
+    async fn finish(&self, mut reply: Reply, mut exchange: Exchange<'_>) -> Reply {
+        self.invalidation.note_session_change(&exchange.cookies, &reply).await;
+        let own = exchange.disposition != Disposition::Passed
+            || exchange.route.is_some_and(|route| !route.target.is_upstream());
+        if own && self.language.as_ref().is_some_and(Languages::negotiates) {
+            said_in(exchange.language, reply.headers_mut());
+        }
+        exchange.write_notes(reply.headers_mut());
+        if let Some(cors) = &self.cors {
+            cors.allow(exchange.origin.as_ref(), reply.headers_mut());
+        }
+        if let Some(seal) = exchange.seal() {
+            let body = reply.body().whole().map(|body| body.as_ref());
+            let signed = seal.sign(reply.status(), reply.headers(), body);
+            reply.headers_mut().extend(signed);
+        }
+        let status = reply.status();
+        self.report(exchange, status);
+        reply
+    }
+
+    fn preflight(&self, request: &Request) -> Option<Reply> {
+        self.cors.as_ref()?.preflight(&request.method, &request.headers)
+    }
+
+    /// Decides on a request that another proxy holds. The names are those of the client's fields
+    /// that the application must not see.
+    async fn decide_for_proxy<'g>(
+        &'g self,
+        mut request: Box<Request>,
+        exchange: &mut Exchange<'g>,
+    ) -> Result<(Reply, Removed), Rejection> {
+        exchange.client = request.client.address;
+        exchange.line = RequestLine::of_request(&request);
+        let route = exchange.routed(self.route(&request)?);
+        let admitted = route.decide(&mut request, exchange).finish().await?;
+        let removed = Removed(route.forward.owned_of(&request.headers));
+        Ok((decided(route.forward.answer(&admitted)?), removed))
+    }
+
+    fn is_ext_authz(&self, head: &Parts, peer: &Peer) -> bool {
+        let listed = |proxies: &Vec<Network>| proxies.iter().any(|n| n.contains(peer.address));
+        self.ext_authz.as_ref().is_some_and(|proxies| ext_authz::is_call(head) && listed(proxies))
     }
 
     /// Answers a proxy that asks over gRPC.
     async fn check(&self, message: Body, peer: &Peer) -> Reply {
-        let message = message.read(ext_authz::LIMIT, PEEK_TIME).await.map_err(Malformed::from);
-        let asked = message.and_then(|message| ext_authz::read(&message, peer.address));
-        ext_authz::answer(match asked {
-            Ok((parts, client)) => self.answer(parts, Body::Empty, &client, true).await,
-            Err(malformed) => self.renderer.render(&malformed.into(), None),
-        })
-    }
-
-    /// Answers a request; `held`, if it is only asked about.
-    async fn answer(&self, parts: Parts, body: Body, peer: &Peer, held: bool) -> Reply {
-        let (started, id) = (self.clock.now(), RequestId::next());
-        let asked = Asked {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            host: parts.headers.get(header::HOST).cloned(),
-        };
-        let cookies: Vec<_> = parts.headers.get_all(header::COOKIE).iter().cloned().collect();
-        let origin = self.cors.as_ref().and_then(|_| parts.headers.get(header::ORIGIN).cloned());
-        let preflight =
-            self.cors.as_ref().and_then(|cors| cors.preflight(&asked.method, &parts.headers));
-        let page = self.login_url.is_some() && wants_page(&parts.headers);
-        let language = self.language.as_ref().map(|known| (known, known.choose(&parts.headers)));
-        let kept = self.recent.is_kept();
-        let trace = self.traces.begin(&parts.headers, || self.proxies.contains(peer.address));
-        let told = kept.then(Vec::new);
-        let mut seen = Seen { told, trace: trace.map(Box::new), ..Seen::default() };
-        let (client, outcome) = match self.read(parts, body, peer) {
-            Err(malformed) => (peer.address, Err(malformed.into())),
-            Ok(request) if peer.redirects => {
-                (request.client.address, to_https(&request, &self.names))
+        let message = message.read(ext_authz::LIMIT, MESSAGE_TIME).await.map_err(Malformed::from);
+        let described = message.and_then(|message| ext_authz::read(&message, peer.address));
+        let (head, client) = match described {
+            Ok(described) => described,
+            Err(malformed) => {
+                return ext_authz::answer(self.rendered(&malformed.into(), None, None));
             }
-            Ok(request) => match preflight.filter(|_| !held && !self.is_asked(&request)) {
-                Some(answer) => (request.client.address, Ok(answer)),
-                None => (request.client.address, self.serve(request, &mut seen, held).await),
-            },
         };
-        let Asked { method, uri, host } = seen.asked.take().unwrap_or(asked);
-        let page = page && csrf::is_safe(&method);
-        let allow = seen.route.and_then(|route| route.allow.as_ref());
-        let own = outcome.is_err() || seen.route.is_some_and(Route::is_page);
-        let mut fate = Fate::Passed;
-        let mut refused = None;
-        let mut reply = outcome.unwrap_or_else(|rejection| {
-            fate = Fate::refused(rejection.status());
-            log(&rejection, uri.path(), id);
-            refused = kept.then(|| (rejection.detail().into_owned(), rejection.cause()));
-            let login = self.login_url.as_ref().filter(|_| page && seen.vary);
-            match (&rejection, login) {
-                (Rejection::NotAuthenticated(_), Some(login)) => to_login(login, &uri),
-                _ => self.renderer.render(&rejection, allow),
-            }
-        });
-        if let (Some((known, code)), true) = (language, own) {
-            // Of what pages say of themselves, only DRF's own has labels.
-            let labels = method == Method::OPTIONS && seen.route.is_some_and(Route::has_labels);
-            known.translate(&mut reply, code, labels);
-        }
-        self.memory.follow(cookies, &reply).await;
-        seen.write(reply.headers_mut());
-        if let Some(cors) = &self.cors {
-            cors.allow(origin.as_ref(), reply.headers_mut());
-        }
-        let answered = Answered {
-            id,
-            asked: Asked { method, uri, host },
-            client,
-            status: reply.status(),
-            fate,
-            refused,
-            started,
+        let mut exchange = self.begin(&head, &client);
+        let decided = match self.read(head, Body::Empty, &client) {
+            Ok(request) => self.decide_for_proxy(request, &mut exchange).await,
+            Err(malformed) => Err(malformed.into()),
         };
-        self.tell(answered, &mut seen);
-        reply
+        let (answer, removed) = match decided {
+            Ok((reply, removed)) => (Ok(reply), Some(removed)),
+            Err(rejection) => (Err(rejection), None),
+        };
+        let mut reply = self.render(answer, &mut exchange);
+        if let Some(removed) = removed {
+            reply.extensions_mut().insert(removed);
+        }
+        ext_authz::answer(self.finish(reply, exchange).await)
     }
 
     /// Begins what its upstreams have to do beside requests.
     pub fn start(&self, control: &Handle) {
-        for route in self.router.routes() {
-            if let RouteTarget::Upstream(target) = &route.target {
-                Arc::clone(target).start(control);
-            }
-        }
+        self.router.routes().for_each(|route| route.target.start(control));
     }
 
     /// Judges a head.
     ///
     /// # Errors
     /// If it can be read in more than one way.
-    pub fn read(&self, parts: Parts, body: Body, peer: &Peer) -> Result<Box<Request>, Malformed> {
-        Request::read(parts, body, peer, &self.proxies, self.head_limits)
+    pub fn read(&self, head: Parts, body: Body, peer: &Peer) -> Result<Box<Request>, Malformed> {
+        Request::read(head, body, peer, &self.proxies, self.head_limits)
     }
 
-    async fn serve<'a>(
-        &'a self,
-        mut request: Box<Request>,
-        seen: &mut Seen<'a>,
-        held: bool,
-    ) -> Result<Reply, Rejection> {
-        let mut route = self.route(&request)?;
-        let asking = match &route.target {
-            RouteTarget::Decisions(decisions) => {
-                request = decisions.asked(*request, self.head_limits)?;
-                seen.asked = Some(Asked::of(&request));
-                route = self.route(&request)?;
-                true
-            }
-            _ => held,
-        };
-        seen.route = Some(route);
-        if route.chain.reads_body(&request) {
-            request.body.peek(csrf::LOOKED_AT, PEEK_TIME).await?;
-        }
-        if let RouteTarget::Endpoint(endpoint) = &route.target {
-            endpoint.limit(&request)?;
-        }
-        let admitted = route.decide(&request, |scheme, outcome| {
-            route.count(scheme, outcome);
-            seen.outcome(scheme, outcome);
-        });
-        let admitted = admitted.await?;
-        if let Some(caller) = admitted.caller() {
-            seen.user = Some((Arc::clone(&caller.identity), Arc::clone(&caller.scheme)));
-        }
-        if seen.by_cookie {
-            let csrf = self.memory.sessions.csrf.check_upgrade(&request);
-            csrf.map_err(|reason| Rejection::Forbidden(format!("CSRF Failed: {reason}").into()))?;
-        }
-        // After what the client names in `Connection` has been taken out.
-        let mut traced = |outgoing: &mut Outgoing<'_>| {
-            if let Some(trace) = &mut seen.trace {
-                trace.send(outgoing.request().headers_mut(), self.clock.now());
-            }
-        };
-        match &route.target {
-            RouteTarget::Decisions(_) => Err(Rejection::NoRoute),
-            _ if asking => {
-                let mut decided = decided(route.forward.answer(&admitted)?);
-                if held {
-                    let removed = Removed(route.forward.owned_of(&request.headers));
-                    decided.extensions_mut().insert(removed);
-                }
-                Ok(decided)
-            }
-            RouteTarget::Elsewhere => Err(Rejection::NoRoute),
-            RouteTarget::Upstream(target) if request.upgrade.is_some() => {
-                let identity = admitted.caller().map(|caller| Arc::clone(&caller.identity));
-                let head = Arc::new(request.head());
-                let mut outgoing = route.forward.apply(&admitted, request)?;
-                traced(&mut outgoing);
-                let mut reply = target.send(outgoing).await?;
-                reply.extensions_mut().insert(Watched { head, identity });
-                Ok(reply)
-            }
-            RouteTarget::Upstream(target) => {
-                let mut outgoing = route.forward.apply(&admitted, request)?;
-                traced(&mut outgoing);
-                target.send(outgoing).await
-            }
-            // Boxed: each connection has the room that its requests may need, and pages need most.
-            RouteTarget::Endpoint(endpoint) => Box::pin(endpoint.serve(*request, &admitted)).await,
-        }
-    }
-
-    /// Whether the request of a tunnel would be let in again, as the same caller. An outage ends
-    /// nothing.
+    /// Whether the request of a tunnel would be let in again, as the same caller: what it was
+    /// admitted by is still valid, and the rule still admits it. An outage ends nothing.
     pub async fn still_admits(&self, watched: &Watched) -> bool {
+        let mut request = watched.head.head();
         let Ok(route) = self.route(&watched.head) else { return false };
-        if !matches!(route.target, RouteTarget::Upstream(_)) {
+        if !route.target.is_upstream() {
             return false;
         }
-        let Ok(verdict) = route.chain.run(&watched.head, |_, _| {}).await else { return true };
-        let Ok(admitted) = route.policy.admit(&watched.head, verdict, &route.chain) else {
-            return false;
+        let (now, client) = (self.clock.now(), request.client.address);
+        let mut exchange = Exchange::unanswered(Purpose::Recheck, route, now, client);
+        let admitted = match route.decide(&mut request, &mut exchange).finish().await {
+            Ok(admitted) => admitted,
+            Err(Rejection::Unavailable(_)) => return true,
+            Err(_) => return false,
         };
         let id = |identity: &Identity| (identity.id.clone(), identity.username.clone());
         let now = admitted.caller().map(|caller| id(&caller.identity));
         now == watched.identity.as_deref().map(id)
-    }
-
-    /// Whether it is a proxy that asks: its answer is a decision, and nothing else is a yes.
-    fn is_asked(&self, request: &Request) -> bool {
-        let route = self.route(request);
-        route.is_ok_and(|route| matches!(route.target, RouteTarget::Decisions(_)))
     }
 
     /// The route of a request, if its path is one that the route reads.
@@ -379,32 +379,6 @@ impl Gateway {
 }
 
 impl Route {
-    /// Everything but the sending: whether the request may pass, and as whose. `seen` learns of
-    /// each scheme's outcome.
-    ///
-    /// # Errors
-    /// Every way to refuse a request.
-    pub async fn decide(
-        &self,
-        request: &Request,
-        seen: impl FnMut(&dyn Scheme, &Outcome),
-    ) -> Result<Admitted, Rejection> {
-        let verdict = self.chain.run(request, seen).await?;
-        let admitted = self.policy.admit(request, verdict, &self.chain)?;
-        let identity = admitted.caller().map(|caller| caller.identity.as_ref());
-        let client = request.client.address;
-        self.throttle.admit(identity, client).map_err(Rejection::Throttled)?;
-        Ok(admitted)
-    }
-
-    fn has_labels(&self) -> bool {
-        matches!(&self.target, RouteTarget::Endpoint(page) if page.page() == Page::Token)
-    }
-
-    fn is_page(&self) -> bool {
-        matches!(self.target, RouteTarget::Endpoint(_))
-    }
-
     fn count(&self, scheme: &dyn Scheme, outcome: &Outcome) {
         let counters = self.schemes.iter().find(|(name, _)| Arc::ptr_eq(name, scheme.name()));
         match (counters, outcome) {
@@ -416,6 +390,19 @@ impl Route {
             }
             _ => {}
         }
+    }
+}
+
+/// The language of an answer that the client had a say in. What is no JSON has no sentences.
+fn said_in(language: Option<&Language>, headers: &mut HeaderMap) {
+    let json = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !json.is_some_and(|kind| kind.ends_with(b"json")) {
+        return;
+    }
+    answer::vary(headers, "Accept-Language");
+    let code = language.and_then(|language| HeaderValue::try_from(language.code()).ok());
+    if let Some(code) = code {
+        headers.insert(header::CONTENT_LANGUAGE, code);
     }
 }
 

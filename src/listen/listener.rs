@@ -56,7 +56,7 @@ impl FromWord for Listener {
 }
 
 /// What a listener is built among.
-pub struct Around<'a> {
+pub struct ListenerContext<'a> {
     /// Whether there are proxies that are believed.
     pub proxies: bool,
     /// Whether some listener has no TLS.
@@ -68,7 +68,7 @@ pub struct Around<'a> {
 }
 
 /// How the connections of a listener are served.
-pub struct Policy {
+pub struct ListenerOptions {
     /// Nothing is plain HTTP.
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     /// `Strict-Transport-Security` of every answer.
@@ -100,7 +100,11 @@ impl Listener {
 
     /// # Errors
     /// Certificates that are none, and settings that do not go together.
-    pub fn build(&self, path: &Path, around: &Around<'_>) -> Result<Policy, Problems> {
+    pub fn build(
+        &self,
+        path: &Path,
+        around: &ListenerContext<'_>,
+    ) -> Result<ListenerOptions, Problems> {
         let mut problems = Problems::default();
         if self.proxy_protocol && !around.proxies {
             let problem = Problem::new(
@@ -128,7 +132,7 @@ impl Listener {
             Some(tls) => (Some(tls.config), tls.names, tls.managed),
             None => (None, Vec::new(), None),
         };
-        problems.finish(Policy {
+        problems.finish(ListenerOptions {
             tls,
             answers: (self.tls.is_none() && around.pages).then(|| answers.clone()),
             managed,
@@ -140,7 +144,7 @@ impl Listener {
     }
 }
 
-impl Policy {
+impl ListenerOptions {
     /// Starts what certificates that come by themselves need.
     pub fn begin(&self, control: &Handle, clock: &Clock) {
         if let Some(managed) = &self.managed {

@@ -20,7 +20,7 @@ pub use self::{
     acme::Acme,
     address::Address,
     handover::{done as handed_over, is_handed_over, start as hand_over},
-    listener::{Around, Listener, Policy},
+    listener::{Listener, ListenerContext, ListenerOptions},
     open::Counts,
     socket::{Inherited, bind as bind_tcp, look as look_at},
     workers::{Bound, Workers, bind, workers},
@@ -94,7 +94,7 @@ pub struct Serving {
     /// Decides and answers.
     pub gateway: Gateway,
     /// How the connections of each listener are served.
-    pub listeners: HashMap<Address, Arc<Policy>>,
+    pub listeners: HashMap<Address, Arc<ListenerOptions>>,
     /// What clients may make long.
     pub limits: Config,
 }
@@ -139,9 +139,9 @@ async fn accept(
                 let proxy = serving.gateway.proxies.contains(peer.to_canonical());
                 let Some(open) = Open::new(&shared, peer, proxy, &serving.limits) else { continue };
                 // A listener that the newest configuration no longer has is about to be closed.
-                let Some(policy) = serving.listeners.get(&address).cloned() else { continue };
+                let Some(options) = serving.listeners.get(&address).cloned() else { continue };
                 let limits = serving.limits.clone();
-                let arrived = Arrived { peer, policy, limits, listening: of_connection };
+                let arrived = Arrived { peer, options, limits, listening: of_connection };
                 let connection = serve::accepted(stream, arrived, shared.clone());
                 let done = done.clone();
                 tokio::spawn(async move {
@@ -161,7 +161,7 @@ async fn accept(
 /// What is known of a connection when it has just come; it stays so whatever is reloaded.
 struct Arrived {
     peer: IpAddr,
-    policy: Arc<Policy>,
+    options: Arc<ListenerOptions>,
     limits: Config,
     /// See [`ending::Ending`].
     listening: watch::Receiver<bool>,

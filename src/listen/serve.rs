@@ -40,8 +40,8 @@ use super::{
     tls,
 };
 use crate::{
-    gateway::Watched,
     request::{Certificate, Peer},
+    target::Watched,
     upstream::{Reply, Tunnel},
 };
 
@@ -69,7 +69,7 @@ where
 {
     let time = arrived.limits.head_time.0;
     let mut unnamed = false;
-    if arrived.policy.proxy_protocol {
+    if arrived.options.proxy_protocol {
         if !shared.current.load().gateway.proxies.contains(arrived.peer.to_canonical()) {
             return;
         }
@@ -79,10 +79,10 @@ where
             Ok(Err(_)) | Err(_) => return,
         }
     }
-    let redirects = arrived.policy.redirects;
+    let redirects = arrived.options.redirects;
     let peer = Peer { unnamed, redirects, ..Peer::new(arrived.peer, false) };
     // Boxed: a task keeps the room of its largest part, and what greets is soon gone.
-    match arrived.policy.tls.clone() {
+    match arrived.options.tls.clone() {
         None => Box::pin(connection(stream, peer, arrived, shared)).await,
         Some(tls) => Box::pin(secure(stream, tls, peer, arrived, shared)).await,
     }
@@ -170,8 +170,8 @@ where
     let talk = Arc::new(Talk {
         peer,
         current: Arc::clone(&shared.current),
-        hsts: arrived.policy.hsts.clone(),
-        answers: arrived.policy.answers.clone(),
+        hsts: arrived.options.hsts.clone(),
+        answers: arrived.options.answers.clone(),
         begun: AtomicU64::new(0),
         ending,
         switched: Mutex::default(),
@@ -205,7 +205,7 @@ async fn carry(
         loop {
             // Asked at once too: something may have been revoked before the upstream had answered.
             let gateway = &shared.current.load_full().gateway;
-            let changed = gateway.memory.facts.changed.notified();
+            let changed = gateway.invalidation.cache.changed.notified();
             if !gateway.still_admits(watched).await {
                 return;
             }

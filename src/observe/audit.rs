@@ -1,9 +1,35 @@
-//! The audit trail: one line for each login, failure, lock and token made, under the target
+//! The audit trail: one line for each log-in, failure, lock and token made, under the target
 //! `audit`. Names of accounts are in it; what proved them is not.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use tracing::info;
+
+/// Where an event came from: a package, and a page or scheme of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By<'a> {
+    package: &'a str,
+    page: &'a str,
+}
+
+impl<'a> By<'a> {
+    /// A scheme, by its name in the configuration.
+    pub fn scheme(name: &'a str) -> Self {
+        Self { package: name, page: "" }
+    }
+
+    /// A page of a package.
+    pub fn page(package: &'a str, page: &'a str) -> Self {
+        Self { package, page }
+    }
+}
+
+impl fmt::Display for By<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.package)?;
+        if self.page.is_empty() { Ok(()) } else { write!(f, " {}", self.page) }
+    }
+}
 
 /// Something worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +44,7 @@ pub enum Event {
     TokenCreated,
     /// A session or token was ended by who had it.
     LoggedOut,
-    /// Credentials were taken back on the command line.
-    Revoked,
-    /// A pattern that no single request shows; `by` is its name.
+    /// A pattern that no single request shows; it is the page in `by`.
     Suspicious,
 }
 
@@ -32,19 +56,18 @@ impl Event {
             Event::Locked => "locked",
             Event::TokenCreated => "token_created",
             Event::LoggedOut => "logged_out",
-            Event::Revoked => "revoked",
             Event::Suspicious => "suspicious",
         }
     }
 }
 
 /// Writes one line. `account` is the name as stored where it is known, else as submitted.
-pub fn record(event: Event, account: Option<&str>, client: IpAddr, by: &str) {
+pub fn record(event: Event, account: Option<&str>, client: IpAddr, by: By<'_>) {
     // A name may hold line ends or terminal controls; Debug writes them escaped.
     let account = account.map(|name| {
-        // Nobody has a longer one, and a log is not for filling.
+        // The column has no longer ones, and a log must not be filled by a client.
         name.chars().take(254).collect::<String>().escape_debug().to_string()
     });
     let account = account.unwrap_or_default();
-    info!(target: "audit", event = event.name(), account, %client, by);
+    info!(target: "audit", event = event.name(), account, %client, %by);
 }

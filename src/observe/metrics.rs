@@ -70,7 +70,7 @@ struct Noticed {
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum Disposition {
     /// Answered by the upstream or a page.
     Passed,
     /// 401 or 403 of the gateway's.
@@ -83,9 +83,9 @@ pub enum Fate {
     Failed,
 }
 
-const FATES: [&str; 5] = ["passed", "denied", "limited", "invalid", "failed"];
+const DISPOSITIONS: [&str; 5] = ["passed", "denied", "limited", "invalid", "failed"];
 
-impl Fate {
+impl Disposition {
     /// Of a request that the gateway has refused with this status.
     pub fn refused(status: StatusCode) -> Self {
         match status.as_u16() {
@@ -188,7 +188,7 @@ impl ServerMetrics {
 pub struct RouteMetrics {
     /// By the first digit of the status, 1 to 5.
     classes: [Counter; 5],
-    /// By [`Fate`].
+    /// By [`Disposition`].
     seconds: [Histogram; 5],
 }
 
@@ -296,7 +296,7 @@ impl Metrics {
                 RouteStatus { route: route.to_owned(), status: format!("{}xx", class + 1) };
             self.requests.get_or_create(&labels).clone()
         };
-        let seconds = FATES.map(|outcome| {
+        let seconds = DISPOSITIONS.map(|outcome| {
             let labels = RouteOutcome { route: route.to_owned(), outcome };
             self.durations.get_or_create(&labels).clone()
         });
@@ -363,12 +363,12 @@ impl Metrics {
 
 impl RouteMetrics {
     /// Counts an answer.
-    pub fn answered(&self, status: StatusCode, fate: Fate, time: Duration) {
+    pub fn answered(&self, status: StatusCode, disposition: Disposition, time: Duration) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = self.classes.get(class) {
             counter.inc();
         }
-        if let Some(seconds) = self.seconds.get(fate as usize) {
+        if let Some(seconds) = self.seconds.get(disposition as usize) {
             seconds.observe(time.as_secs_f64());
         }
     }

@@ -81,7 +81,7 @@ pub struct Explained {
     /// The path of the route, if there was one.
     pub route: Option<Arc<str>>,
     /// What each scheme that was asked has said, in their order.
-    pub schemes: Vec<(Arc<str>, Told)>,
+    pub schemes: Vec<(Arc<str>, SchemeResult)>,
     /// The route's rule.
     pub rule: Option<Arc<str>>,
     /// The name of who was let in, and the scheme that knew them.
@@ -104,7 +104,7 @@ impl Explained {
 /// What a scheme makes of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Told {
+pub enum SchemeResult {
     /// No credential of this scheme.
     NotAttempted,
     /// A session that is over.
@@ -117,7 +117,7 @@ pub enum Told {
     Failed(Cow<'static, str>),
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for SchemeResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAttempted => f.write_str("not its credential"),

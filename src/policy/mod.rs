@@ -9,10 +9,10 @@ use std::sync::Arc;
 use crate::{
     chain::{Chain, Verdict},
     identity::Accepted,
-    rejection::Rejection,
+    rejection::{Challenges, Refusal, RefusalKind, Rejection},
     request::Request,
-    scheme::{Failure, FailureKind},
 };
+use hyper::header::HeaderValue;
 
 pub use self::rule::{Config, Rule, Word};
 
@@ -23,7 +23,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Whose request it is; nobody's on a route that anyone may use.
+    /// Whose request it is; none on a route that anyone may use.
     pub fn caller(&self) -> Option<&Accepted> {
         self.caller.as_ref()
     }
@@ -46,45 +46,52 @@ impl Policy {
         &self.described
     }
 
-    /// DRF's `check_permissions`. A bad credential is refused whatever the rule says.
+    /// Whether every caller may, the anonymous too.
+    pub fn is_open(&self) -> bool {
+        self.rule.is_open()
+    }
+
+    /// DRF's `check_permissions`. A bad credential is refused whatever the rule says. `challenge`
+    /// takes the place of the first one: a scheme has said why it knows the caller not.
     ///
     /// # Errors
-    /// As DRF: 401 or 403 by the first scheme for who is not known, 403 for who is.
+    /// As DRF: 401 or 403 by the first scheme for a caller who is not known, 403 for one who is.
     pub fn admit(
         &self,
         request: &Request,
         verdict: Verdict,
         chain: &Chain,
+        challenge: Option<&HeaderValue>,
     ) -> Result<Admitted, Rejection> {
         let caller = match verdict {
             Verdict::Known(accepted) => Some(accepted),
             Verdict::Anonymous => None,
-            Verdict::Refused(failure) => {
-                let Failure { detail, challenge, members, kind, said, .. } = failure;
-                let own = said.as_ref().map_or(challenge, |said| said.challenge.clone());
-                let mut challenges = chain.challenges().clone();
-                if let (Some(own), Some(first)) = (own, challenges.0.first_mut()) {
-                    *first = own;
-                }
-                if let Some(said) = said {
-                    return Err(Rejection::Said { said, challenges });
-                }
-                return Err(match kind {
-                    FailureKind::Wait(wait) => Rejection::Throttled(wait),
-                    FailureKind::Forbidden => Rejection::Forbidden(detail),
-                    FailureKind::Unauthenticated => {
-                        Rejection::AuthenticationFailed { detail, members, challenges }
-                    }
-                });
-            }
+            Verdict::Refused(refusal) => return Err(refused(refusal, chain)),
         };
         let identity = caller.as_ref().map(|accepted| accepted.identity.as_ref());
         match (self.rule.allows(request, identity), identity) {
             (true, _) => Ok(Admitted { caller }),
             (false, None) if !chain.is_empty() => {
-                Err(Rejection::NotAuthenticated(chain.challenges().clone()))
+                Err(Rejection::NotAuthenticated(challenges(chain, challenge)))
             }
             (false, _) => Err(Rejection::PermissionDenied),
         }
     }
+}
+
+fn refused(refusal: Arc<Refusal>, chain: &Chain) -> Rejection {
+    let challenges = match refusal.kind {
+        RefusalKind::Unauthenticated => challenges(chain, refusal.challenge.as_ref()),
+        _ => Challenges::default(),
+    };
+    Rejection::Refused { refusal, challenges }
+}
+
+/// The chain's challenges, the first replaced by a scheme's own.
+fn challenges(chain: &Chain, own: Option<&HeaderValue>) -> Challenges {
+    let mut challenges = chain.challenges().clone();
+    if let (Some(own), Some(first)) = (own, challenges.0.first_mut()) {
+        *first = own.clone();
+    }
+    challenges
 }

@@ -134,6 +134,13 @@ pub enum Rule {
     Cel(Box<Expression>),
 }
 
+impl Rule {
+    /// Whether it admits every caller, the anonymous too.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self, Rule::Word(Word::Anyone))
+    }
+}
+
 impl Config {
     /// Builds the rule.
     ///

@@ -79,6 +79,12 @@ impl Body {
         }
     }
 
+    /// A body that is there already, for `explain`.
+    pub fn given(bytes: Bytes) -> Self {
+        let frames = Arc::default();
+        Body::Stream { ahead: bytes, incoming: None, http2: false, unasked: false, frames }
+    }
+
     /// What [`Self::progress`] counts when nothing is left.
     pub const ALL_SENT: u64 = u64::MAX;
     /// What it counts when the client has broken off.
@@ -137,6 +143,18 @@ impl Body {
         tokio::time::timeout(time, reading).await.unwrap_or(Err(Unread::TooSlow))?;
         *ahead = bytes.freeze();
         Ok(())
+    }
+
+    /// Reads all of it, up to `limit` bytes; it is sent on all the same. See [`Self::ahead`].
+    ///
+    /// # Errors
+    /// If it is longer, not there within `time`, or cut off.
+    pub async fn peek_whole(&mut self, limit: usize, time: Duration) -> Result<(), Unread> {
+        if self.size_hint().lower() > limit as u64 {
+            return Err(Unread::TooLarge);
+        }
+        self.peek(limit.saturating_add(1), time).await?;
+        if self.ahead().len() > limit { Err(Unread::TooLarge) } else { Ok(()) }
     }
 
     /// What [`Self::peek`] has read.

@@ -57,6 +57,28 @@ impl<'a> Authorization<'a> {
     }
 }
 
+/// What DRF says of an `Authorization` field with a keyword of its own and no token.
+pub const NO_TOKEN: &str = "Invalid token header. No credentials provided.";
+/// The same of more than one word.
+pub const SPACES_IN_TOKEN: &str = "Invalid token header. Token string should not contain spaces.";
+/// The same of bytes that are no UTF-8.
+pub const NO_TEXT_IN_TOKEN: &str =
+    "Invalid token header. Token string should not contain invalid characters.";
+
+/// The token of an `Authorization` field as DRF's `TokenAuthentication` reads it, or what is wrong
+/// with it; knox has copied that.
+pub fn keyword_token<'a>(
+    headers: &'a HeaderMap,
+    keyword: &str,
+) -> Option<Result<&'a str, &'static str>> {
+    let field = Authorization::read(headers).filter(|field| field.is(keyword))?;
+    Some(match field.credential {
+        Credential::One(token) => std::str::from_utf8(token).map_err(|_| NO_TEXT_IN_TOKEN),
+        Credential::Missing => Err(NO_TOKEN),
+        Credential::Spaces => Err(SPACES_IN_TOKEN),
+    })
+}
+
 /// The value of a cookie as Django reads it: of several with one name the last counts, names are
 /// case-sensitive, blanks around are not part of either, a value may be quoted. Several `Cookie`
 /// fields are one list, which is also what is sent on.

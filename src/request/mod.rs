@@ -7,6 +7,7 @@ pub mod form;
 mod forwarded;
 mod path;
 mod peer;
+mod purpose;
 mod upgrade;
 
 use hyper::{
@@ -20,6 +21,7 @@ pub use self::{
     certificate::{Certificate, covers},
     path::{Ambiguity, Target, decode as decode_path},
     peer::{Client, ForwardedHeader, Peer, TrustedProxies, network_of},
+    purpose::Purpose,
     upgrade::Upgrade,
 };
 

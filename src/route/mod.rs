@@ -33,6 +33,8 @@ pub struct Router<R> {
     routes: Vec<(Matcher, R)>,
     /// By host pattern, the most specific first.
     hosts: Vec<(HostPattern, Paths)>,
+    /// Of pages, whose paths have variable segments.
+    variable: Vec<usize>,
 }
 
 /// What a router finds.
@@ -53,13 +55,16 @@ impl<R> Router<R> {
     /// A router of routes among which [`overlaps`] finds no two for the same requests.
     pub fn new(routes: Vec<(Matcher, R)>) -> Self {
         let mut hosts: Vec<(HostPattern, Paths)> = Vec::new();
+        let mut variable = Vec::new();
         for (index, (matcher, _)) in routes.iter().enumerate() {
             let place = hosts.iter().position(|(host, _)| *host == matcher.host);
             let place = place.unwrap_or_else(|| {
                 hosts.push((matcher.host.clone(), Paths::new()));
                 hosts.len() - 1
             });
-            if let Some((_, paths)) = hosts.get_mut(place) {
+            if matcher.path.has_variables() {
+                variable.push(index);
+            } else if let Some((_, paths)) = hosts.get_mut(place) {
                 paths.entry(matcher.path.folded().into()).or_default().push(index);
             }
         }
@@ -72,7 +77,7 @@ impl<R> Router<R> {
             }
         }
         hosts.sort_by_key(|(host, _)| std::cmp::Reverse(host.specificity()));
-        Self { routes, hosts }
+        Self { routes, hosts, variable }
     }
 
     /// The route for a request. A path that has routes only for other methods is not left to a
@@ -89,7 +94,7 @@ impl<R> Router<R> {
             false => path.into(),
         };
         let slash = whole.ends_with(b"/");
-        for (_, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
+        for (pattern, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
             // From the whole path up, a segment at a time.
             let mut end = folded.len();
             loop {
@@ -113,6 +118,9 @@ impl<R> Router<R> {
                         },
                     };
                 }
+                if at_end && let Some(found) = self.find_variable(pattern, path, slash, method) {
+                    return found;
+                }
                 match folded.get(..end).and_then(|path| path.iter().rposition(|b| *b == b'/')) {
                     Some(slash) => end = slash,
                     None => break,
@@ -120,6 +128,26 @@ impl<R> Router<R> {
             }
         }
         Found::Nothing
+    }
+
+    /// The page whose path has variable segments: behind every path that is written out.
+    fn find_variable(
+        &self,
+        host: &HostPattern,
+        path: &[u8],
+        slash: bool,
+        method: &Method,
+    ) -> Option<Found<'_, R>> {
+        let routes = self.variable.iter().filter_map(|index| self.routes.get(*index));
+        let mut here = routes.filter(|(matcher, _)| {
+            let reached = matcher.path.reaches(true, slash) && matcher.path.fits(path);
+            matcher.host == *host && reached
+        });
+        let (matcher, route) = here.next()?;
+        Some(match matcher.has_method(method) {
+            true => Found::Route(route),
+            false => Found::WrongMethod,
+        })
     }
 
     /// All routes, in the order of the file.
@@ -243,6 +271,33 @@ mod tests {
         assert_eq!(find(&router, "h", "/admin/x", Method::GET), Some(1));
         assert_eq!(find(&router, "h", "/admin/x", Method::HEAD), Some(1));
         assert_eq!(find(&router, "h", "/admin/x", Method::POST), None);
+    }
+
+    #[test]
+    fn a_variable_segment_is_any_one_segment() {
+        let route: PathPattern = "/auth/".parse().unwrap();
+        let matcher = |below| Matcher {
+            host: HostPattern::Any,
+            path: PathPattern::of_page(&route, below, true).unwrap(),
+            methods: Vec::new(),
+        };
+        let whole = Matcher::everything_at("/".parse().unwrap());
+        let router = Router::new(vec![
+            (matcher("users/{id}/"), 0),
+            (matcher("users/me/"), 1),
+            (matcher("users/{id}/set/"), 2),
+            (whole, 3),
+        ]);
+        for (path, expected) in [
+            ("/auth/users/12/", 0),
+            ("/auth/users/me/", 1),
+            ("/auth/users/12/set/", 2),
+            ("/auth/users/12", 3),
+            ("/auth/users/12/other/", 3),
+            ("/auth/users/", 3),
+        ] {
+            assert_eq!(find(&router, "h", path, Method::GET), Some(expected), "{path}");
+        }
     }
 
     /// Attack: a character of a protected path is percent-encoded, which the application decodes.

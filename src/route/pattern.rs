@@ -73,9 +73,46 @@ pub struct PathPattern {
     /// Decoded, without a final slash.
     path: Box<[u8]>,
     slash: bool,
+    /// Whether segments in braces stand for any segment, as in `users/{id}/` of a page.
+    variables: bool,
 }
 
 impl PathPattern {
+    /// The exact path of a page below a route, with its final slash or without; `{id}` in it stands
+    /// for any one segment.
+    pub fn of_page(route: &Self, below: &str, slash: bool) -> Option<Self> {
+        let text = format!("={}/{below}", route.to_string().trim_end_matches('/'));
+        let text = if slash { &*text } else { text.trim_end_matches('/') };
+        let pattern: Self = text.parse().ok()?;
+        Some(Self { variables: below.contains('{'), ..pattern })
+    }
+
+    /// Whether a request's path is one that it is for; only spellings that can be read in one way.
+    pub fn matches(&self, target: &Target) -> bool {
+        let decoded = decode_path(target.path());
+        let path = decoded.strip_suffix(b"/").unwrap_or(&decoded);
+        let below = || path.strip_prefix(&*self.path).is_some_and(|rest| rest.starts_with(b"/"));
+        let here = *self.path == *path;
+        let reached = here && self.reaches(true, decoded.ends_with(b"/")) || !self.exact && below();
+        reached && target.ambiguities.is_empty()
+    }
+
+    pub(super) fn has_variables(&self) -> bool {
+        self.variables
+    }
+
+    /// Whether a path, decoded and without a final slash, has this pattern's segments, whatever
+    /// stands in the place of its variables.
+    pub(super) fn fits(&self, path: &[u8]) -> bool {
+        let segments = |path: &'_ [u8]| path.split(|byte| *byte == b'/').count();
+        let mut pairs = self.path.split(|b| *b == b'/').zip(path.split(|b| *b == b'/'));
+        segments(&self.path) == segments(path)
+            && pairs.all(|(pattern, segment)| match pattern {
+                [b'{', .., b'}'] => !segment.is_empty(),
+                literal => literal == segment,
+            })
+    }
+
     /// Whether two patterns are for the same paths, however they are written. Case does not tell
     /// them apart, since some upstreams ignore it.
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -117,11 +154,17 @@ impl FromStr for PathPattern {
         let (exact, path) = text.strip_prefix('=').map_or((false, text), |path| (true, path));
         let plain = path.starts_with('/') && !path.contains(['?', '#']);
         let target = path.parse().ok().filter(|_| plain).and_then(|raw| Target::new(raw).ok());
-        // A pattern that is ambiguous itself would never match, or match what nobody meant.
+        // A pattern that is ambiguous itself would never match, or match what was not meant.
         let target = target.filter(|target| target.ambiguities.is_empty()).ok_or(())?;
         let decoded = decode_path(target.path());
         let path = decoded.strip_suffix(b"/").unwrap_or(&decoded).into();
-        Ok(Self { written: text.into(), exact, path, slash: decoded.ends_with(b"/") })
+        Ok(Self {
+            written: text.into(),
+            exact,
+            path,
+            slash: decoded.ends_with(b"/"),
+            variables: false,
+        })
     }
 }
 

@@ -1,48 +1,53 @@
-//! What the two custom schemes share, whoever answers for them: chosen headers are all that is
-//! seen of a request, so only they can matter: they are the whole cache key. What is asked again is
-//! counted, for who knows what is guessed at: a PIN can be, and guessing has to end.
+//! What the custom schemes share, whatever answers for them: chosen headers are all that is seen of
+//! a request, so they are the whole cache key. What is asked again is counted, for its service alone
+//! knows what is guessed at: a PIN can be, and guessing has to end.
 
-use std::{future::Future, sync::Arc};
+use std::future::Future;
 
 use hyper::header::{COOKIE, HeaderName, HeaderValue};
 
-use super::{Outcome, Parts, lookup::Lookup};
+use super::{Carrier, CsrfCheck, Examination, Lookup};
 use crate::{
-    clock::Timestamp,
+    credential_cache::Loaded,
     crypto::digest::Fingerprint,
-    lockout::Subject,
-    request::Request,
-    store::{
-        Unavailable,
-        cache::{Fact, INCORRECT},
-    },
+    language::Text,
+    limits::Subject,
+    rejection::{INCORRECT, Refusal},
+    request::{Purpose, Request},
+    store::Unavailable,
     value::{Path, Problem, Problems},
 };
 
 /// A detail longer than this is not passed on: it is kept, and would be memory that an attacker
 /// can fill.
-pub(super) const DETAIL_LIMIT: usize = 1024;
+pub const DETAIL_LIMIT: usize = 1024;
 
-/// A refusal in somebody else's words.
-pub(super) fn refused(detail: Option<&str>, challenge: Option<HeaderValue>) -> Fact {
+/// A refusal in the words of the service, if they can be passed on.
+pub fn refused(detail: Option<&str>, challenge: Option<HeaderValue>) -> Refusal {
     let detail = detail.filter(|detail| !detail.is_empty() && detail.len() <= DETAIL_LIMIT);
-    Fact::Refused { detail: detail.unwrap_or(INCORRECT).into(), challenge, members: None }
+    let detail = detail.map_or(Text::Message(INCORRECT), |detail| Text::Verbatim(detail.into()));
+    Refusal { challenge, ..Refusal::new(detail) }
 }
 
-/// A scheme whose answers are somebody else's.
-pub(super) struct Custom {
-    pub(super) lookup: Lookup,
-    pub(super) challenge: Option<HeaderValue>,
+/// A scheme whose answers are those of a service or component.
+pub struct Custom {
+    /// Its part of the cache.
+    pub lookup: Lookup,
+    /// `WWW-Authenticate` when it is first.
+    pub challenge: Option<HeaderValue>,
     headers: Vec<HeaderName>,
 }
 
 impl Custom {
-    pub(super) fn new(
-        name: Arc<str>,
+    /// By the settings that all of them have.
+    ///
+    /// # Errors
+    /// Headers and challenges that are none.
+    pub fn new(
+        lookup: Lookup,
         headers: &[String],
         challenge: Option<&str>,
         path: &Path,
-        parts: &Parts<'_>,
     ) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let mut names = Vec::new();
@@ -63,11 +68,11 @@ impl Custom {
             problems.push(Problem::new(&path.key("challenge"), "this cannot stand in a header"));
             None
         });
-        problems.finish(Self { lookup: Lookup::new(name, parts), challenge, headers: names })
+        problems.finish(Self { lookup, challenge, headers: names })
     }
 
     /// The chosen headers that a request has, in the order they were chosen.
-    pub(super) fn headers<'a>(
+    pub fn headers<'a>(
         &'a self,
         request: &'a Request,
     ) -> impl Iterator<Item = (&'a HeaderName, &'a HeaderValue)> {
@@ -76,7 +81,7 @@ impl Custom {
     }
 
     /// The same as parts of a cache key; without any, the request is not this scheme's.
-    pub(super) fn credential<'a>(&'a self, request: &'a Request) -> Vec<&'a [u8]> {
+    pub fn credential<'a>(&'a self, request: &'a Request) -> Vec<&'a [u8]> {
         // Most requests have each of them once.
         let mut parts = Vec::with_capacity(self.headers.len() * 2);
         for (name, value) in self.headers(request) {
@@ -85,29 +90,44 @@ impl Custom {
         parts
     }
 
-    pub(super) fn reads_cookies(&self) -> bool {
+    /// Whether a cookie is among them.
+    pub fn reads_cookies(&self) -> bool {
         self.headers.contains(&COOKIE)
     }
 
+    /// With cookies, the service judges requests, and sees no origin of a WebSocket.
+    pub fn carrier(&self) -> Carrier {
+        match self.reads_cookies() {
+            true => Carrier::Cookie(CsrfCheck::UpgradesOnly),
+            false => Carrier::Header,
+        }
+    }
+
     /// What is remembered of the credential.
-    pub(super) fn known(
+    pub fn known(
         &self,
         key: &Fingerprint,
         request: &Request,
-    ) -> Option<Result<Outcome, Unavailable>> {
-        self.lookup.known_unless_locked(key, Subject::Guessable, &request.client)
+        purpose: Purpose,
+    ) -> Option<Examination> {
+        self.lookup.known_unless_locked(key, Subject::Guessable, &request.client, purpose)
     }
 
     /// What `load` makes of the credential.
-    pub(super) async fn ask<F>(
+    ///
+    /// # Errors
+    /// If the service could not tell.
+    pub async fn ask<F>(
         &self,
         key: Fingerprint,
         request: &Request,
+        purpose: Purpose,
         load: F,
-    ) -> Result<Outcome, Unavailable>
+    ) -> Examination
     where
-        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+        F: Future<Output = Result<Loaded, Unavailable>>,
     {
-        self.lookup.get_counted(key, Subject::Guessable, &request.client, load).await
+        let client = &request.client;
+        self.lookup.get_counted(key, Subject::Guessable, client, purpose, load).await
     }
 }

@@ -1,139 +1,151 @@
 //! The way of a credential that has to be looked up: what is remembered answers at once; else one
 //! request asks, however many came.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
-use hyper::StatusCode;
-
-use super::{Failure, Outcome, Parts};
+use super::{Examination, Outcome};
 use crate::{
-    clock::Timestamp,
+    credential_cache::{CacheNamespace, CachedResult, CredentialCache, Loaded},
     crypto::digest::Fingerprint,
     identity::Accepted,
-    lockout::{Counted, Subject},
-    login::Login,
-    observe::audit::{Event, record},
-    request::Client,
-    store::{
-        Unavailable,
-        cache::{Fact, Facts, Verifier},
-    },
+    limits::{Guess, Judged, Limits, Subject},
+    observe::audit::By,
+    rejection::Refusal,
+    request::{Client, Purpose},
+    store::Unavailable,
 };
 
 /// One scheme's.
-pub(super) struct Lookup {
+pub struct Lookup {
     /// The scheme's name.
-    pub(super) name: Arc<str>,
-    facts: Arc<Facts>,
-    verifier: Verifier,
-    login: Arc<Login>,
+    pub name: Arc<str>,
+    cache: Arc<CredentialCache>,
+    namespace: CacheNamespace,
+    limits: Arc<Limits>,
 }
 
 impl Lookup {
-    pub(super) fn new(name: Arc<str>, parts: &Parts<'_>) -> Self {
-        let (facts, login) = (Arc::clone(parts.facts), Arc::clone(parts.login));
-        Self { name, verifier: facts.verifier(), facts, login }
+    /// A scheme's own part of the cache.
+    pub fn new(name: Arc<str>, cache: &Arc<CredentialCache>, limits: &Arc<Limits>) -> Self {
+        Self::in_namespace(name, cache.namespace(), cache, limits)
+    }
+
+    /// A part of the cache that pages of the same package forget credentials from.
+    pub fn in_namespace(
+        name: Arc<str>,
+        namespace: CacheNamespace,
+        cache: &Arc<CredentialCache>,
+        limits: &Arc<Limits>,
+    ) -> Self {
+        Self { name, namespace, cache: Arc::clone(cache), limits: Arc::clone(limits) }
     }
 
     /// The cache's key of a credential.
-    pub(super) fn key(&self, credential: &[&[u8]]) -> Fingerprint {
-        self.facts.key(self.verifier, credential)
+    pub fn key(&self, credential: &[&[u8]]) -> Fingerprint {
+        self.cache.key(self.namespace, credential)
     }
 
     /// What is remembered and fresh: the whole hot path of a scheme.
-    pub(super) fn known(&self, key: &Fingerprint) -> Option<Result<Outcome, Unavailable>> {
-        let fact = self.facts.hit(key)?;
-        Some(fact.map(|fact| self.outcome(fact)))
+    pub fn known(&self, key: &Fingerprint, purpose: Purpose) -> Option<Examination> {
+        let result = self.cache.hit(key, purpose)?;
+        Some(result.map(|result| self.outcome(result).into()))
     }
 
-    /// What `load` makes of a credential; see [`Facts::get`].
-    pub(super) async fn get<F>(&self, key: Fingerprint, load: F) -> Result<Outcome, Unavailable>
+    /// What `load` makes of a credential; see [`CredentialCache::get`].
+    ///
+    /// # Errors
+    /// If it could not tell.
+    pub async fn get<F>(&self, key: Fingerprint, purpose: Purpose, load: F) -> Examination
     where
-        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+        F: Future<Output = Result<Loaded, Unavailable>>,
     {
-        Ok(self.outcome(self.facts.get(key, load).await?))
+        Ok(self.outcome(self.cache.get(key, purpose, load).await?).into())
     }
 
     /// [`Self::known`] for a credential that can be guessed. A locked client gets the same answer
     /// for what is remembered as for what is wrong: else it could tell by it what is right.
-    pub(super) fn known_unless_locked(
+    pub fn known_unless_locked(
         &self,
         key: &Fingerprint,
         subject: Subject<'_>,
         client: &Client,
-    ) -> Option<Result<Outcome, Unavailable>> {
-        let known = self.known(key)?;
-        let wait = self.login.lockout.wait(subject, client.address);
-        Some(wait.map_or(known, |wait| Ok(Outcome::Failed(Failure::locked(wait)))))
+        purpose: Purpose,
+    ) -> Option<Examination> {
+        let known = self.known(key, purpose)?;
+        let wait = match purpose.spends() {
+            true => self.limits.lockout.wait(subject, client.address),
+            false => None,
+        };
+        Some(wait.map_or(known, |wait| Ok(failed(Refusal::locked(wait)).into())))
     }
 
-    /// [`Self::get`] for a credential that names no account: a refusal is counted against the
-    /// client's network, and a locked client has to wait.
-    pub(super) async fn get_counted<F>(
+    /// [`Self::get`] for a credential that may be a guess: it is judged in the one order of
+    /// [`Limits::attempt`], and a locked client has to wait.
+    ///
+    /// # Errors
+    /// If it could not tell.
+    pub async fn get_counted<F>(
         &self,
         key: Fingerprint,
         subject: Subject<'_>,
         client: &Client,
+        purpose: Purpose,
         load: F,
-    ) -> Result<Outcome, Unavailable>
+    ) -> Examination
     where
-        F: Future<Output = Result<(Fact, Option<Timestamp>), Unavailable>>,
+        F: Future<Output = Result<Loaded, Unavailable>>,
     {
-        let lockout = &self.login.lockout;
-        if let Some(wait) = lockout.wait(subject, client.address) {
-            return Ok(Outcome::Failed(Failure::locked(wait)));
+        // A lock is an answer to this client, not a fact about the credential: it is not kept.
+        if purpose.spends()
+            && let Some(wait) = self.limits.lockout.wait(subject, client.address)
+        {
+            return Ok(failed(Refusal::locked(wait)).into());
         }
+        let by = By::scheme(&self.name);
+        let guess = Guess { subject, client: client.address, by, purpose };
         if let Subject::Unguessable = subject {
-            // A burst of good tokens is no attack: these are counted afterwards.
-            let outcome = self.get(key, load).await?;
-            if let Outcome::Failed(_) = outcome {
-                self.refused(lockout.begin(subject, client.address), client);
-            }
-            return Ok(outcome);
+            // What is remembered as bad is a failure each time that it comes.
+            let judge = async {
+                Ok(match self.cache.get(key, purpose, load).await? {
+                    CachedResult::Refused(refusal) if refusal.is_failure() => {
+                        Judged::Wrong(CachedResult::Refused(refusal))
+                    }
+                    result => Judged::Right(result),
+                })
+            };
+            let judged = self.limits.attempt(&guess, judge).await?;
+            return Ok(match judged {
+                Ok(result) => self.outcome(result).into(),
+                Err(wait) => failed(Refusal::locked(wait)).into(),
+            });
         }
         let counted = async {
-            let begun = lockout.begin(subject, client.address);
-            if let Err(wait) = begun {
-                return Ok((Fact::Wait(wait), Some(Timestamp::default())));
-            }
-            let (fact, end) = load.await?;
-            let refused = match &fact {
-                Fact::Refused { .. } => true,
-                // Who is told to wait has not been told whether the guess was right.
-                Fact::Said(said) => said.status != StatusCode::TOO_MANY_REQUESTS,
-                _ => false,
+            let judge = async {
+                let loaded = load.await?;
+                Ok(match &loaded.result {
+                    CachedResult::Refused(refusal) if refusal.is_failure() => Judged::Wrong(loaded),
+                    _ => Judged::Right(loaded),
+                })
             };
-            if refused {
-                self.refused(begun, client);
-            }
-            Ok((fact, end))
+            let judged = self.limits.attempt(&guess, judge).await?;
+            Ok(judged.unwrap_or_else(|wait| Loaded::passing(Refusal::locked(wait))))
         };
-        self.get(key, counted).await
+        self.get(key, purpose, counted).await
     }
 
-    fn refused(&self, begun: Result<Counted<'_>, Duration>, client: &Client) {
-        record(Event::LoginFailed, None, client.address, &self.name);
-        if begun.is_ok_and(Counted::failed) {
-            record(Event::Locked, None, client.address, &self.name);
+    fn outcome(&self, result: CachedResult) -> Outcome {
+        match result {
+            CachedResult::Identity(identity) => {
+                Outcome::Authenticated(Accepted { identity, scheme: Arc::clone(&self.name) })
+            }
+            CachedResult::Refused(refusal) => Outcome::Failed(refusal),
+            CachedResult::NotMine | CachedResult::Session(_) | CachedResult::Ended => {
+                Outcome::NotAttempted
+            }
         }
     }
+}
 
-    fn outcome(&self, fact: Fact) -> Outcome {
-        match fact {
-            Fact::Identity(identity) => Outcome::Authenticated(Accepted {
-                identity,
-                scheme: Arc::clone(&self.name),
-                cookies: Vec::new(),
-            }),
-            Fact::Refused { detail, challenge, members } => {
-                Outcome::Failed(Failure { challenge, members, ..Failure::new(detail.to_string()) })
-            }
-            Fact::Said(said) => {
-                let detail = said.detail().to_owned();
-                Outcome::Failed(Failure { said: Some(said), ..Failure::new(detail) })
-            }
-            Fact::Wait(wait) => Outcome::Failed(Failure::locked(wait)),
-            Fact::NotMine | Fact::Session(_) | Fact::Ended => Outcome::NotAttempted,
-        }
-    }
+fn failed(refusal: Refusal) -> Outcome {
+    Outcome::Failed(Arc::new(refusal))
 }

@@ -1,4 +1,4 @@
-//! What one gateway tells the others: that something it may remember is no longer so.
+//! What one gateway tells the others: that something they may remember is no longer so.
 
 use std::{fmt, str::FromStr};
 
@@ -9,12 +9,29 @@ use super::User;
 pub enum Revocation {
     /// All credentials of the user with this primary key.
     User(Box<str>),
-    /// The session whose key has this SHA-256; the key itself is told to nobody.
-    Session([u8; 32]),
-    /// Whatever is remembered, since somebody's permissions changed.
+    /// One credential.
+    Credential(CredentialId),
+    /// Everything that is remembered, since permissions of unknown users changed.
     Everything,
-    /// Nobody knows: messages may have been missed.
-    Missed,
+    /// Messages may have been missed: everything is asked for again.
+    Resync,
+}
+
+/// Names one credential of a package without being it: a digest, or an identifier that is no secret
+/// (`jti`). Messages, triggers and caches name credentials by it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CredentialId {
+    /// The package's key.
+    pub package: Box<str>,
+    /// Without blanks.
+    pub id: Box<str>,
+}
+
+impl CredentialId {
+    /// Of a package's credential.
+    pub fn new(package: &str, id: impl Into<Box<str>>) -> Self {
+        Self { package: package.into(), id: id.into() }
+    }
 }
 
 impl Revocation {
@@ -28,9 +45,11 @@ impl fmt::Display for Revocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Revocation::User(id) => write!(f, "user {id}"),
-            Revocation::Session(digest) => write!(f, "session {}", hex::encode(digest)),
+            Revocation::Credential(CredentialId { package, id }) => {
+                write!(f, "credential {package} {id}")
+            }
             Revocation::Everything => f.write_str("everything"),
-            Revocation::Missed => f.write_str("missed"),
+            Revocation::Resync => f.write_str("resync"),
         }
     }
 }
@@ -39,15 +58,19 @@ impl FromStr for Revocation {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        match text.trim().split_once(' ') {
+        let text = text.trim();
+        match text.split_once(' ') {
             Some(("user", id)) => Ok(Self::User(id.into())),
-            Some(("session", digest)) => {
-                let mut bytes = [0; 32];
-                hex::decode_to_slice(digest, &mut bytes).map_err(|_| ())?;
-                Ok(Self::Session(bytes))
-            }
-            None if text.trim() == "everything" => Ok(Self::Everything),
-            None if text.trim() == "missed" => Ok(Self::Missed),
+            Some(("credential", rest)) => match rest.split_once(' ') {
+                Some((package, id)) if !id.is_empty() => {
+                    Ok(Self::Credential(CredentialId::new(package, id)))
+                }
+                _ => Err(()),
+            },
+            // As triggers of 0.1.0 say it.
+            Some(("session", digest)) => Ok(Self::Credential(CredentialId::new("session", digest))),
+            None if text == "everything" => Ok(Self::Everything),
+            None if text == "resync" => Ok(Self::Resync),
             _ => Err(()),
         }
     }
@@ -61,13 +84,13 @@ mod tests {
     fn reads_what_it_writes() {
         for revocation in [
             Revocation::User("5".into()),
-            Revocation::Session([7; 32]),
+            Revocation::Credential(CredentialId::new("session", "07".repeat(32))),
             Revocation::Everything,
-            Revocation::Missed,
+            Revocation::Resync,
         ] {
             assert_eq!(revocation.to_string().parse(), Ok(revocation));
         }
-        for wrong in ["", "user", "session abc", "all"] {
+        for wrong in ["", "user", "credential", "credential session", "all"] {
             assert_eq!(wrong.parse::<Revocation>(), Err(()), "{wrong}");
         }
     }

@@ -11,7 +11,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Echo, Target,
     address::Address,
     balance::{Balance, Balancer},
     connect::Connector,
@@ -119,7 +118,7 @@ impl FromWord for Config {
 }
 
 /// What every upstream is built with.
-pub struct Parts<'a> {
+pub struct UpstreamContext<'a> {
     /// The number of threads that send.
     pub workers: usize,
     /// The time.
@@ -134,6 +133,11 @@ impl Config {
         &self.servers
     }
 
+    /// Whether it is the built-in echo.
+    pub fn is_echo(&self) -> bool {
+        self.servers == ["echo"]
+    }
+
     /// What is cut off the path.
     pub fn strip_prefix(&self) -> Option<&str> {
         self.strip_prefix.as_deref()
@@ -144,19 +148,20 @@ impl Config {
         self.servers.iter().any(|server| server.starts_with("https:"))
     }
 
-    /// Builds the target.
+    /// Builds the service.
     ///
     /// # Errors
     /// Servers that are none, and settings that do not go together.
-    pub(super) fn build(&self, path: &Path, parts: &Parts) -> Result<Arc<dyn Target>, Problems> {
-        if self.servers == ["echo"] {
-            return Ok(Arc::new(Echo));
-        }
+    pub(super) fn build(
+        &self,
+        path: &Path,
+        context: &UpstreamContext<'_>,
+    ) -> Result<Service, Problems> {
         let mut problems = Problems::default();
         if self.servers.is_empty() {
             problems.push(Problem::missing(path, "this upstream has no server"));
         }
-        let entries = problems.keep(self.entries(path, parts)).unwrap_or_default();
+        let entries = problems.keep(self.entries(path, context)).unwrap_or_default();
         let host = self.host.as_deref();
         let (strip, add) = (self.strip_prefix.as_deref(), self.add_prefix.as_deref());
         let rewrite = problems.keep(Rewrite::new(strip, add, host, path)).unwrap_or_default();
@@ -170,23 +175,23 @@ impl Config {
             problems.refuse_zero(zero, &path.key(key));
         }
         let servers = entries.iter().map(|entry| Arc::new(entry.server(entry.address.clone())));
-        problems.finish(Arc::new(Service {
+        problems.finish(Service {
             servers: ArcSwap::from_pointee(servers.collect()),
             entries,
-            balancer: self.balancer(parts),
+            balancer: self.balancer(context),
             rewrite,
             host: host.and_then(|host| HeaderValue::try_from(host).ok()),
             checks,
             resolve: self.resolve.0,
             response_timeout: self.response_timeout.0,
             idle_timeout: self.idle_timeout.0,
-            metrics: parts.metrics.clone(),
+            metrics: context.metrics.clone(),
             started: AtomicBool::new(false),
             repeated: AtomicUsize::new(0),
-        }))
+        })
     }
 
-    fn balancer(&self, parts: &Parts) -> Balancer {
+    fn balancer(&self, context: &UpstreamContext<'_>) -> Balancer {
         let (failures, duration) = match &self.outliers {
             Some(outliers) => (outliers.failures.0, outliers.duration.0),
             None => (u64::MAX, std::time::Duration::ZERO),
@@ -199,12 +204,12 @@ impl Config {
                 slow_start: self.slow_start.0,
             },
             most: self.connections.map_or(usize::MAX, Count::get),
-            clock: parts.clock.clone(),
+            clock: context.clock.clone(),
             turn: AtomicU64::new(0),
         }
     }
 
-    fn entries(&self, path: &Path, parts: &Parts) -> Result<Vec<Entry>, Problems> {
+    fn entries(&self, path: &Path, context: &UpstreamContext<'_>) -> Result<Vec<Entry>, Problems> {
         let mut problems = Problems::default();
         let mut entries = Vec::new();
         let at = path.key("tls");
@@ -234,9 +239,9 @@ impl Config {
                 text: text.clone(),
                 address,
                 connector: Connector { timeout: self.connect_timeout.0, http2: self.http2, tls },
-                workers: parts.workers,
+                workers: context.workers,
                 keep_alive: self.keep_alive.0,
-                metrics: parts.metrics.clone(),
+                metrics: context.metrics.clone(),
             });
         }
         problems.finish(entries)

@@ -25,12 +25,12 @@ mod tunnel;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use async_trait::async_trait;
 use tokio::runtime::Handle;
 
+use self::service::Service;
 pub use self::{
     body::{Reply, ReplyBody},
-    config::{Config, Parts},
+    config::{Config, UpstreamContext},
     echo::Echo,
     pool::set_worker,
     redirect::Redirect,
@@ -43,26 +43,48 @@ use crate::{
     value::{Path, Problems},
 };
 
-/// What answers admitted requests.
-#[async_trait]
-pub trait Target: Send + Sync {
+/// Where admitted requests go.
+#[derive(Clone)]
+pub enum Upstream {
+    /// A service on one or more servers.
+    Service(Arc<Service>),
+    /// The gateway itself, which answers with what an API would receive.
+    Echo(Echo),
+    /// Another URL, which the client is sent to.
+    Redirect(Redirect),
+}
+
+impl Upstream {
     /// Begins what has to be done beside requests, on the runtime for everything slow; it ends with
-    /// the target. Once is enough.
-    fn start(self: Arc<Self>, control: &Handle) {
-        let _ = control;
+    /// the upstream. Once is enough.
+    pub fn start(&self, control: &Handle) {
+        if let Self::Service(service) = self {
+            service.start(control);
+        }
     }
 
-    /// Makes of a request what this target wants; [`Self::send`] does that too.
+    /// Makes of a request what this upstream wants; [`Self::send`] does that too.
     ///
     /// # Errors
-    /// If the target's path can be read in another way than the one that was judged.
-    fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
-        let _ = outgoing;
-        Ok(())
+    /// If the path can then be read in another way than the one that was judged.
+    pub fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
+        match self {
+            Self::Service(service) => service.rewrite(outgoing),
+            Self::Echo(_) | Self::Redirect(_) => Ok(()),
+        }
     }
 
     /// Sends a request and gives the head of the answer; its body streams.
-    async fn send(&self, outgoing: Outgoing<'_>) -> Result<Reply, Rejection>;
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<Reply, Rejection> {
+        match self {
+            Self::Service(service) => service.send(outgoing).await,
+            Self::Echo(echo) => Ok(echo.answer(&outgoing)),
+            Self::Redirect(redirect) => Ok(redirect.answer()),
+        }
+    }
 }
 
 /// The upstreams that are there, by their settings: routes with the same ones share connections and
@@ -70,7 +92,7 @@ pub trait Target: Send + Sync {
 #[derive(Clone, Default)]
 pub struct Upstreams(Arc<Mutex<Vec<Known>>>);
 
-type Known = (Config, Weak<dyn Target>);
+type Known = (Config, Weak<Service>);
 
 impl Upstreams {
     /// The upstream with these settings. One that reads certificates is built anew each time.
@@ -81,16 +103,19 @@ impl Upstreams {
         &self,
         config: &Config,
         path: &Path,
-        parts: &Parts<'_>,
-    ) -> Result<Arc<dyn Target>, Problems> {
+        context: &UpstreamContext<'_>,
+    ) -> Result<Upstream, Problems> {
+        if config.is_echo() {
+            return Ok(Upstream::Echo(Echo));
+        }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|(_, target)| target.strong_count() > 0);
         let same = known.iter().find(|(known, _)| known == config && !known.reads_files());
         if let Some(same) = same.and_then(|(_, target)| target.upgrade()) {
-            return Ok(same);
+            return Ok(Upstream::Service(same));
         }
-        let built = config.build(path, parts)?;
+        let built = Arc::new(config.build(path, context)?);
         known.push((config.clone(), Arc::downgrade(&built)));
-        Ok(built)
+        Ok(Upstream::Service(built))
     }
 }

@@ -1,21 +1,19 @@
 //! A redirect of the gateway's own.
 
-use async_trait::async_trait;
 use hyper::{
     StatusCode,
     header::{self, HeaderValue},
     http::uri::PathAndQuery,
 };
 
-use super::{Reply, ReplyBody, Target};
+use super::{Reply, ReplyBody};
 use crate::{
     client::web_address,
-    forward::Outgoing,
-    rejection::Rejection,
     value::{Path, Problem, Problems},
 };
 
 /// `redirect`
+#[derive(Clone)]
 pub struct Redirect {
     to: HeaderValue,
 }
@@ -44,12 +42,11 @@ impl Redirect {
     }
 }
 
-#[async_trait]
-impl Target for Redirect {
-    async fn send(&self, _: Outgoing<'_>) -> Result<Reply, Rejection> {
+impl Redirect {
+    pub(super) fn answer(&self) -> Reply {
         let mut reply = Reply::new(ReplyBody::full(""));
         *reply.status_mut() = StatusCode::PERMANENT_REDIRECT;
         reply.headers_mut().insert(header::LOCATION, self.to.clone());
-        Ok(reply)
+        reply
     }
 }

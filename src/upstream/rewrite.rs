@@ -2,10 +2,7 @@
 //! of its own; another host. What comes out is judged as what came in was, since cutting a path can
 //! make another one of it (CVE-2026-40912).
 
-use hyper::{
-    header::{HOST, HeaderName, HeaderValue},
-    http::uri::PathAndQuery,
-};
+use hyper::{header::HeaderValue, http::uri::PathAndQuery};
 
 use crate::{
     forward::Outgoing,
@@ -13,8 +10,6 @@ use crate::{
     request::{Ambiguity, Malformed, Target},
     value::{Path, Problem, Problems},
 };
-
-const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// What is changed on the way.
 #[derive(Default)]
@@ -51,16 +46,13 @@ impl Rewrite {
     /// # Errors
     /// If the new path can be read in another way than the old one, or has not the prefix.
     pub(super) fn apply(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
-        let request = outgoing.request();
-        if self.strip.is_some() || self.add.is_some() {
-            let old = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-            *request.uri_mut() = self.path(old)?.into();
-        }
-        if let Some((_, prefix)) = &self.strip {
-            request.headers_mut().insert(FORWARDED_PREFIX, prefix.clone());
-        }
-        if let Some(host) = &self.host {
-            request.headers_mut().insert(HOST, host.clone());
+        let target = match self.strip.is_some() || self.add.is_some() {
+            true => Some(self.path(outgoing.target())?),
+            false => None,
+        };
+        let prefix = self.strip.as_ref().map(|(_, prefix)| prefix.clone());
+        if target.is_some() || self.host.is_some() {
+            outgoing.rewrite(target, prefix, self.host.clone());
         }
         Ok(())
     }

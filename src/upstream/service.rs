@@ -10,13 +10,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use hyper::{Method, Request, StatusCode, header::HeaderValue};
 use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::{
-    Reply, Target, answer,
+    Reply, answer,
     balance::Balancer,
     health::Checks,
     http2,
@@ -34,7 +33,7 @@ use crate::{
 };
 
 /// One service, on one or more servers.
-pub(super) struct Service {
+pub struct Service {
     pub(super) entries: Vec<Entry>,
     /// The servers of now.
     pub(super) servers: ArcSwap<Vec<Arc<Server>>>,
@@ -56,25 +55,24 @@ pub(super) struct Service {
 /// not get twice the load.
 const REPEATED: usize = 3;
 
-#[async_trait]
-impl Target for Service {
-    fn start(self: Arc<Self>, control: &Handle) {
+impl Service {
+    pub(super) fn start(self: &Arc<Self>, control: &Handle) {
         if self.started.swap(true, Ordering::Relaxed) {
             return;
         }
         if self.entries.iter().any(|entry| entry.address.named_host().is_some()) {
-            control.spawn(resolve::run(Arc::downgrade(&self), self.resolve));
+            control.spawn(resolve::run(Arc::downgrade(self), self.resolve));
         }
         if let Some(checks) = self.checks.clone() {
-            control.spawn(checks.run(Arc::downgrade(&self)));
+            control.spawn(checks.run(Arc::downgrade(self)));
         }
     }
 
-    fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
+    pub(super) fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {
         self.rewrite.apply(outgoing)
     }
 
-    async fn send(&self, mut outgoing: Outgoing<'_>) -> Result<Reply, Rejection> {
+    pub(super) async fn send(&self, mut outgoing: Outgoing<'_>) -> Result<Reply, Rejection> {
         self.rewrite.apply(&mut outgoing)?;
         let user = self.balancer.user(&outgoing);
         let mut request = outgoing.into_request();

@@ -1,6 +1,6 @@
 """Runs the cases named in the arguments, or all, and says in a few lines how they went.
 
-    python tests/differential [--differences] [-v] [test_jwt | test_jwt.Claims.test_exp_now | …]
+    python tests/differential [--differences] [-v] [test_simplejwt | test_simplejwt.Claims.test_exp_now | …]
 
 All of them run in two processes: the cases of PostgreSQL, and those of the other databases."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import test_signed_cookies
 from support import Case, Timed, Variant, bearer, cookies, default_classes, get, post, rows
 from support.tokens import access, after, now, refresh, sliding
-from test_jwt import using
+from test_simplejwt import using
 from test_knox_pages import log_in
 
 MICROSECOND = timedelta(microseconds=1)

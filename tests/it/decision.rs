@@ -111,7 +111,7 @@ fn only_listed_proxies_are_believed() {
     let forged = [("X-Forwarded-Uri", "/public/"), ("X-Forwarded-Method", "GET")];
     assert_eq!(gateway.get("/here/", &forged).status, 401);
     assert_eq!(gateway.get("/_decide/public/", &[]).status, 400);
-    for (proxies, says) in [("[]", "nobody may ask"), ("[0.0.0.0/0]", "0.0.0.0/0")] {
+    for (proxies, says) in [("[]", "no proxy may ask"), ("[0.0.0.0/0]", "0.0.0.0/0")] {
         let setup = Setup::new();
         setup.write(&format!("decisions: {{ path: /_decide, proxies: {proxies} }}\n{ROUTES}"));
         let output = crate::support::gateway::portcullis(&setup.config(), &["check"], "");

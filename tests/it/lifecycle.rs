@@ -227,7 +227,7 @@ fn every_problem_is_told_at_once() {
         told(11, "more than one place");
         told(13, "routes[5]: this route and `path: /c/` before it match the same requests");
         told(14, "stuff");
-        told(15, "nobody may name a user");
+        told(15, "no peer may name a user");
         told(16, "routes[8].path");
         assert!(!text.contains("invalid length"), "{text}");
         told(17, "routes[9]: this route leads to more than one place");

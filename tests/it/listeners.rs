@@ -280,7 +280,7 @@ fn a_new_binary_is_started_once() {
     let after = text.rsplit("process=").next().and_then(|rest| rest.split_whitespace().next());
     signal(after.unwrap(), "-TERM");
     assert!(ended.success(), "{text}");
-    assert_eq!(text.matches("begins, to take over").count(), 2, "{text}");
+    assert_eq!(text.matches("a new process starts and takes over").count(), 2, "{text}");
     until("the one after ends too", || TcpStream::connect(("127.0.0.1", setup.port)).is_err());
 }
 

@@ -2,7 +2,6 @@
 //! remembered, by every gateway on the machine.
 
 use std::{
-    collections::HashSet,
     fs,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     sync::Arc,
@@ -12,9 +11,12 @@ use std::{
 
 use portcullis::{
     clock::{Clock, Timestamp},
+    credential_cache::{CachedResult, Config, CredentialCache, Loaded},
     crypto::digest::sha256_hex,
     identity::Identity,
-    store::cache::{Config, Fact, Facts},
+    rejection::Refusal,
+    request::Purpose,
+    store::Revocation,
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -299,41 +301,43 @@ fn neither_a_reload_nor_a_dead_neighbour_is_in_the_way() {
 /// revocation be given that answer because it waited for the same look-up.
 #[tokio::test]
 async fn an_answer_from_before_a_revocation_is_not_believed_after_it() {
-    for everything in [false, true] {
+    for revoked in [Revocation::Everything, Revocation::User("7".into())] {
         let config = Config::default();
         let clock = Clock::test(Timestamp::from_seconds(1_700_000_000));
-        let facts = Arc::new(Facts::new(&config, clock, Default::default()).unwrap());
-        let key = facts.key(facts.verifier(), &[b"a token"]);
+        let cache = CredentialCache::new(&config, clock, Default::default()).unwrap();
+        let cache = Arc::new(cache);
+        let key = cache.key(cache.namespace(), &[b"a token"]);
         let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let under_way = tokio::spawn({
-            let (facts, asked, answer) = (facts.clone(), asked.clone(), answer.clone());
+            let (cache, asked, answer) = (cache.clone(), asked.clone(), answer.clone());
             async move {
                 let load = async {
                     asked.notify_one();
                     answer.notified().await;
                     let id = Some("7".into());
                     let alice = Identity { id, username: "alice".into(), ..Identity::default() };
-                    Ok((Fact::Identity(Arc::new(alice)), None))
+                    Ok(Loaded::new(CachedResult::Identity(Arc::new(alice))))
                 };
-                facts.get(key, load).await
+                cache.get(key, Purpose::Serve, load).await
             }
         });
         asked.notified().await;
-        match everything {
-            true => facts.clear(),
-            false => facts.revoke_users(HashSet::from(["7".into()])),
-        }
+        cache.revoke([revoked]);
         let after = tokio::spawn({
-            let facts = facts.clone();
-            async move { facts.get(key, async { Ok((Fact::refused("gone"), None)) }).await }
+            let cache = cache.clone();
+            let gone = async { Ok(Loaded::refused(Refusal::new("gone"))) };
+            async move { cache.get(key, Purpose::Serve, gone).await }
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         answer.notify_one();
         under_way.await.unwrap().unwrap();
         let after = after.await.unwrap();
-        assert!(matches!(after, Ok(Fact::Refused { .. })), "it waited for the old answer");
-        let hit = facts.hit(&key);
-        assert!(!matches!(hit, Some(Ok(Fact::Identity(_)))), "the old answer is remembered");
+        assert!(matches!(after, Ok(CachedResult::Refused(_))), "it waited for the old answer");
+        let hit = cache.hit(&key, Purpose::Serve);
+        assert!(
+            !matches!(hit, Some(Ok(CachedResult::Identity(_)))),
+            "the old answer is remembered"
+        );
     }
 }
 

@@ -4,8 +4,8 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 use portcullis::{
+    package::basic::decode as decode_basic,
     request::credentials::{Authorization, Credential},
-    scheme::decode_basic,
 };
 
 pub(crate) fn target(data: &[u8]) {

@@ -4,7 +4,7 @@
 use std::{cell::RefCell, path::PathBuf};
 
 use portcullis::{
-    app::{self, World},
+    app::{self, ProcessState},
     clock::Clock,
     config::load::{Loader, Report},
     observe::log::AccessLog,
@@ -33,7 +33,9 @@ pub(crate) fn target(data: &[u8]) {
     }
     PLACE.with_borrow(|(path, runtime)| {
         std::fs::write(path, text).expect("a temporary file");
-        let loader = Loader { path: path.clone(), environment: &|_| Some(SECRET.to_owned()) };
+        let environment = |_: &str| Some(SECRET.to_owned());
+        let loader =
+            Loader { path: path.clone(), environment: &environment, problems: &app::problems };
         let loaded = loader.load();
         let _ = std::fs::remove_file(path);
         match loaded {
@@ -41,8 +43,8 @@ pub(crate) fn target(data: &[u8]) {
             Ok(loaded) => {
                 let control = runtime.handle().clone();
                 let clock = Clock::system();
-                let world = World::new(&loaded.document, clock, control, AccessLog::off());
-                if let Err(problems) = app::build(&loaded.document, &world) {
+                let process = ProcessState::new(&loaded.document, clock, control, AccessLog::off());
+                if let Err(problems) = app::build(&loaded.document, &process) {
                     assert!(!problems.0.is_empty(), "refused for no reason");
                     let count = problems.0.len();
                     let report = loaded.report(problems);

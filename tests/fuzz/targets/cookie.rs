@@ -8,8 +8,8 @@ use std::time::Duration;
 use hyper::{HeaderMap, header::COOKIE};
 use portcullis::{
     clock::Timestamp,
+    cookie::{Cookie, SameSite},
     request::credentials,
-    system::cookie::{Cookie, SameSite},
     value::Path,
 };
 

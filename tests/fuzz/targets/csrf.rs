@@ -10,8 +10,8 @@ use hyper::{
     header::{HOST, ORIGIN, REFERER},
 };
 use portcullis::{
+    csrf::{Config, Csrf},
     request::{Body, HeadLimits, Peer, Request, TrustedProxies},
-    system::csrf::{Config, Csrf},
     value::Path,
 };
 use serde_json::json;

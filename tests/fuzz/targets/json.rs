@@ -1,7 +1,7 @@
 //! The JSON of our pages, read as Python reads it: what another reader takes is taken for the same,
 //! and what is refused beyond that is what Python refuses.
 
-use portcullis::endpoint::json::{Json, parse};
+use portcullis::web::json::{Json, parse};
 use serde_json::Value;
 
 pub(crate) fn target(data: &[u8]) {
@@ -30,7 +30,7 @@ pub(crate) fn target(data: &[u8]) {
 fn is_same(ours: &Json, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Json::Null, Value::Null)
-        | (Json::Bool, Value::Bool(_))
+        | (Json::Bool(_), Value::Bool(_))
         | (Json::Array, Value::Array(_)) => true,
         (Json::Number(digits), Value::Number(number)) => {
             let (own, other) = (digits.parse::<f64>(), number.as_f64());

@@ -1,6 +1,6 @@
 //! Where a login may lead: no text that is called a place on this host leads a browser elsewhere.
 
-use portcullis::endpoint::is_local;
+use portcullis::web::is_local;
 
 pub(crate) fn target(data: &[u8]) {
     let Ok(to) = std::str::from_utf8(data) else { return };

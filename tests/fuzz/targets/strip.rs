@@ -15,6 +15,7 @@ use hyper::{
 use portcullis::{
     chain::{Chain, Verdict},
     clock::{Clock, Timestamp},
+    csrf::{self, Csrf},
     forward::{Config, Forward, OwnedNames, Signer},
     identity::{Accepted, Identity},
     policy::{Admitted, Policy, Rule, Word},
@@ -65,14 +66,14 @@ pub(super) fn forward(config: &serde_json::Value) -> Option<Forward> {
 pub(super) fn admitted(request: &Request, identity: Option<Identity>) -> Admitted {
     let verdict = match identity {
         None => Verdict::Anonymous,
-        Some(identity) => Verdict::Known(Accepted {
-            identity: Arc::new(identity),
-            scheme: "fuzz".into(),
-            cookies: Vec::new(),
-        }),
+        Some(identity) => {
+            Verdict::Known(Accepted { identity: Arc::new(identity), scheme: "fuzz".into() })
+        }
     };
+    let csrf = Csrf::new(&csrf::Config::default(), &Path::root()).expect("the default");
+    let chain = Chain::new(Vec::new(), false, Arc::new(csrf));
     let policy = Policy::new(Rule::Word(Word::Anyone));
-    policy.admit(request, verdict, &Chain::new(Vec::new(), false)).expect("anybody may pass")
+    policy.admit(request, verdict, &chain, None).expect("anybody may pass")
 }
 
 /// A request with these fields, if it is one.

@@ -1,0 +1,104 @@
+#![doc = include_str!("README.md")]
+
+mod commands;
+mod config;
+mod list;
+mod pages;
+pub mod rows;
+mod scheme;
+mod sessions;
+mod templates;
+mod write;
+
+pub use self::{config::Config, list::Listed, sessions::Sessions, write::Begun};
+
+use super::{
+    Asks, BuildPage, Commands, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass,
+    SchemeKind, Section,
+};
+use crate::{
+    policy::Word,
+    store::{Owner, Table, Trigger},
+};
+
+/// Django's `django.contrib.sessions`, and log-in with it.
+pub static PACKAGE: Descriptor = Descriptor {
+    settings: Some(Section::of::<Config>("session", "Django's `SESSION_*`.")),
+    schemes: &[SchemeKind::of::<scheme::Config>("session")],
+    pages: &[
+        PageSet {
+            word: "session",
+            description: "Django's login and logout: `login/` and `logout/` below the route.",
+            pages: &[
+                page("login", "login/", "GET, HEAD, POST, OPTIONS", pages::login),
+                page("logout", "logout/", "POST, OPTIONS", pages::logout),
+            ],
+        },
+        PageSet {
+            word: "csrf",
+            description: "A CSRF token and its cookie, for single-page applications.",
+            pages: &[Page {
+                slash: false,
+                ..page("csrf", "", "GET, HEAD, OPTIONS", pages::csrf_token)
+            }],
+        },
+    ],
+    tables: &[Table {
+        name: "django_session",
+        sqlite: &[
+            "CREATE TABLE IF NOT EXISTS django_session (session_key varchar(40) NOT NULL PRIMARY KEY, session_data text NOT NULL, expire_date datetime NOT NULL)",
+            "CREATE INDEX IF NOT EXISTS django_session_expire_date_a5c62663 ON django_session (expire_date)",
+        ],
+        owner: Owner::Django,
+        // A session without its user proves no user, as in Django.
+        on_user_delete: None,
+        trigger: Some(Trigger {
+            // Not its end: a session that is used may end later each time.
+            events: "UPDATE OF session_key, session_data OR DELETE",
+            message: "'credential session ' || encode(sha256(convert_to(OLD.session_key, 'UTF8')), 'hex')",
+        }),
+    }],
+    import: Import {
+        apps: &[("django.contrib.sessions", "sessions")],
+        schemes: &[SchemeClass {
+            class: "rest_framework.authentication.SessionAuthentication",
+            entry: "session",
+            attributes: &[],
+        }],
+        pages: &[
+            view("django.contrib.auth.views.LoginView", "{ session: { page: login } }", true),
+            view("django.contrib.auth.views.LogoutView", "{ session: { page: logout } }", false),
+        ],
+        fixed: &[
+            ("SESSION_SERIALIZER", "sessions are JSON"),
+            ("CSRF_FAILURE_VIEW", "the gateway has a page of its own"),
+        ],
+    },
+    commands: &[Commands { word: "session", define: commands::define, run: commands::run }],
+    build: Some(|site| site.shared::<Sessions>().map(|_| ())),
+    ..Descriptor::new("session", include_str!("README.md"))
+};
+
+const fn page(
+    name: &'static str,
+    path: &'static str,
+    allow: &'static str,
+    build: BuildPage,
+) -> Page {
+    Page {
+        name,
+        path,
+        allow,
+        asks: Asks::None,
+        rule: Some(Word::Anyone),
+        throttled: false,
+        limit: Limit::None,
+        negotiates: false,
+        slash: true,
+        build,
+    }
+}
+
+const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
+    PageClass { class, endpoint, drf: false, takes_password }
+}

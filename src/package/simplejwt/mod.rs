@@ -1,0 +1,148 @@
+#![doc = include_str!("README.md")]
+
+mod config;
+mod cookies;
+mod error;
+mod issue;
+mod pages;
+mod registered;
+pub mod rows;
+mod scheme;
+mod tokens;
+
+pub use self::{
+    config::{Config, TokenType},
+    error::TokenError,
+    issue::Rotation,
+    tokens::SimpleJwt,
+};
+
+use super::{
+    Asks, BuildPage, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass, SchemeKind,
+    Section, Site,
+};
+use crate::{
+    policy::Word,
+    store::{CredentialId, Owner, Table, Trigger},
+    value::Problems,
+};
+
+/// djangorestframework-simplejwt.
+pub static PACKAGE: Descriptor = Descriptor {
+    settings: Some(Section::of::<Config>("jwt", "`SIMPLE_JWT`.")),
+    // `jwt` without an issuer is this.
+    schemes: &[SchemeKind::of::<scheme::Config>("simplejwt").hidden()],
+    pages: &[
+        PageSet {
+            word: "jwt",
+            description: "simplejwt: obtain a pair at the route itself, `refresh/`, `verify/` and \
+                          `blacklist/` below.",
+            pages: &[
+                Page { limit: Limit::Passwords, ..page("obtain", "", pages::obtain_pair) },
+                page("refresh", "refresh/", pages::refresh),
+                page("verify", "verify/", pages::verify),
+                page("blacklist", "blacklist/", pages::blacklist),
+            ],
+        },
+        PageSet {
+            word: "jwt_sliding",
+            description: "simplejwt's sliding tokens: obtain at the route itself, `refresh/` below.",
+            pages: &[
+                Page { limit: Limit::Passwords, ..page("obtain", "", pages::obtain_sliding) },
+                page("refresh", "refresh/", pages::refresh_sliding),
+            ],
+        },
+    ],
+    tables: &[
+        Table {
+            name: "token_blacklist_outstandingtoken",
+            sqlite: &[
+                "CREATE TABLE IF NOT EXISTS token_blacklist_outstandingtoken (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, token text NOT NULL, created_at datetime NULL, expires_at datetime NOT NULL, user_id integer NULL REFERENCES auth_user (id) DEFERRABLE INITIALLY DEFERRED, jti varchar(255) NOT NULL UNIQUE)",
+                "CREATE INDEX IF NOT EXISTS token_blacklist_outstandingtoken_user_id_83bc629a ON token_blacklist_outstandingtoken (user_id)",
+            ],
+            owner: Owner::Django,
+            on_user_delete: Some(
+                "UPDATE token_blacklist_outstandingtoken SET user_id = NULL WHERE user_id = {user_key}",
+            ),
+            trigger: None,
+        },
+        Table {
+            name: "token_blacklist_blacklistedtoken",
+            sqlite: &[
+                "CREATE TABLE IF NOT EXISTS token_blacklist_blacklistedtoken (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, blacklisted_at datetime NOT NULL, token_id bigint NOT NULL UNIQUE REFERENCES token_blacklist_outstandingtoken (id) DEFERRABLE INITIALLY DEFERRED)",
+            ],
+            owner: Owner::Django,
+            on_user_delete: None,
+            trigger: Some(Trigger {
+                events: "INSERT",
+                message: "SELECT 'credential simplejwt ' || o.jti FROM token_blacklist_outstandingtoken o WHERE o.id = NEW.token_id",
+            }),
+        },
+    ],
+    import: Import {
+        apps: &[("rest_framework_simplejwt.token_blacklist", "token_blacklist")],
+        schemes: &[
+            class("rest_framework_simplejwt.authentication.JWTAuthentication", "jwt"),
+            class(
+                "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication",
+                "{ jwt: { stateless: true } }",
+            ),
+        ],
+        pages: &[
+            view("TokenObtainPairView", "{ jwt: { page: obtain } }", true),
+            view("TokenRefreshView", "{ jwt: { page: refresh } }", false),
+            view("TokenVerifyView", "{ jwt: { page: verify } }", false),
+            view("TokenBlacklistView", "{ jwt: { page: blacklist } }", false),
+            view("TokenObtainSlidingView", "{ jwt_sliding: { page: obtain } }", true),
+            view("TokenRefreshSlidingView", "{ jwt_sliding: { page: refresh } }", false),
+        ],
+        fixed: &[
+            ("JSON_ENCODER", "claims are what JSON has"),
+            ("USER_AUTHENTICATION_RULE", "a user has to be active"),
+            ("TOKEN_USER_CLASS", "the project sees the user whom the gateway names"),
+        ],
+    },
+    texts: pages::TEXTS,
+    build: Some(build),
+    ..Descriptor::new("simplejwt", include_str!("README.md"))
+};
+
+/// For commands, which end tokens though no scheme or page was built; where there is no key, there
+/// are no tokens.
+fn build(site: &Site<'_>) -> Result<(), Problems> {
+    let has_no_key = site.settings::<Config>("jwt").is_signed_with_secret_key()
+        && site.needs_secret_key(&site.path("jwt"), "tokens").is_err();
+    if has_no_key {
+        return Ok(());
+    }
+    site.shared::<SimpleJwt>().map(|_| ())
+}
+
+const fn page(name: &'static str, path: &'static str, build: BuildPage) -> Page {
+    Page {
+        name,
+        path,
+        allow: "POST, OPTIONS",
+        asks: Asks::None,
+        rule: Some(Word::Anyone),
+        throttled: true,
+        limit: Limit::None,
+        negotiates: true,
+        slash: true,
+        build,
+    }
+}
+
+const fn class(class: &'static str, entry: &'static str) -> SchemeClass {
+    SchemeClass { class, entry, attributes: &[] }
+}
+
+const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
+    PageClass { class, endpoint, drf: true, takes_password }
+}
+
+/// What a revocation calls a token; nothing, if its `jti` cannot be told in a message.
+fn id_of(jti: &str) -> Option<CredentialId> {
+    let told = !jti.is_empty() && jti.len() <= 255 && !jti.contains(char::is_whitespace);
+    told.then(|| CredentialId::new("simplejwt", jti))
+}

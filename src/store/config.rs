@@ -1,0 +1,191 @@
+//! The `store` setting, and a database made of it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+};
+
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sqlx::any::AnyPoolOptions;
+use tokio::runtime::Handle;
+
+use super::{
+    Table, UserModel,
+    database::{Database, Inner},
+    model,
+    template::Dialect,
+};
+use crate::{
+    clock::Clock,
+    observe::metrics::StoreMetrics,
+    value::{Count, FromWord, Path, Period, Problem, Problems, RESERVED, Secret, word_or_map},
+};
+
+/// The `store` setting.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Store")]
+pub struct Config {
+    /// `sqlite://file`, `postgres://…` or `mysql://…`; Django's own database, used as it is.
+    pub url: Secret,
+    /// The database user's password, where it does not stand in the URL; as it is, not encoded.
+    password: Option<Secret>,
+    /// On an empty embedded store: creates this superuser and prints its password and token once.
+    pub bootstrap: Option<String>,
+    /// Lets the gateway create tables of its own (`portcullis_…`) in a database it does not own.
+    own_tables: bool,
+    /// Django's `AUTH_USER_MODEL`.
+    #[serde(deserialize_with = "word_or_map")]
+    #[schemars(schema_with = "crate::value::word_or_map_schema::<model::Config>")]
+    user_model: model::Config,
+    /// The user model's `USERNAME_FIELD`.
+    pub username_field: String,
+    /// Connections at the most.
+    connections: Count,
+    /// How long an answer may take before the store counts as unavailable.
+    timeout: Period,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            url: Secret::new("sqlite://gateway.db".into()),
+            password: None,
+            bootstrap: None,
+            own_tables: false,
+            user_model: model::Config::default(),
+            username_field: "username".into(),
+            connections: Count(8),
+            timeout: Period::seconds(5),
+        }
+    }
+}
+
+impl FromWord for Config {
+    const EXPECTING: &'static str = "a database URL, or a map with `url`";
+    fn from_word(word: &str) -> Result<Self, String> {
+        Ok(Self { url: Secret::new(word.to_owned()), ..Self::default() })
+    }
+}
+
+impl Database {
+    /// Builds a store that connects when it is first asked.
+    ///
+    /// # Errors
+    /// What is wrong in the setting.
+    pub fn new(
+        config: &Config,
+        path: &Path,
+        tables: Vec<Table>,
+        control: &Handle,
+        metrics: StoreMetrics,
+    ) -> Result<Self, Problems> {
+        let (dialect, url) = location(config, path)?;
+        let model = UserModel::new(&config.user_model, &config.username_field, dialect, path)?;
+        sqlx::any::install_default_drivers();
+        let connections = u32::try_from(config.connections.0).unwrap_or(u32::MAX).max(1);
+        let pool = AnyPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(config.timeout.0)
+            .after_connect(move |connection, _| Box::pin(prepare(connection, dialect)));
+        let _runtime = control.enter();
+        let pool = pool.connect_lazy(&url).map_err(|error| {
+            // The library's message can hold the URL, and the URL a password.
+            let cause =
+                if error.to_string().contains(url.as_str()) { "" } else { "it cannot be read" };
+            Problem::new(path, format!("the database URL is not valid: {cause}"))
+                .help("for example postgres://user:password@host:5432/database")
+        })?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool,
+                url: Secret::new(url.clone()),
+                model,
+                tables,
+                timeout: config.timeout.0,
+                clock: Clock::system(),
+                down_until: AtomicU64::new(0),
+                heard: AtomicUsize::new(0),
+                dry_run: AtomicBool::new(false),
+                file: file(&url),
+                own_tables: config.own_tables,
+                metrics,
+            }),
+            control: control.clone(),
+        })
+    }
+}
+
+/// Which database it is, and its URL as the library wants it.
+fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> {
+    let url = config.url.reveal();
+    let dialect = match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        "sqlite" => Dialect::Sqlite,
+        "postgres" | "postgresql" => Dialect::Postgres,
+        "mysql" | "mariadb" => Dialect::Mysql,
+        other => {
+            let problem = Problem::new(path, format!("unknown database `{other}`"));
+            return Err(problem.help("use sqlite://…, postgres://… or mysql://…"));
+        }
+    };
+    let url = match dialect {
+        // What only looks makes no file.
+        Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rw"),
+        Dialect::Mysql => url.replacen("mariadb:", "mysql:", 1),
+        _ => url.to_owned(),
+    };
+    let Some(password) = &config.password else { return Ok((dialect, url)) };
+    let url = with_password(&url, password).ok_or_else(|| {
+        let problem = Problem::new(&path.key("password"), "the URL names no user for it");
+        problem.help("write postgres://user@host/database, and leave the password out")
+    })?;
+    Ok((dialect, url))
+}
+
+/// A URL with the password in it, encoded as URLs want it.
+fn with_password(url: &str, password: &Secret) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (user, rest) = rest.split_once('@').filter(|(user, _)| !user.contains([':', '/']))?;
+    let password = utf8_percent_encode(password.reveal(), &RESERVED);
+    Some(format!("{scheme}://{user}:{password}@{rest}"))
+}
+
+/// The file of an SQLite URL; none for one in memory.
+fn file(url: &str) -> Option<std::path::PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path).split('?').next()?;
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    (!path.is_empty() && path != ":memory:").then(|| path.as_ref().into())
+}
+
+/// Whether an SQLite file is a Django project's: then nothing in it is the gateway's to change.
+pub(super) async fn is_django_project(
+    connection: &mut sqlx::AnyConnection,
+) -> Result<bool, sqlx::Error> {
+    const MIGRATED: &str = "SELECT name FROM sqlite_master WHERE name = 'django_migrations'";
+    Ok(sqlx::query(MIGRATED).fetch_optional(connection).await?.is_some())
+}
+
+/// Settings of each new connection. SQLite: readers do not wait for a writer, and a writer waits
+/// for another instead of failing.
+async fn prepare(
+    connection: &mut sqlx::AnyConnection,
+    dialect: Dialect,
+) -> Result<(), sqlx::Error> {
+    let statements: &[&'static str] = match dialect {
+        Dialect::Sqlite => &["PRAGMA busy_timeout = 4000", "PRAGMA foreign_keys = ON"],
+        // Django keeps UTC; the session must not turn our moments into local time.
+        Dialect::Mysql => &["SET time_zone = '+00:00'"],
+        Dialect::Postgres => &[],
+    };
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut *connection).await?;
+    }
+    // It stays in the file.
+    if dialect == Dialect::Sqlite && !is_django_project(connection).await? {
+        sqlx::query("PRAGMA journal_mode = WAL").execute(connection).await?;
+    }
+    Ok(())
+}

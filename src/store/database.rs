@@ -1,0 +1,348 @@
+//! The database: where statements run, how long they may take, and what becomes of their text.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{AnyPool, AssertSqlSafe, Row, any::AnyRow};
+use tokio::runtime::Handle;
+
+use super::{
+    Table, Unavailable, User,
+    config::is_django_project,
+    model::{Column, UserModel},
+    table::Owner,
+    template::{Arg, Dialect},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    identity::{Identity, UserKey},
+    observe::metrics::StoreMetrics,
+    value::Secret,
+};
+
+/// A relational store. Its statements run on the control runtime; callers await the answer.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) inner: Arc<Inner>,
+    pub(super) control: Handle,
+}
+
+pub(super) struct Inner {
+    pub(super) pool: AnyPool,
+    /// Where it is, for a connection that listens.
+    pub(super) url: Secret,
+    pub(super) model: UserModel,
+    /// Of all packages, Django's own first.
+    pub(super) tables: Vec<Table>,
+    pub(super) timeout: Duration,
+    pub(super) clock: Clock,
+    /// A moment of the clock; see [`PAUSE`].
+    pub(super) down_until: AtomicU64,
+    /// How many gateways have heard of revocations.
+    pub(super) heard: AtomicUsize,
+    /// Nothing is written: see [`Database::dry_run`].
+    pub(super) dry_run: AtomicBool,
+    /// SQLite's.
+    pub(super) file: Option<std::path::PathBuf>,
+    pub(super) own_tables: bool,
+    pub(super) metrics: StoreMetrics,
+}
+
+/// A database that cannot be reached is tried again after this long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Database {
+    /// Creates what may be created: Django's tables in an embedded store, which is an SQLite file
+    /// that no project has migrated; ours there, and where allowed.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn create_tables(&self) -> Result<(), Unavailable> {
+        if let Some(file) = &self.inner.file {
+            // Tokens stand in it in the clear: the file is made before SQLite makes it readable for
+            // all users. SQLite itself tells if it cannot be made.
+            let mut options = std::fs::OpenOptions::new();
+            let _ = std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600)
+                .write(true)
+                .create_new(true)
+                .open(file);
+        }
+        self.run(|sql| async move {
+            let store = &sql.0;
+            let embedded = store.model.dialect == Dialect::Sqlite
+                && !is_django_project(&mut *store.pool.acquire().await?).await?;
+            let may_make = |table: &&Table| match table.owner {
+                Owner::Django => embedded,
+                Owner::Gateway => embedded || store.own_tables,
+            };
+            for table in store.tables.iter().filter(may_make) {
+                for statement in table.sqlite {
+                    let text = store.model.statement(statement, None);
+                    sqlx::query(AssertSqlSafe(text)).execute(&store.pool).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// From now on nothing is written, and statements that write report success: for `explain`,
+    /// which shows what would happen.
+    pub fn dry_run(&self) {
+        self.inner.dry_run.store(true, Ordering::Relaxed);
+    }
+
+    /// The project's user model.
+    pub fn model(&self) -> &UserModel {
+        &self.inner.model
+    }
+
+    /// A column of the user table that a setting names; nothing if that is no plain name.
+    pub fn column(&self, name: &str) -> Option<Column> {
+        Column::new(name, self.inner.model.dialect)
+    }
+
+    /// Whether it answers, for readiness.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn ping(&self) -> Result<(), Unavailable> {
+        self.run(|sql| async move { sql.rows("SELECT 1", []).await.map(|_| ()) }).await
+    }
+
+    /// Runs `work` on the control runtime, within the store's time. A caller that goes away does
+    /// not cancel it: half a conversation would cost the pool a connection.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn run<T, F>(&self, work: impl FnOnce(Sql) -> F) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+    {
+        let outage = |cause: &dyn ToString| Unavailable::new("the store", cause.to_string());
+        if self.inner.clock.now().0 < self.inner.down_until.load(Ordering::Relaxed) {
+            return Err(outage(&"it did not answer a moment ago"));
+        }
+        let timeout = self.inner.timeout;
+        let work = work(Sql(Arc::clone(&self.inner)));
+        let asked = self.inner.clock.now();
+        // The timer is made where it runs: the worker's may be gone before the answer comes.
+        let in_time = async move { tokio::time::timeout(timeout, work).await };
+        let answered = self.control.spawn(in_time).await;
+        let seconds = self.inner.clock.now().since(asked).as_secs_f64();
+        let metrics = &self.inner.metrics;
+        let good = matches!(answered, Ok(Ok(Ok(_))));
+        if good { &metrics.answered } else { &metrics.failed }.observe(seconds);
+        let error = match answered {
+            Ok(Ok(Ok(value))) => return Ok(value),
+            Ok(Ok(Err(error @ (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)))) => outage(&error),
+            Ok(Ok(Err(error))) => return Err(outage(&error)),
+            Ok(Err(_)) => outage(&"no answer in time"),
+            Err(error) => return Err(outage(&error)),
+        };
+        // It is not there: for a moment no other request waits as long to learn it.
+        let pause = self.inner.clock.now() + PAUSE;
+        self.inner.down_until.store(pause.0, Ordering::Relaxed);
+        Err(error)
+    }
+}
+
+/// Statements, for work that [`Database::run`] runs.
+#[derive(Clone)]
+pub struct Sql(pub(super) Arc<Inner>);
+
+impl Sql {
+    /// The rows of a query. In its text, which is the same for all databases:
+    ///
+    /// - `?`, `{time}` and `{user_key}` are parameters, in order: a text or number, a moment, a
+    ///   user's key;
+    /// - `{users}`, `{pk}`, `{username}`, `{password}` are the user table and its columns, and
+    ///   `{user_columns}` is what [`Self::user`] reads of a table called `u`;
+    /// - `{groups}`, `{permissions}`, `{member}` are its many-to-many tables, and their column that
+    ///   names the user;
+    /// - `{micros X}` reads a moment (see [`moment`]), `{text X}` a text;
+    /// - `{key}` is the quoted column `key`; `{true}`, `{false}`, `{bigint}` are literals and a type.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rows(
+        &self,
+        template: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        self.rows_of(template, None, args).await
+    }
+
+    /// [`Self::rows`], where `{column}` is a column that a setting names.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn rows_by(
+        &self,
+        template: &'static str,
+        column: &Column,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        self.rows_of(template, Some(column), args).await
+    }
+
+    async fn rows_of(
+        &self,
+        template: &'static str,
+        column: Option<&Column>,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let text = self.0.model.statement(template, column);
+        let args = self.0.model.arguments(args)?;
+        sqlx::query_with(AssertSqlSafe(text), args).fetch_all(&self.0.pool).await
+    }
+
+    /// How many rows a statement changed; its text is as for [`Self::rows`].
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn execute(
+        &self,
+        template: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<u64, sqlx::Error> {
+        self.execute_of(template, None, args).await
+    }
+
+    /// [`Self::execute`], where `{column}` is a column of the user model.
+    pub(super) async fn execute_of(
+        &self,
+        template: &'static str,
+        column: Option<&Column>,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<u64, sqlx::Error> {
+        if self.is_dry_run() {
+            return Ok(1);
+        }
+        let text = self.0.model.statement(template, column);
+        let args = self.0.model.arguments(args)?;
+        let done = sqlx::query_with(AssertSqlSafe(text), args).execute(&self.0.pool).await?;
+        Ok(done.rows_affected())
+    }
+
+    pub(super) async fn insert_into_users(
+        &self,
+        values: &[(&Column, &'static str)],
+        args: Vec<Arg>,
+    ) -> Result<(), sqlx::Error> {
+        let (text, args) = (self.0.model.insert(values), self.0.model.arguments(args)?);
+        sqlx::query_with(AssertSqlSafe(text), args).execute(&self.0.pool).await.map(|_| ())
+    }
+
+    /// Whether nothing is written; see [`Database::dry_run`].
+    pub fn is_dry_run(&self) -> bool {
+        self.0.dry_run.load(Ordering::Relaxed)
+    }
+
+    /// Whether texts compare without case, so that what was found has to be compared again.
+    pub fn ignores_case(&self) -> bool {
+        self.0.model.dialect == Dialect::Mysql
+    }
+
+    /// The user of a row that begins with `{user_columns}`, with groups and permissions.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn user(&self, row: &AnyRow) -> Result<User, sqlx::Error> {
+        let key = self.0.key_of(row, 0)?;
+        let flag = |column| row.try_get::<i64, _>(column).map(|flag| flag != 0);
+        let text = |column| row.try_get::<String, _>(column);
+        let name = format!("{} {}", text(3)?, text(4)?);
+        let identity = Identity {
+            id: Some(key.to_string().into()),
+            row: Some(key.clone()),
+            username: text(1)?.into(),
+            email: text(2)?.into(),
+            name: name.trim().into(),
+            groups: self.words(GROUPS, [Arg::from(&key)]).await?,
+            permissions: self.words(PERMISSIONS, [Arg::from(&key), Arg::from(&key)]).await?,
+            staff: flag(7)?,
+            superuser: flag(8)?,
+            ..Identity::default()
+        };
+        let (password, active) = (Secret::new(text(5)?), flag(6)?);
+        Ok(User { id: key, password, active, identity: Arc::new(identity) })
+    }
+
+    /// The user of the first row that begins with `{user_columns}`.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn first_user(&self, rows: &[AnyRow]) -> Result<Option<User>, sqlx::Error> {
+        match rows.first() {
+            Some(row) => self.user(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn words(
+        &self,
+        template: &'static str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<std::collections::BTreeSet<Box<str>>, sqlx::Error> {
+        let rows = self.rows(template, args).await?;
+        rows.iter().map(|row| row.try_get::<String, _>(0).map(Into::into)).collect()
+    }
+}
+
+impl Inner {
+    /// A user's key in a column of a row.
+    pub(super) fn key_of(&self, row: &AnyRow, column: usize) -> Result<UserKey, sqlx::Error> {
+        use super::KeyKind;
+        if self.model.key == KeyKind::Integer {
+            return row.try_get(column).map(UserKey::Integer);
+        }
+        let text: String = row.try_get(column)?;
+        let no_key = || sqlx::Error::Decode(format!("`{text}` is not a key of a user").into());
+        self.model.parse_key(&text).ok_or_else(no_key)
+    }
+}
+
+const GROUPS: &str = "SELECT g.name FROM auth_group g \
+    JOIN {groups} ug ON ug.group_id = g.id WHERE ug.{member} = {user_key}";
+
+const PERMISSIONS: &str = "SELECT CONCAT(c.app_label, '.', p.codename) FROM auth_permission p \
+    JOIN django_content_type c ON c.id = p.content_type_id \
+    WHERE p.id IN (SELECT up.permission_id FROM {permissions} up WHERE up.{member} = {user_key}) \
+    OR p.id IN (SELECT gp.permission_id FROM auth_group_permissions gp \
+        JOIN {groups} ug ON ug.group_id = gp.group_id WHERE ug.{member} = {user_key})";
+
+/// What `{micros …}` reads.
+///
+/// # Errors
+/// If the column is not there, or no number.
+pub fn moment(row: &AnyRow, column: usize) -> Result<Timestamp, sqlx::Error> {
+    Ok(optional_moment(row, column)?.unwrap_or_default())
+}
+
+/// The same where the column may be empty.
+///
+/// # Errors
+/// As [`moment`].
+pub fn optional_moment(row: &AnyRow, column: usize) -> Result<Option<Timestamp>, sqlx::Error> {
+    let micros: Option<i64> = row.try_get(column)?;
+    Ok(micros.map(|micros| Timestamp(u64::try_from(micros).unwrap_or_default())))
+}
+
+/// Whether a statement failed since such a row is there already.
+pub fn is_unique_violation(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
+/// Whether a row can hold it. PostgreSQL answers NUL in a text with an error, which would look like
+/// an outage.
+pub fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
