@@ -1,6 +1,6 @@
 //! The real binary, on real sockets, before real upstreams. Each test opens with the attack it
-//! keeps out, or the rule it holds. Those that need a database or Django get both from `tests/run`,
-//! and say so and pass when it has not started them.
+//! keeps out, or the rule it holds. Those that need a server or Django are ignored, with the reason:
+//! `tests/run` starts what they need and runs them too.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
