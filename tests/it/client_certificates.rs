@@ -101,7 +101,8 @@ fn a_reload_takes_an_authority_away() {
     let gateway = gateway(&server, &clients, ROUTES);
     let alice = person(&clients, "alice");
     let port = gateway.setup.port;
-    assert!(ask(port, &server, Some(&alice), "/", "").is_some());
+    let answer = ask(port, &server, Some(&alice), "/", "").unwrap();
+    assert_eq!(status(&answer), "200");
     write(&gateway.setup, &server, &other, ROUTES);
     gateway.signal("HUP");
     until("it is believed no longer", || ask(port, &server, Some(&alice), "/", "").is_none());

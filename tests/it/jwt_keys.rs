@@ -181,7 +181,7 @@ fn an_issuer_that_never_answered_is_503() {
             let header = format!("Bearer {}", key.sign(&claims("ann")));
             let answer = gateway.get(target, &[("Authorization", &header)]);
             assert_eq!(answer.status, 503, "{url} {target}");
-            assert!(answer.header("retry-after").is_some());
+            assert_eq!(answer.header("retry-after"), Some("1"));
             assert_eq!(answer.header("www-authenticate"), None);
             assert!(!answer.text().contains("127.0.0.1"), "{}", answer.text());
         }
