@@ -42,6 +42,13 @@ class Images(unittest.TestCase):
             for name in let_through(recipe):
                 self.assertTrue((folder / name).exists(), f"{recipe}: {name}")
 
+    def test_images_have_the_pinned_compiler(self):
+        """What ships is compiled by the compiler that it was tested and measured with."""
+        pinned = re.search(r'(?m)^channel = "(.*)"$', (ROOT / "rust-toolchain.toml").read_text())[1]
+        for file in (DEPLOY / "Dockerfile", ROOT / ".github/workflows/ci.yml"):
+            named = re.findall(r"\brust:([^-\s]+)-", file.read_text())
+            self.assertEqual(set(named), {pinned}, file)
+
     def test_the_build_has_what_cargo_reads(self):
         """Files that the source includes from elsewhere in the repository."""
         recipe = DEPLOY / "Dockerfile"
