@@ -32,9 +32,9 @@ pub struct Refusal {
     /// What the body says beside it, in order.
     pub members: Vec<(&'static str, Content)>,
     /// The challenge that goes with it, if it is another than the scheme's own.
-    pub challenge: Option<HeaderValue>,
+    pub challenge: Option<Box<HeaderValue>>,
     /// The whole body, where a custom scheme's service has written it: a JSON object or list.
-    pub body: Option<serde_json::Value>,
+    pub body: Option<Box<serde_json::Value>>,
     /// Seconds, where that service says how long to wait.
     pub retry_after: Option<u64>,
 }
@@ -239,7 +239,7 @@ impl Rejection {
     /// The whole body, where a custom scheme's service has written it.
     pub fn custom_body(&self) -> Option<&serde_json::Value> {
         match self {
-            Rejection::Refused { refusal, .. } => refusal.body.as_ref(),
+            Rejection::Refused { refusal, .. } => refusal.body.as_deref(),
             _ => None,
         }
     }

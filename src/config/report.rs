@@ -83,8 +83,16 @@ impl Source {
 /// The file as a report may show it: reports end in logs and tickets.
 fn without_secrets(text: &str) -> String {
     let shown = |line: &str| {
-        let keys =
-            ["secret_key:", "store:", "url:", "password:", "signing_key:", "secret:", "headers: {"];
+        let keys = [
+            "secret_key:",
+            "store:",
+            "url:",
+            "password:",
+            "signing_key:",
+            "secret:",
+            " key:",
+            "headers: {",
+        ];
         let value = keys.iter().find_map(|key| line.find(key).map(|at| at + key.len()));
         match value.and_then(|at| line.split_at_checked(at)) {
             // A variable's name is not its value.

@@ -40,6 +40,8 @@ pub(super) struct Exchange<'g> {
     pub(super) route: Option<&'g Route>,
     /// The caller that was admitted, and the scheme that knew it.
     pub(super) caller: Option<(Arc<Identity>, Arc<str>)>,
+    /// Whether the decision was a yes: what refuses it after that is the route's target.
+    pub(super) admitted: bool,
     /// What schemes have for the answer.
     pub(super) notes: Notes,
     /// Whether the answer depends on the client's cookies.
@@ -105,6 +107,7 @@ impl<'g> Exchange<'g> {
             client,
             route: Some(route),
             caller: None,
+            admitted: false,
             notes: Notes::default(),
             vary_cookie: false,
             results: None,

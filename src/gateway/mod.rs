@@ -165,6 +165,7 @@ impl Gateway {
         }
         let route = exchange.routed(self.route(&request)?);
         let admitted = route.decide(&mut request, exchange).finish().await?;
+        exchange.admitted = true;
         let call = Call {
             request,
             admitted: &admitted,
@@ -188,6 +189,7 @@ impl Gateway {
             client: peer.address,
             route: None,
             caller: None,
+            admitted: false,
             notes: Notes::default(),
             vary_cookie: false,
             results: self.recent.is_kept().then(Vec::new),
@@ -217,20 +219,19 @@ impl Gateway {
         if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, login) {
             return to_login(login, &exchange.line.uri);
         }
-        self.rendered(&rejection, exchange.route, exchange.language)
+        let negotiates = !exchange.admitted || exchange.route.is_none_or(|route| route.negotiates);
+        self.rendered(&rejection, exchange.route, negotiates, exchange.language)
     }
 
     fn rendered(
         &self,
         rejection: &Rejection,
         route: Option<&Route>,
+        negotiates: bool,
         language: Option<&Language>,
     ) -> Reply {
-        let rendering = Rendering {
-            allow: route.and_then(|route| route.allow.as_ref()),
-            negotiates: route.is_none_or(|route| route.negotiates),
-            language,
-        };
+        let rendering =
+            Rendering { allow: route.and_then(|route| route.allow.as_ref()), negotiates, language };
         self.renderer.render(rejection, &rendering)
     }
 
@@ -287,7 +288,7 @@ impl Gateway {
         let (head, client) = match described {
             Ok(described) => described,
             Err(malformed) => {
-                return ext_authz::answer(self.rendered(&malformed.into(), None, None));
+                return ext_authz::answer(self.rendered(&malformed.into(), None, true, None));
             }
         };
         let mut exchange = self.begin(&head, &client);

@@ -34,6 +34,7 @@ pub mod basic;
 pub mod callout;
 pub mod certificate;
 pub mod gateway_pages;
+pub mod hawk;
 pub mod issuer;
 pub mod knox;
 pub mod remote_user;
@@ -116,6 +117,7 @@ pub static PACKAGES: &[&Descriptor] = &[
     &certificate::PACKAGE,
     &callout::PACKAGE,
     &wasm::PACKAGE,
+    &hawk::PACKAGE,
     &gateway_pages::PACKAGE,
 ];
 

@@ -43,6 +43,8 @@ pub struct Page {
     pub path: &'static str,
     /// `Allow`, in DRF's order.
     pub allow: &'static str,
+    /// Whether each answer says `Allow`, as those of DRF do; Django's own views say it with 405.
+    pub says_allow: bool,
     /// Which schemes authenticate its callers, unless its route says otherwise.
     pub asks: Asks,
     /// The rule, unless its route says otherwise; none for that at the top of the file.
@@ -139,7 +141,7 @@ impl Target for Served {
             let call = PageCall { request: *request, admitted, language };
             let mut reply = self.handler.answer(call).await?;
             let headers = reply.headers_mut();
-            if !headers.contains_key(ALLOW) {
+            if self.page.says_allow && !headers.contains_key(ALLOW) {
                 headers.insert(ALLOW, HeaderValue::from_static(self.page.allow));
             }
             if self.page.negotiates {

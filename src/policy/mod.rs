@@ -81,7 +81,7 @@ impl Policy {
 
 fn refused(refusal: Arc<Refusal>, chain: &Chain) -> Rejection {
     let challenges = match refusal.kind {
-        RefusalKind::Unauthenticated => challenges(chain, refusal.challenge.as_ref()),
+        RefusalKind::Unauthenticated => challenges(chain, refusal.challenge.as_deref()),
         _ => Challenges::default(),
     };
     Rejection::Refused { refusal, challenges }

@@ -26,7 +26,7 @@ pub const DETAIL_LIMIT: usize = 1024;
 pub fn refused(detail: Option<&str>, challenge: Option<HeaderValue>) -> Refusal {
     let detail = detail.filter(|detail| !detail.is_empty() && detail.len() <= DETAIL_LIMIT);
     let detail = detail.map_or(Text::Message(INCORRECT), |detail| Text::Verbatim(detail.into()));
-    Refusal { challenge, ..Refusal::new(detail) }
+    Refusal { challenge: challenge.map(Box::new), ..Refusal::new(detail) }
 }
 
 /// A scheme whose answers are those of a service or component.

@@ -242,7 +242,8 @@ fn custom_refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refus
         Some(detail) => Refusal::new(detail),
         None => Refusal::new(INCORRECT),
     };
-    Refusal { kind, challenge, body: Some(body), retry_after, ..refusal }
+    let challenge = challenge.map(Box::new);
+    Refusal { kind, challenge, body: Some(Box::new(body)), retry_after, ..refusal }
 }
 
 /// Whether a body may be passed on: something is in it, and not too much of it to keep.

@@ -13,6 +13,11 @@ SCHEMES = {
     "stateless": "jwt",
     "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }",
     "forwarded": "{ remote_user: { header: X-Forwarded-User, from: [127.0.0.0/8] } }",
+    "hawk": "{ hawk: { keys: [%s] } }"
+    % ", ".join(
+        f"{{ id: {name}, key: {name}-throwaway-key, algorithm: {algorithm}, service: alice }}"
+        for name, algorithm in [("hawk-id", "sha256"), ("hawk-512", "sha512"), ("hawk-sha1", "sha1")]
+    ),
     "custom": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom] } }",
     "challenged": "{ callout: { url: http://127.0.0.1:NATIVE/custom-service/, headers: [X-Custom],"
     " challenge: 'Custom realm=\"x\"' } }",

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
+from hawkrest import HawkAuthentication
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
 from rest_framework.authtoken.views import obtain_auth_token
@@ -35,6 +36,7 @@ CLASSES = {
     "jwt": JWTAuthentication,
     "stateless": JWTStatelessUserAuthentication,
     "knox": KnoxTokenAuthentication,
+    "hawk": HawkAuthentication,
     "realm": RealmAuthentication,
     "keyword": KeywordAuthentication,
     "remote": RemoteUserHeaderAuthentication,

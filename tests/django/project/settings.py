@@ -42,6 +42,13 @@ INSTALLED_APPS = [
     "knox",
 ]
 
+# hawkrest's, and whose key it is.
+HAWK_CREDENTIALS = {
+    name: {"id": name, "key": f"{name}-throwaway-key", "algorithm": algorithm}
+    for name, algorithm in [("hawk-id", "sha256"), ("hawk-512", "sha512"), ("hawk-sha1", "sha1")]
+}
+HAWK_USER_LOOKUP = "project.remote.hawk_user"
+
 # Django's defaults, written out: the gateway must read all five.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -1,0 +1,25 @@
+#![doc = include_str!("README.md")]
+
+pub mod crypto;
+pub mod header;
+pub mod mac;
+mod scheme;
+pub mod target;
+#[cfg(test)]
+mod vectors;
+
+use super::{Descriptor, Import, SchemeClass, SchemeKind};
+
+/// hawkrest.
+pub static PACKAGE: Descriptor = Descriptor {
+    schemes: &[SchemeKind::of::<scheme::Config>("hawk")],
+    import: Import {
+        schemes: &[SchemeClass {
+            class: "hawkrest.HawkAuthentication",
+            entry: "hawk",
+            attributes: &[],
+        }],
+        ..Import::NONE
+    },
+    ..Descriptor::new("hawk", include_str!("README.md"))
+};
