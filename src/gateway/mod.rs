@@ -12,7 +12,7 @@ mod report;
 use std::{sync::Arc, time::Duration};
 
 use hyper::{
-    HeaderMap,
+    HeaderMap, Method, StatusCode, Uri,
     body::Incoming,
     header::{self, HeaderValue},
     http::request::Parts,
@@ -141,6 +141,21 @@ impl Gateway {
             Err(malformed) => Err(malformed.into()),
         };
         let reply = self.render(answer, &mut exchange);
+        self.finish(reply, exchange).await
+    }
+
+    /// Refuses what the HTTP/1.1 parser could not read, with the status that it has for it. Nothing
+    /// is known of the request: its line says `- *`.
+    pub async fn refuse_unparsed(&self, status: StatusCode, peer: &Peer) -> Reply {
+        let (mut head, ()) = hyper::Request::new(()).into_parts();
+        head.method = Method::from_bytes(b"-").unwrap_or_default();
+        head.uri = Uri::from_static("*");
+        let mut exchange = self.begin(&head, peer);
+        let malformed = match status {
+            StatusCode::BAD_REQUEST => Malformed::Syntax,
+            _ => Malformed::TooLarge,
+        };
+        let reply = self.render(Err(malformed.into()), &mut exchange);
         self.finish(reply, exchange).await
     }
 

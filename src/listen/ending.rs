@@ -1,6 +1,7 @@
 //! When a connection takes no more requests: open ones finish, and then it is closed.
 
 use std::{
+    error::Error,
     future::{pending, poll_fn},
     pin::Pin,
     sync::atomic::{AtomicU64, Ordering},
@@ -32,14 +33,18 @@ pub(super) struct Ending {
     pub(super) idle: Duration,
 }
 
+/// Of a connection, as the library that serves it has it.
+type Failure = Box<dyn Error + Send + Sync>;
+
 impl Ending {
-    /// Polls a connection until it ends, or has to: then open requests finish.
-    pub(super) async fn until_over<C: GracefulConnection>(
+    /// Polls a connection until it ends, or has to: then open requests finish. True if it has ended
+    /// for what could not be parsed.
+    pub(super) async fn until_over<C: GracefulConnection<Error = Failure>>(
         &self,
         mut connection: Pin<&mut C>,
         turn: &Turn,
         begun: &AtomicU64,
-    ) {
+    ) -> bool {
         let mut stop = self.stop.clone();
         // Polled only when one of them has something to say, and not with every byte that comes.
         let mut reasons = FuturesUnordered::new();
@@ -50,27 +55,31 @@ impl Ending {
                 () = idle(self.idle, turn, begun) => false,
             }
         });
-        // What went wrong on a connection is the client's affair; what a request met is logged.
         let reason = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
-            Poll::Ready(_) => Poll::Ready(None),
-            Poll::Pending => reasons.poll_next_unpin(context),
+            Poll::Ready(ended) => Poll::Ready(Err(is_unparsed(ended))),
+            Poll::Pending => {
+                reasons.poll_next_unpin(context).map(|reason| Ok(reason == Some(true)))
+            }
         });
-        let Some(stops) = reason.await else { return };
+        let stops = match reason.await {
+            Ok(stops) => stops,
+            Err(unparsed) => return unparsed,
+        };
         drop(reasons);
         let begun = || begun.load(Ordering::Relaxed) > 0;
         if stops && !begun() {
             // Who connected a moment ago has sent a request, which is not to be lost.
             let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
-                Poll::Ready(_) => Poll::Ready(true),
-                Poll::Pending if begun() => Poll::Ready(false),
+                Poll::Ready(ended) => Poll::Ready(Some(is_unparsed(ended))),
+                Poll::Pending if begun() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             });
-            if timeout(FIRST_REQUEST, served).await.unwrap_or(false) {
-                return;
+            if let Ok(Some(unparsed)) = timeout(FIRST_REQUEST, served).await {
+                return unparsed;
             }
         }
         connection.as_mut().graceful_shutdown();
-        let _ = poll_fn(|context| turn.poll(connection.as_mut(), context)).await;
+        is_unparsed(poll_fn(|context| turn.poll(connection.as_mut(), context)).await)
     }
 
     /// Until the client's certificate may no longer be believed: since the connection has begun, the
@@ -87,6 +96,14 @@ impl Ending {
     pub(super) fn is_distrusted(&self) -> bool {
         self.certified && self.listening.has_changed().unwrap_or(true)
     }
+}
+
+/// Of what goes wrong on a connection, this alone is answered; what a request met is logged.
+fn is_unparsed(ended: Result<(), Failure>) -> bool {
+    let error = ended.err();
+    error.is_some_and(|error| {
+        error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+    })
 }
 
 /// Until an HTTP/2 connection has waited so long for a request.

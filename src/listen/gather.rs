@@ -1,13 +1,14 @@
 //! HTTP/2 answers go out together. The library writes and flushes each frame of data by itself, which
 //! is a system call an answer; here what it writes in one turn of the connection is kept, and written
-//! when the turn is over. HTTP/1.1 passes through.
+//! when the turn is over. HTTP/1.1 passes through, but for one answer: the empty one that the library
+//! gives to what it cannot parse. The gateway gives its own in that place.
 
 use std::{
     future::Future,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -15,7 +16,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::Framed;
+use super::{
+    framing::Framed,
+    unparsed::{Held, Left, status_of_unparsed},
+};
 
 /// What the connection and its stream tell each other.
 #[derive(Default)]
@@ -30,29 +34,48 @@ pub(super) struct Turn {
 
 /// A stream that keeps what is written.
 pub(super) struct Gather<S> {
-    framed: Framed<S>,
+    /// Taken out when it is dropped.
+    framed: Option<Framed<S>>,
     kept: Vec<u8>,
     turn: Arc<Turn>,
+    left: Left<S>,
 }
 
 /// No more is kept: an answer this large is worth a system call.
 const MOST: usize = 64 << 10;
 
 impl<S> Gather<S> {
-    pub(super) fn new(framed: Framed<S>, turn: &Arc<Turn>) -> Self {
-        Self { framed, kept: Vec::new(), turn: Arc::clone(turn) }
+    pub(super) fn new(framed: Framed<S>, turn: &Arc<Turn>, left: &Left<S>) -> Self {
+        let (turn, left) = (Arc::clone(turn), Arc::clone(left));
+        Self { framed: Some(framed), kept: Vec::new(), turn, left }
     }
 
-    fn gathers(&self) -> bool {
-        self.framed.is_http2()
+    fn is_http2(&self) -> bool {
+        self.framed.as_ref().is_some_and(Framed::is_http2)
     }
 
     fn keep(&mut self, bytes: &[u8]) -> usize {
         self.kept.extend_from_slice(bytes);
         self.turn.kept.store(true, Ordering::Relaxed);
-        self.turn.http2.store(true, Ordering::Relaxed);
+        self.turn.http2.store(self.is_http2(), Ordering::Relaxed);
         bytes.len()
     }
+}
+
+/// Dropped with such an answer kept, the library has written it and ended the connection in one turn.
+impl<S> Drop for Gather<S> {
+    fn drop(&mut self) {
+        if let Some(status) = status_of_unparsed(&self.kept)
+            && let Some(stream) = self.framed.take()
+        {
+            let held = Held { stream, answer: std::mem::take(&mut self.kept), status };
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
+        }
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }
 
 impl Turn {
@@ -79,13 +102,14 @@ impl Turn {
 
 impl<S: AsyncWrite + Unpin> Gather<S> {
     fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(framed) = &mut self.framed else { return Poll::Ready(Err(gone())) };
         let mut written = 0;
         let out = loop {
             let rest = self.kept.get(written..).unwrap_or_default();
             if rest.is_empty() {
                 break Poll::Ready(Ok(()));
             }
-            match Pin::new(&mut self.framed).poll_write(context, rest) {
+            match Pin::new(&mut *framed).poll_write(context, rest) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(length)) => written += length,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
@@ -104,7 +128,36 @@ impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().framed).poll_read(context, buffer)
+        match &mut self.get_mut().framed {
+            Some(framed) => Pin::new(framed).poll_read(context, buffer),
+            None => Poll::Ready(Err(gone())),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Gather<S> {
+    /// Writes through, or keeps.
+    fn poll_parts(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let http2 = self.is_http2();
+        if http2 && self.kept.len() >= MOST || !http2 && !self.kept.is_empty() {
+            ready!(self.poll_out(context))?;
+        }
+        if http2 {
+            return Poll::Ready(Ok(slices.iter().map(|slice| self.keep(slice)).sum()));
+        }
+        if let [whole] = slices
+            && status_of_unparsed(whole).is_some()
+        {
+            return Poll::Ready(Ok(self.keep(whole)));
+        }
+        match &mut self.framed {
+            Some(framed) => Pin::new(framed).poll_write_vectored(context, slices),
+            None => Poll::Ready(Err(gone())),
+        }
     }
 }
 
@@ -114,14 +167,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if !this.gathers() {
-            return Pin::new(&mut this.framed).poll_write(context, bytes);
-        }
-        if this.kept.len() >= MOST {
-            ready!(this.poll_out(context))?;
-        }
-        Poll::Ready(Ok(this.keep(bytes)))
+        self.get_mut().poll_parts(context, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -129,32 +175,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if !this.gathers() {
-            return Pin::new(&mut this.framed).poll_write_vectored(context, slices);
-        }
-        if this.kept.len() >= MOST {
-            ready!(this.poll_out(context))?;
-        }
-        Poll::Ready(Ok(slices.iter().map(|slice| this.keep(slice)).sum()))
+        self.get_mut().poll_parts(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.framed.is_write_vectored()
+        self.framed.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.gathers() && !this.turn.over.load(Ordering::Relaxed) {
+        let waits = this.is_http2() || !this.kept.is_empty();
+        if waits && !this.turn.over.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_out(context))?;
-        Pin::new(&mut this.framed).poll_flush(context)
+        match &mut this.framed {
+            Some(framed) => Pin::new(framed).poll_flush(context),
+            None => Poll::Ready(Err(gone())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if status_of_unparsed(&this.kept).is_some() {
+            return Poll::Ready(Ok(()));
+        }
         ready!(this.poll_out(context))?;
-        Pin::new(&mut this.framed).poll_shutdown(context)
+        match &mut this.framed {
+            Some(framed) => Pin::new(framed).poll_shutdown(context),
+            None => Poll::Ready(Err(gone())),
+        }
     }
 }

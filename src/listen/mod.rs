@@ -14,6 +14,7 @@ mod proxy_protocol;
 mod serve;
 mod socket;
 mod tls;
+mod unparsed;
 mod workers;
 
 pub use self::{

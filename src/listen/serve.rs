@@ -38,6 +38,7 @@ use super::{
     proxy_protocol,
     socket::Stream,
     tls,
+    unparsed::Left,
 };
 use crate::{
     request::{Certificate, Peer},
@@ -138,9 +139,7 @@ impl Talk {
                 Box::pin(serving.gateway.handle(request, &peer)).await
             }
         };
-        if let Some(hsts) = &self.hsts {
-            reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-        }
+        self.mark(&mut reply);
         if reply.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.peer.tunnel.store(true, Ordering::Relaxed);
             let extensions = reply.extensions_mut();
@@ -148,6 +147,13 @@ impl Talk {
             *self.switched.lock().unwrap_or_else(PoisonError::into_inner) = tunnel;
         }
         reply
+    }
+
+    /// What every answer of the listener has.
+    fn mark(&self, reply: &mut Reply) {
+        if let Some(hsts) = &self.hsts {
+            reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 }
 
@@ -160,7 +166,8 @@ where
     let tunnel = Arc::clone(&peer.tunnel);
     let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
     let turn = Arc::new(Turn::default());
-    let stream = TokioIo::new(Gather::new(framed, &turn));
+    let left = Left::default();
+    let stream = TokioIo::new(Gather::new(framed, &turn, &left));
     let ending = Ending {
         listening: arrived.listening,
         stop: shared.stop.clone(),
@@ -181,9 +188,21 @@ where
         async move { Ok::<_, Infallible>(talk.answer(request).await) }
     });
     let builder = builder(&limits);
-    let connection = builder.serve_connection_with_upgrades(stream, service);
-    let connection = std::pin::pin!(connection);
-    talk.ending.until_over(connection, &turn, &talk.begun).await;
+    let is_unparsed = {
+        let connection = builder.serve_connection_with_upgrades(stream, service);
+        let connection = std::pin::pin!(connection);
+        talk.ending.until_over(connection, &turn, &talk.begun).await
+    };
+    let ended = left.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(held) = ended {
+        if !is_unparsed {
+            return held.write().await;
+        }
+        let gateway = &talk.current.load_full().gateway;
+        let mut reply = gateway.refuse_unparsed(held.status, &talk.peer).await;
+        talk.mark(&mut reply);
+        return held.answer(&reply).await;
+    }
     let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
         carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &talk.ending).await;

@@ -43,8 +43,6 @@ pub struct Page {
     pub path: &'static str,
     /// `Allow`, in DRF's order.
     pub allow: &'static str,
-    /// Whether each answer says `Allow`, as those of DRF do; Django's own views say it with 405.
-    pub says_allow: bool,
     /// Which schemes authenticate its callers, unless its route says otherwise.
     pub asks: Asks,
     /// The rule, unless its route says otherwise; none for that at the top of the file.
@@ -140,8 +138,9 @@ impl Target for Served {
         Box::pin(async move {
             let call = PageCall { request: *request, admitted, language };
             let mut reply = self.handler.answer(call).await?;
+            let redirects = reply.status().is_redirection();
             let headers = reply.headers_mut();
-            if self.page.says_allow && !headers.contains_key(ALLOW) {
+            if !redirects && !headers.contains_key(ALLOW) {
                 headers.insert(ALLOW, HeaderValue::from_static(self.page.allow));
             }
             if self.page.negotiates {

@@ -58,6 +58,12 @@ pub struct HeadLimits {
 /// Why a head was refused: the client is told, in words that help it and nobody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
+    /// Not HTTP/1.1, as the parser sees it.
+    #[error(
+        "The request is not valid HTTP/1.1. Percent-encode characters such as \" and < in the target, \
+         and give the body's length once."
+    )]
+    Syntax,
     /// `CONNECT` and `TRACE`.
     #[error("This method is not served here.")]
     Method,

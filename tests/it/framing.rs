@@ -4,7 +4,7 @@
 
 use std::{io::Read, time::Duration};
 
-use crate::support::{Gateway, PASSWORD, Server, Setup, basic};
+use crate::support::{Gateway, PASSWORD, Server, Setup, basic, until};
 
 /// Everything is public, so that only the framing can refuse.
 fn gateway(upstream: &Server) -> Gateway {
@@ -558,4 +558,42 @@ fn an_allowed_ambiguity_does_not_open_a_stricter_route() {
     {
         assert_eq!(gateway.get(path, &[]).status, 400, "{path}");
     }
+}
+
+/// The rule: what the parser refuses is refused by the gateway, as everything else is: with a body by
+/// `errors`, security headers and a log line. An upstream's own answer of that form stays as it is.
+#[test]
+fn what_cannot_be_parsed_is_answered() {
+    let upstream = Server::answering(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+    let routes = format!(
+        "errors: {{ body: '{{\"said\":{{{{ detail | tojson }}}}}}' }}\n\
+         routes: [{{ path: /, permission: anyone, upstream: \"http://127.0.0.1:{}\" }}]\n",
+        upstream.port
+    );
+    let gateway = Setup::new().start(&routes);
+    let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "a: b\r\n".repeat(2000));
+    for (request, status, says) in [
+        ("GET /?a=\"b HTTP/1.1\r\nHost: h\r\n\r\n", 400, "Percent-encode"),
+        ("GET /?a=<b HTTP/1.1\r\nHost: h\r\n\r\n", 400, "Percent-encode"),
+        ("\u{16}\u{3}\u{1}\r\n\r\n", 400, "not valid HTTP/1.1"),
+        (&many, 431, "too large"),
+    ] {
+        for after in ["", "GET /good HTTP/1.1\r\nHost: h\r\n\r\n"] {
+            let mut connection = gateway.connect();
+            connection.send(format!("{after}{request}").as_bytes());
+            if !after.is_empty() {
+                let own = connection.receive(false).unwrap();
+                assert_eq!((own.status, own.body.len()), (400, 0), "the upstream's answer");
+                assert_eq!(own.header("x-content-type-options"), None);
+            }
+            let answer = connection.receive(false).unwrap();
+            assert_eq!(answer.status, status, "{request:?}");
+            let text = answer.text();
+            assert!(text.starts_with("{\"said\":\"") && text.contains(says), "{request:?}: {text}");
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{request:?}");
+            assert_eq!(answer.values("connection").len(), 1, "{request:?}");
+            assert!(connection.receive(false).is_none(), "the connection has to end");
+        }
+    }
+    until("each has a line", || gateway.output().matches("\"- *\" 4").count() == 8);
 }

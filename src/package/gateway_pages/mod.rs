@@ -50,7 +50,6 @@ const fn page(name: &'static str, build: BuildPage) -> Page {
         name,
         path: "",
         allow: "GET, HEAD, OPTIONS",
-        says_allow: false,
         asks: Asks::None,
         rule: Some(Word::Anyone),
         throttled: false,

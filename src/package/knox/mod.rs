@@ -80,7 +80,6 @@ const fn page(name: &'static str, path: &'static str, asks: Asks, build: BuildPa
         name,
         path,
         allow: "POST, OPTIONS",
-        says_allow: true,
         asks,
         rule: Some(Word::Authenticated),
         throttled: true,

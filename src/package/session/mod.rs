@@ -89,7 +89,6 @@ const fn page(
         name,
         path,
         allow,
-        says_allow: false,
         asks: Asks::None,
         rule: Some(Word::Anyone),
         throttled: false,

@@ -123,7 +123,6 @@ const fn page(name: &'static str, path: &'static str, build: BuildPage) -> Page 
         name,
         path,
         allow: "POST, OPTIONS",
-        says_allow: true,
         asks: Asks::None,
         rule: Some(Word::Anyone),
         throttled: true,

@@ -35,7 +35,6 @@ pub static PACKAGE: Descriptor = Descriptor {
             name: "token",
             path: "",
             allow: "POST, OPTIONS",
-            says_allow: true,
             asks: Asks::TopChain,
             rule: Some(Word::Anyone),
             throttled: false,
