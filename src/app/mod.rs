@@ -1,5 +1,7 @@
 //! The composition root: a [`Document`] becomes a [`Gateway`]. Building is validating: `check`
 //! runs the very same build and throws the result away.
+//!
+#![doc = include_str!("README.md")]
 
 mod checks;
 mod ground;

@@ -1,6 +1,8 @@
 //! What the upstream learns of the caller. Every name the gateway owns is removed from the
 //! client's request, in every spelling that a server would fold to the same variable; then the
 //! identity is written, last. The only place where an [`Outgoing`] is made.
+//!
+#![doc = include_str!("README.md")]
 
 mod assertion;
 mod hop_by_hop;

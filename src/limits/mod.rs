@@ -3,6 +3,8 @@
 //!
 //! Everything that can be guessed goes through [`Limits::attempt`], in one order: count, wait,
 //! judge, tell.
+//!
+#![doc = include_str!("README.md")]
 
 mod attempt;
 mod auth_rate;

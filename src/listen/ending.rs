@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::gather::Turn;
+use super::coalesce::FlushCycle;
 
 /// When the gateway ends: how long the first request of a connection is waited for.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
@@ -42,7 +42,7 @@ impl Ending {
     pub(super) async fn until_over<C: GracefulConnection<Error = Failure>>(
         &self,
         mut connection: Pin<&mut C>,
-        turn: &Turn,
+        cycle: &FlushCycle,
         begun: &AtomicU64,
     ) -> bool {
         let mut stop = self.stop.clone();
@@ -52,10 +52,10 @@ impl Ending {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => true,
                 () = self.distrusted() => false,
-                () = idle(self.idle, turn, begun) => false,
+                () = idle(self.idle, cycle, begun) => false,
             }
         });
-        let reason = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+        let reason = poll_fn(|context| match cycle.poll(connection.as_mut(), context) {
             Poll::Ready(ended) => Poll::Ready(Err(is_unparsed(ended))),
             Poll::Pending => {
                 reasons.poll_next_unpin(context).map(|reason| Ok(reason == Some(true)))
@@ -69,7 +69,7 @@ impl Ending {
         let begun = || begun.load(Ordering::Relaxed) > 0;
         if stops && !begun() {
             // Who connected a moment ago has sent a request, which is not to be lost.
-            let served = poll_fn(|context| match turn.poll(connection.as_mut(), context) {
+            let served = poll_fn(|context| match cycle.poll(connection.as_mut(), context) {
                 Poll::Ready(ended) => Poll::Ready(Some(is_unparsed(ended))),
                 Poll::Pending if begun() => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
@@ -79,7 +79,7 @@ impl Ending {
             }
         }
         connection.as_mut().graceful_shutdown();
-        is_unparsed(poll_fn(|context| turn.poll(connection.as_mut(), context)).await)
+        is_unparsed(poll_fn(|context| cycle.poll(connection.as_mut(), context)).await)
     }
 
     /// Until the client's certificate may no longer be believed: since the connection has begun, the
@@ -107,11 +107,11 @@ fn is_unparsed(ended: Result<(), Failure>) -> bool {
 }
 
 /// Until an HTTP/2 connection has waited so long for a request.
-async fn idle(time: Duration, turn: &Turn, begun: &AtomicU64) {
+async fn idle(time: Duration, cycle: &FlushCycle, begun: &AtomicU64) {
     loop {
         let before = begun.load(Ordering::Relaxed);
         sleep(time).await;
-        if turn.is_http2() && begun.load(Ordering::Relaxed) == before {
+        if cycle.is_http2() && begun.load(Ordering::Relaxed) == before {
             return;
         }
     }

@@ -24,21 +24,21 @@ use tokio::{
 };
 
 /// A stream whose inbound bytes are watched.
-pub struct Framed<S> {
+pub struct FramingGuard<S> {
     stream: S,
     watch: Watch,
     /// What the parser gets instead, once something was refused.
     poison: Option<VecDeque<u8>>,
     /// Ends connections that have not said which protocol they speak; afterwards the protocol's
     /// own timer does.
-    patience: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     begun: usize,
     headers: usize,
     /// Set when what comes is no longer HTTP.
     tunnel: Arc<AtomicBool>,
 }
 
-impl<S> Framed<S> {
+impl<S> FramingGuard<S> {
     /// With the limits of a head: its bytes, its fields, and its time.
     pub fn new(
         stream: S,
@@ -47,9 +47,9 @@ impl<S> Framed<S> {
         time: Duration,
         tunnel: Arc<AtomicBool>,
     ) -> Self {
-        let patience = Some(Box::pin(tokio::time::sleep(time)));
+        let timer = Some(Box::pin(tokio::time::sleep(time)));
         let watch = Watch { most: size, ..Watch::default() };
-        Self { stream, watch, poison: None, patience, begun: 0, headers, tunnel }
+        Self { stream, watch, poison: None, timer, begun: 0, headers, tunnel }
     }
 
     /// Whether it is HTTP/2 that is spoken.
@@ -75,12 +75,12 @@ impl<S> Framed<S> {
         let expected = PREFACE.get(self.begun..).unwrap_or_default();
         self.begun += bytes.len();
         if expected.len() <= bytes.len() || !expected.starts_with(bytes) {
-            self.patience = None;
+            self.timer = None;
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FramingGuard<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -93,16 +93,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => {
-                    let patience =
-                        this.patience.as_mut().map(|patience| patience.poll_unpin(context));
-                    return match patience {
+                    let timer = this.timer.as_mut().map(|timer| timer.poll_unpin(context));
+                    return match timer {
                         Some(Poll::Ready(())) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
                         _ => Poll::Pending,
                     };
                 }
             }
             let bytes = buffer.filled().get(before..).unwrap_or_default();
-            if this.patience.is_some() && !bytes.is_empty() {
+            if this.timer.is_some() && !bytes.is_empty() {
                 this.follow_preface(bytes);
             }
             if this.tunnel.load(Ordering::Relaxed) {
@@ -123,7 +122,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FramingGuard<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,21 +1,23 @@
 //! Sockets: one listener for each worker thread on each address; connections, each served by the
 //! policy of its listener; and the end, when open requests are let finish.
+//!
+#![doc = include_str!("README.md")]
 
 mod acme;
 mod address;
 mod ending;
 pub mod framing;
-mod gather;
+mod coalesce;
 mod handover;
 mod listener;
 mod open;
-mod patience;
 mod proxy_protocol;
 mod serve;
 mod socket;
 mod tls;
 mod unparsed;
 mod workers;
+mod write_timeout;
 
 pub use self::{
     acme::Acme,

@@ -31,14 +31,14 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Arrived, Config, Serving, Shared,
     acme::Answers,
+    coalesce::{FlushCycle, WriteCoalescer},
     ending::Ending,
-    framing::Framed,
-    gather::{Gather, Turn},
-    patience::Patient,
+    framing::FramingGuard,
     proxy_protocol,
     socket::Stream,
     tls,
     unparsed::Left,
+    write_timeout::WriteTimeout,
 };
 use crate::{
     request::{Certificate, Peer},
@@ -57,31 +57,31 @@ pub(super) async fn accepted(stream: Stream, arrived: Arrived, shared: Shared) {
             // Small answers must not wait for a full packet; a socket that is gone tells it when
             // read.
             let _ = stream.set_nodelay(true);
-            greet(Patient::new(stream, time), arrived, shared).await;
+            handshake(WriteTimeout::new(stream, time), arrived, shared).await;
         }
-        Stream::Unix(stream) => greet(Patient::new(stream, time), arrived, shared).await,
+        Stream::Unix(stream) => handshake(WriteTimeout::new(stream, time), arrived, shared).await,
     }
 }
 
 /// What comes before HTTP: whose connection it is, and TLS.
-async fn greet<S>(mut stream: S, mut arrived: Arrived, shared: Shared)
+async fn handshake<S>(mut stream: S, mut arrived: Arrived, shared: Shared)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let time = arrived.limits.head_time.0;
-    let mut unnamed = false;
+    let mut proxy_local = false;
     if arrived.options.proxy_protocol {
         if !shared.current.load().gateway.proxies.contains(arrived.peer.to_canonical()) {
             return;
         }
         match timeout(time, proxy_protocol::read(&mut stream)).await {
             Ok(Ok(Some(client))) => arrived.peer = client,
-            Ok(Ok(None)) => unnamed = true,
+            Ok(Ok(None)) => proxy_local = true,
             Ok(Err(_)) | Err(_) => return,
         }
     }
     let redirects = arrived.options.redirects;
-    let peer = Peer { unnamed, redirects, ..Peer::new(arrived.peer, false) };
+    let peer = Peer { proxy_local, redirects, ..Peer::new(arrived.peer, false) };
     // Boxed: a task keeps the room of its largest part, and what greets is soon gone.
     match arrived.options.tls.clone() {
         None => Box::pin(connection(stream, peer, arrived, shared)).await,
@@ -111,7 +111,7 @@ where
 }
 
 /// What the requests of a connection share.
-struct Talk {
+struct Connection {
     peer: Peer,
     current: Arc<ArcSwap<Serving>>,
     hsts: Option<HeaderValue>,
@@ -123,7 +123,7 @@ struct Talk {
     switched: Mutex<Option<(Tunnel, Watched)>>,
 }
 
-impl Talk {
+impl Connection {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         self.begun.fetch_add(1, Ordering::Relaxed);
         // An authority knows no host that is redirected, and no credential.
@@ -164,17 +164,17 @@ where
     let limits = arrived.limits;
     let (size, fields) = (limits.head.bytes(), limits.headers.get());
     let tunnel = Arc::clone(&peer.tunnel);
-    let framed = Framed::new(stream, size, fields, limits.head_time.0, tunnel);
-    let turn = Arc::new(Turn::default());
+    let guard = FramingGuard::new(stream, size, fields, limits.head_time.0, tunnel);
+    let cycle = Arc::new(FlushCycle::default());
     let left = Left::default();
-    let stream = TokioIo::new(Gather::new(framed, &turn, &left));
+    let stream = TokioIo::new(WriteCoalescer::new(guard, &cycle, &left));
     let ending = Ending {
         listening: arrived.listening,
         stop: shared.stop.clone(),
         certified: peer.certificate.is_some(),
         idle: limits.head_time.0,
     };
-    let talk = Arc::new(Talk {
+    let requests = Arc::new(Connection {
         peer,
         current: Arc::clone(&shared.current),
         hsts: arrived.options.hsts.clone(),
@@ -184,28 +184,28 @@ where
         switched: Mutex::default(),
     });
     let service = service_fn(|request| {
-        let talk = Arc::clone(&talk);
-        async move { Ok::<_, Infallible>(talk.answer(request).await) }
+        let requests = Arc::clone(&requests);
+        async move { Ok::<_, Infallible>(requests.answer(request).await) }
     });
     let builder = builder(&limits);
     let is_unparsed = {
         let connection = builder.serve_connection_with_upgrades(stream, service);
         let connection = std::pin::pin!(connection);
-        talk.ending.until_over(connection, &turn, &talk.begun).await
+        requests.ending.until_over(connection, &cycle, &requests.begun).await
     };
     let ended = left.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(held) = ended {
         if !is_unparsed {
             return held.write().await;
         }
-        let gateway = &talk.current.load_full().gateway;
-        let mut reply = gateway.refuse_unparsed(held.status, &talk.peer).await;
-        talk.mark(&mut reply);
+        let gateway = &requests.current.load_full().gateway;
+        let mut reply = gateway.refuse_unparsed(held.status, &requests.peer).await;
+        requests.mark(&mut reply);
         return held.answer(&reply).await;
     }
-    let switched = talk.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let switched = requests.switched.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some((tunnel, watched)) = switched {
-        carry(tunnel, &watched, &shared, limits.tunnel_idle.0, &talk.ending).await;
+        run_tunnel(tunnel, &watched, &shared, limits.tunnel_idle.0, &requests.ending).await;
     }
 }
 
@@ -213,7 +213,7 @@ where
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A tunnel lasts as long as its request would be let in, and no longer than the gateway.
-async fn carry(
+async fn run_tunnel(
     tunnel: Tunnel,
     watched: &Watched,
     shared: &Shared,

@@ -1,5 +1,5 @@
 //! The answer to what the HTTP/1.1 parser could not read. The library writes an empty one and ends
-//! the connection; that answer is held back (see [`gather`](super::gather)), and the gateway's own is
+//! the connection; that answer is held back (see [`coalesce`](super::coalesce)), and the gateway's own is
 //! written in its place.
 
 use std::{
@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::framing::Framed;
+use super::framing::FramingGuard;
 use crate::upstream::Reply;
 
 /// Where a connection leaves its stream when it ends with an answer held back.
@@ -23,7 +23,7 @@ pub(super) type Left<S> = Arc<Mutex<Option<Held<S>>>>;
 
 /// A stream, and the last answer on it, which is not written yet.
 pub(super) struct Held<S> {
-    pub(super) stream: Framed<S>,
+    pub(super) stream: FramingGuard<S>,
     pub(super) answer: Vec<u8>,
     /// The answer's.
     pub(super) status: StatusCode,

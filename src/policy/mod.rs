@@ -1,5 +1,7 @@
 //! Who may pass. The only place where an [`Admitted`] is made, and without one nothing is
 //! forwarded.
+//!
+#![doc = include_str!("README.md")]
 
 mod expression;
 mod rule;

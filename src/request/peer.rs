@@ -46,7 +46,7 @@ pub struct Peer {
     pub text: HeaderValue,
     /// It is a load balancer that has not said for whom it connects, as its own checks are: what its
     /// requests say of a client is not its word.
-    pub unnamed: bool,
+    pub proxy_local: bool,
     /// Whether the connection is TLS.
     pub secure: bool,
     /// The name that the client has asked for in TLS.
@@ -81,7 +81,7 @@ impl Peer {
         Self {
             address,
             text: text(address),
-            unnamed: false,
+            proxy_local: false,
             secure,
             server_name: None,
             certificate: None,
@@ -99,7 +99,7 @@ impl Peer {
             secure: self.secure,
             certificate: self.certificate.clone(),
         };
-        if proxies.contains(self.address) && !self.unnamed {
+        if proxies.contains(self.address) && !self.proxy_local {
             let claim = forwarded::read(headers, proxies);
             if let Some(address) = claim.address {
                 client.address = address;

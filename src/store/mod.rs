@@ -5,6 +5,8 @@
 //! table, by the project's [`UserModel`], and Django's tables of groups and permissions; each
 //! package writes the SQL of its own tables beside its own code, in the templates that
 //! [`Sql::rows`] describes, and says with [`Table`] what belongs to a user.
+//!
+#![doc = include_str!("README.md")]
 
 mod broadcast;
 mod config;

@@ -8,7 +8,7 @@ use std::sync::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::server::{Health, Patience, Server, hash};
+use super::server::{Health, OutlierDetection, Server, hash};
 use crate::{clock::Clock, forward::Outgoing, rejection::Rejection, request::network_of};
 
 /// The `balance` setting.
@@ -28,7 +28,7 @@ pub(super) enum Balance {
 /// Chooses servers.
 pub(super) struct Balancer {
     pub(super) balance: Balance,
-    pub(super) patience: Patience,
+    pub(super) detection: OutlierDetection,
     /// Requests that a server may be answering at a time.
     pub(super) most: usize,
     pub(super) clock: Clock,
@@ -72,10 +72,10 @@ impl Balancer {
             }
             let health = match servers.len() {
                 1 => Health::Well,
-                _ => server.health(&self.patience, &self.clock, lot(turn)),
+                _ => server.health(&self.detection, &self.clock, sample(turn)),
             };
             // Whatever else is asked for: nobody learns that it is well before somebody tries.
-            if health == Health::Untried && server.try_out(&self.clock) {
+            if health == Health::HalfOpen && server.try_out(&self.clock) {
                 return Ok(Arc::clone(server));
             }
             // If none is well, one that is not is better than none.
@@ -100,7 +100,7 @@ impl Balancer {
 }
 
 /// A number between 0 and 1 that is spread evenly over the turns.
-fn lot(turn: u64) -> f64 {
+fn sample(turn: u64) -> f64 {
     // The fraction of the golden ratio's multiples (D. Knuth, volume 3, section 6.4).
     let mixed = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 11) as f64 / (1_u64 << 53) as f64

@@ -13,7 +13,7 @@ use hyper::{
 };
 use tokio::time::{Instant, Sleep};
 
-use super::{pool::Connection, taken::Taken};
+use super::{pool::Connection, watched_body::WatchedBody};
 
 /// An answer.
 pub type Reply = hyper::Response<ReplyBody>;
@@ -25,7 +25,7 @@ enum Source {
     Full(Bytes),
     /// Each once.
     Trailed(Box<(Option<Bytes>, Option<HeaderMap>)>),
-    Stream(Taken),
+    Stream(WatchedBody),
 }
 
 /// What comes from the upstream.
@@ -93,7 +93,7 @@ impl ReplyBody {
             silence: None,
             untaken: Some(Duration::ZERO),
         };
-        Self(Source::Stream(Taken::new(stream)))
+        Self(Source::Stream(WatchedBody::new(stream)))
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     connect::Connector,
     health,
     rewrite::Rewrite,
-    server::{Entry, Patience},
+    server::{Entry, OutlierDetection},
     service::Service,
     tls::{self, Tls},
 };
@@ -198,7 +198,7 @@ impl Config {
         };
         Balancer {
             balance: self.balance,
-            patience: Patience {
+            detection: OutlierDetection {
                 failures: u32::try_from(failures).unwrap_or(u32::MAX),
                 duration,
                 slow_start: self.slow_start.0,

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     address::Address,
-    pool::{FIRST_STREAMS, MOST_STREAMS, Room, Sender},
+    pool::{FIRST_STREAMS, MOST_STREAMS, Sender, StreamPermits},
     tls::Tls,
 };
 use crate::rejection::Rejection;
@@ -76,7 +76,7 @@ impl Connector {
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW);
             let (sender, mut connection) = builder.handshake(io).await?;
-            let room = Room::new();
+            let room = StreamPermits::new();
             let of_sender = Arc::clone(&room);
             tokio::spawn(poll_fn(move |context| {
                 let polled = connection.poll_unpin(context);

@@ -19,7 +19,7 @@ mod resolve;
 mod rewrite;
 mod server;
 mod service;
-mod taken;
+mod watched_body;
 mod tls;
 mod tunnel;
 
@@ -34,8 +34,8 @@ pub use self::{
     echo::Echo,
     pool::set_worker,
     redirect::Redirect,
-    taken::tick,
     tunnel::Tunnel,
+    watched_body::tick,
 };
 use crate::{
     forward::{Outgoing, remove_hop_by_hop},

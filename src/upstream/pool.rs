@@ -34,14 +34,14 @@ pub(super) enum Sender {
     /// One after the other.
     Http1(http1::SendRequest<Body>),
     /// Many at once.
-    Http2(http2::SendRequest<Body>, Arc<Room>),
+    Http2(http2::SendRequest<Body>, Arc<StreamPermits>),
 }
 
 /// What a shared connection has room for. Whoever uses it has a copy.
-pub(super) struct Room(AtomicUsize);
+pub(super) struct StreamPermits(AtomicUsize);
 
 /// The connections that each worker keeps. Each locks only its own shelf, so nobody ever waits.
-pub(super) struct Shelves {
+pub(super) struct WorkerPools {
     all: Box<[Mutex<Shelf>]>,
     /// Held by who makes a connection that others of the worker will share.
     making: Box<[tokio::sync::Mutex<()>]>,
@@ -59,7 +59,7 @@ struct Shelf {
 /// An HTTP/2 connection.
 struct Shared {
     sender: http2::SendRequest<Body>,
-    room: Arc<Room>,
+    room: Arc<StreamPermits>,
     /// When it was last chosen.
     chosen: Instant,
 }
@@ -87,7 +87,7 @@ pub(super) enum SendFailure {
     Lost(hyper::Error),
 }
 
-impl Shelves {
+impl WorkerPools {
     pub(super) fn new(workers: usize, keep_alive: Duration) -> Self {
         let workers = workers.max(1);
         Self {
@@ -151,7 +151,7 @@ impl Shared {
     }
 }
 
-impl Room {
+impl StreamPermits {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self(AtomicUsize::new(FIRST_STREAMS)))
     }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{address::Address, connect::Connector, pool::Shelves};
+use super::{address::Address, connect::Connector, pool::WorkerPools};
 use crate::{
     clock::{Clock, Timestamp},
     observe::metrics::{Metrics, ServerMetrics},
@@ -33,12 +33,12 @@ impl Entry {
             number: hash(&address.to_string()),
             address,
             connector: self.connector.clone(),
-            shelves: Shelves::new(self.workers, self.keep_alive),
+            shelves: WorkerPools::new(self.workers, self.keep_alive),
             busy: AtomicUsize::new(0),
             up: AtomicBool::new(true),
-            contrary: AtomicU64::new(0),
+            opposite_checks: AtomicU64::new(0),
             failures: AtomicU32::new(0),
-            out_until: AtomicU64::new(0),
+            ejected_until: AtomicU64::new(0),
             well_since: AtomicU64::new(0),
         }
     }
@@ -48,7 +48,7 @@ impl Entry {
 pub(super) struct Server {
     pub(super) address: Address,
     pub(super) connector: Connector,
-    pub(super) shelves: Shelves,
+    pub(super) shelves: WorkerPools,
     /// Of its address: what it draws for a user with.
     pub(super) number: u64,
     metrics: Arc<ServerMetrics>,
@@ -56,13 +56,13 @@ pub(super) struct Server {
     busy: AtomicUsize,
     /// What the last checks of its health came to.
     up: AtomicBool,
-    /// How many checks since then came to the contrary, one after the other.
-    contrary: AtomicU64,
+    /// How many checks since then came to the opposite_checks, one after the other.
+    opposite_checks: AtomicU64,
     /// Failures one after the other.
     failures: AtomicU32,
     /// Until when it gets nothing because it has failed; zero if it has not. Then one request tries
     /// it, and the others wait for what becomes of that.
-    out_until: AtomicU64,
+    ejected_until: AtomicU64,
     /// Since when it is well again; zero if it was from the start.
     well_since: AtomicU64,
 }
@@ -72,13 +72,13 @@ pub(super) struct Server {
 pub(super) enum Health {
     Well,
     /// Nobody knows: one request may find out, see [`Server::try_out`].
-    Untried,
+    HalfOpen,
     Ill,
 }
 
 /// When a server that fails gets no more requests, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Patience {
+pub(super) struct OutlierDetection {
     pub(super) failures: u32,
     pub(super) duration: Duration,
     pub(super) slow_start: Duration,
@@ -98,13 +98,13 @@ impl Server {
     /// changed.
     pub(super) fn checked(&self, well: bool, enough: u64, clock: &Clock) -> bool {
         if well == self.is_up() {
-            self.contrary.store(0, Ordering::Relaxed);
+            self.opposite_checks.store(0, Ordering::Relaxed);
             return false;
         }
-        if self.contrary.fetch_add(1, Ordering::Relaxed) + 1 < enough {
+        if self.opposite_checks.fetch_add(1, Ordering::Relaxed) + 1 < enough {
             return false;
         }
-        self.contrary.store(0, Ordering::Relaxed);
+        self.opposite_checks.store(0, Ordering::Relaxed);
         if well {
             self.begin(clock.now());
         }
@@ -119,24 +119,29 @@ impl Server {
     }
 
     /// Whether it should get a request now: it has not failed lately, and does not get more than it
-    /// should while it warms up. `lot` is anything between 0 and 1.
-    pub(super) fn health(&self, patience: &Patience, clock: &Clock, lot: f64) -> Health {
+    /// should while it warms up. `sample` is anything between 0 and 1.
+    pub(super) fn health(
+        &self,
+        detection: &OutlierDetection,
+        clock: &Clock,
+        sample: f64,
+    ) -> Health {
         let (out, since) =
-            (self.out_until.load(Ordering::Relaxed), self.well_since.load(Ordering::Relaxed));
+            (self.ejected_until.load(Ordering::Relaxed), self.well_since.load(Ordering::Relaxed));
         // The hot path: a server that was always well costs two loads, and nobody asks the time.
         if out == 0 && since == 0 {
             return Health::Well;
         }
         let now = clock.now();
         if out != 0 {
-            return if now.0 < out { Health::Ill } else { Health::Untried };
+            return if now.0 < out { Health::Ill } else { Health::HalfOpen };
         }
         let warm = now.since(Timestamp(since));
-        if warm >= patience.slow_start {
+        if warm >= detection.slow_start {
             self.well_since.store(0, Ordering::Relaxed);
             return Health::Well;
         }
-        match lot < warm.as_secs_f64() / patience.slow_start.as_secs_f64() {
+        match sample < warm.as_secs_f64() / detection.slow_start.as_secs_f64() {
             true => Health::Well,
             false => Health::Ill,
         }
@@ -145,22 +150,22 @@ impl Server {
     /// Whether this request may try it out: the next one in a moment, if this one tells nothing.
     pub(super) fn try_out(&self, clock: &Clock) -> bool {
         const A_MOMENT: Duration = Duration::from_secs(1);
-        let (out, now) = (self.out_until.load(Ordering::Relaxed), clock.now());
+        let (out, now) = (self.ejected_until.load(Ordering::Relaxed), clock.now());
         let until = (now + A_MOMENT).0;
         let untried = out != 0 && out <= now.0;
         untried
             && self
-                .out_until
+                .ejected_until
                 .compare_exchange(out, until, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
     /// It has answered.
     pub(super) fn answered(&self, clock: &Clock) {
-        let out = self.out_until.load(Ordering::Relaxed) != 0;
+        let out = self.ejected_until.load(Ordering::Relaxed) != 0;
         if out || self.failures.load(Ordering::Relaxed) != 0 {
             self.failures.store(0, Ordering::Relaxed);
-            if self.out_until.swap(0, Ordering::Relaxed) != 0 {
+            if self.ejected_until.swap(0, Ordering::Relaxed) != 0 {
                 self.begin(clock.now());
             }
         }
@@ -169,16 +174,16 @@ impl Server {
 
     /// It could not be reached, broke off, was too slow, or said that its own service is. Whether it
     /// gets nothing from now on, and did before.
-    pub(super) fn failed(&self, patience: &Patience, clock: &Clock) -> bool {
+    pub(super) fn failed(&self, detection: &OutlierDetection, clock: &Clock) -> bool {
         self.metrics.failed.inc();
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        if failures < patience.failures {
+        if failures < detection.failures {
             return false;
         }
         // It is tried again after that; one more failure then is enough.
         let now = clock.now();
-        let until = now + patience.duration;
-        self.out_until.swap(until.0, Ordering::Relaxed) <= now.0
+        let until = now + detection.duration;
+        self.ejected_until.swap(until.0, Ordering::Relaxed) <= now.0
     }
 }
 

@@ -200,7 +200,7 @@ impl Service {
     }
 
     fn failed(&self, server: &Server) {
-        let out = server.failed(&self.balancer.patience, &self.balancer.clock);
+        let out = server.failed(&self.balancer.detection, &self.balancer.clock);
         // The only server gets its requests all the same.
         if out && self.servers.load().len() > 1 {
             warn!(server = %server.address, "it fails, and gets no requests for a while");

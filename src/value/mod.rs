@@ -7,22 +7,22 @@ mod period;
 mod problem;
 mod rate;
 mod secret;
-mod short;
+mod string_or_map;
 mod size;
-mod switch;
+mod false_or_map;
 mod unique_map;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+pub use false_or_map::{false_or_map, false_or_map_schema};
 pub use network::Network;
 pub use number::Count;
 pub use period::Period;
 pub use problem::{Path, Problem, Problems, Segment};
 pub use rate::Rate;
 pub use secret::Secret;
-pub use short::{FromWord, optional_word_or_map, word_or_map, word_or_map_schema};
 pub use size::Size;
-pub use switch::{false_or_map, false_or_map_schema};
+pub use string_or_map::{FromWord, optional_word_or_map, word_or_map, word_or_map_schema};
 pub use unique_map::UniqueMap;
 
 /// What percent-encoding leaves alone in every part of a URL is all but this (RFC 3986, 2.3).

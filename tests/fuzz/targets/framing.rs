@@ -18,7 +18,7 @@ use hyper::{
     Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use portcullis::listen::framing::Framed;
+use portcullis::listen::framing::FramingGuard;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
@@ -88,7 +88,7 @@ fn seen(bytes: &[u8], pieces: usize) -> Vec<Message> {
 pub(super) fn serve(bytes: &[u8], pieces: usize, handle: impl AsyncFn(Request<Incoming>)) {
     RUNTIME.with_borrow(|runtime| {
         runtime.block_on(async {
-            let framed = Framed::new(Wire { bytes, pieces }, HEAD, FIELDS, TIME, Arc::default());
+            let framed = FramingGuard::new(Wire { bytes, pieces }, HEAD, FIELDS, TIME, Arc::default());
             let service = service_fn(|request| {
                 let handled = handle(request);
                 async {

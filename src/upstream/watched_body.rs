@@ -17,7 +17,7 @@ thread_local! {
 }
 
 /// An answer that is among those of this worker for as long as it lasts.
-pub(super) struct Taken {
+pub(super) struct WatchedBody {
     stream: Arc<Mutex<Stream>>,
     place: usize,
 }
@@ -32,7 +32,7 @@ pub fn tick(time: Duration, most: Duration) {
     });
 }
 
-impl Taken {
+impl WatchedBody {
     pub(super) fn new(stream: Stream) -> Self {
         let stream = Arc::new(Mutex::new(stream));
         let place = OPEN.with_borrow_mut(|open| open.insert(Arc::downgrade(&stream)));
@@ -44,7 +44,7 @@ impl Taken {
     }
 }
 
-impl Drop for Taken {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         // At the end of the thread they are gone already; and another thread's are not ours.
         let _ = OPEN.try_with(|open| {

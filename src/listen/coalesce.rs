@@ -1,6 +1,6 @@
 //! HTTP/2 answers go out together. The library writes and flushes each frame of data by itself, which
-//! is a system call an answer; here what it writes in one turn of the connection is kept, and written
-//! when the turn is over. HTTP/1.1 passes through, but for one answer: the empty one that the library
+//! is a system call an answer; here what it writes in one cycle of the connection is kept, and written
+//! when the cycle is over. HTTP/1.1 passes through, but for one answer: the empty one that the library
 //! gives to what it cannot parse. The gateway gives its own in that place.
 
 use std::{
@@ -17,13 +17,13 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{
-    framing::Framed,
+    framing::FramingGuard,
     unparsed::{Held, Left, status_of_unparsed},
 };
 
 /// What the connection and its stream tell each other.
 #[derive(Default)]
-pub(super) struct Turn {
+pub(super) struct FlushCycle {
     /// Something is kept.
     kept: AtomicBool,
     /// Now it is to be written.
@@ -33,40 +33,40 @@ pub(super) struct Turn {
 }
 
 /// A stream that keeps what is written.
-pub(super) struct Gather<S> {
+pub(super) struct WriteCoalescer<S> {
     /// Taken out when it is dropped.
-    framed: Option<Framed<S>>,
+    guard: Option<FramingGuard<S>>,
     kept: Vec<u8>,
-    turn: Arc<Turn>,
+    cycle: Arc<FlushCycle>,
     left: Left<S>,
 }
 
 /// No more is kept: an answer this large is worth a system call.
 const MOST: usize = 64 << 10;
 
-impl<S> Gather<S> {
-    pub(super) fn new(framed: Framed<S>, turn: &Arc<Turn>, left: &Left<S>) -> Self {
-        let (turn, left) = (Arc::clone(turn), Arc::clone(left));
-        Self { framed: Some(framed), kept: Vec::new(), turn, left }
+impl<S> WriteCoalescer<S> {
+    pub(super) fn new(guard: FramingGuard<S>, cycle: &Arc<FlushCycle>, left: &Left<S>) -> Self {
+        let (cycle, left) = (Arc::clone(cycle), Arc::clone(left));
+        Self { guard: Some(guard), kept: Vec::new(), cycle, left }
     }
 
     fn is_http2(&self) -> bool {
-        self.framed.as_ref().is_some_and(Framed::is_http2)
+        self.guard.as_ref().is_some_and(FramingGuard::is_http2)
     }
 
     fn keep(&mut self, bytes: &[u8]) -> usize {
         self.kept.extend_from_slice(bytes);
-        self.turn.kept.store(true, Ordering::Relaxed);
-        self.turn.http2.store(self.is_http2(), Ordering::Relaxed);
+        self.cycle.kept.store(true, Ordering::Relaxed);
+        self.cycle.http2.store(self.is_http2(), Ordering::Relaxed);
         bytes.len()
     }
 }
 
-/// Dropped with such an answer kept, the library has written it and ended the connection in one turn.
-impl<S> Drop for Gather<S> {
+/// Dropped with such an answer kept, the library has written it and ended the connection in one cycle.
+impl<S> Drop for WriteCoalescer<S> {
     fn drop(&mut self) {
         if let Some(status) = status_of_unparsed(&self.kept)
-            && let Some(stream) = self.framed.take()
+            && let Some(stream) = self.guard.take()
         {
             let held = Held { stream, answer: std::mem::take(&mut self.kept), status };
             *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(held);
@@ -78,7 +78,7 @@ fn gone() -> io::Error {
     io::ErrorKind::NotConnected.into()
 }
 
-impl Turn {
+impl FlushCycle {
     pub(super) fn is_http2(&self) -> bool {
         self.http2.load(Ordering::Relaxed)
     }
@@ -100,16 +100,16 @@ impl Turn {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Gather<S> {
+impl<S: AsyncWrite + Unpin> WriteCoalescer<S> {
     fn poll_out(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(framed) = &mut self.framed else { return Poll::Ready(Err(gone())) };
+        let Some(guard) = &mut self.guard else { return Poll::Ready(Err(gone())) };
         let mut written = 0;
         let out = loop {
             let rest = self.kept.get(written..).unwrap_or_default();
             if rest.is_empty() {
                 break Poll::Ready(Ok(()));
             }
-            match Pin::new(&mut *framed).poll_write(context, rest) {
+            match Pin::new(&mut *guard).poll_write(context, rest) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(length)) => written += length,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
@@ -117,25 +117,25 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
             }
         };
         self.kept.drain(..written);
-        self.turn.kept.store(!self.kept.is_empty(), Ordering::Relaxed);
+        self.cycle.kept.store(!self.kept.is_empty(), Ordering::Relaxed);
         out
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gather<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteCoalescer<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().framed {
-            Some(framed) => Pin::new(framed).poll_read(context, buffer),
+        match &mut self.get_mut().guard {
+            Some(guard) => Pin::new(guard).poll_read(context, buffer),
             None => Poll::Ready(Err(gone())),
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Gather<S> {
+impl<S: AsyncWrite + Unpin> WriteCoalescer<S> {
     /// Writes through, or keeps.
     fn poll_parts(
         &mut self,
@@ -154,14 +154,14 @@ impl<S: AsyncWrite + Unpin> Gather<S> {
         {
             return Poll::Ready(Ok(self.keep(whole)));
         }
-        match &mut self.framed {
-            Some(framed) => Pin::new(framed).poll_write_vectored(context, slices),
+        match &mut self.guard {
+            Some(guard) => Pin::new(guard).poll_write_vectored(context, slices),
             None => Poll::Ready(Err(gone())),
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteCoalescer<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -179,18 +179,18 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.framed.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.guard.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let waits = this.is_http2() || !this.kept.is_empty();
-        if waits && !this.turn.over.load(Ordering::Relaxed) {
+        if waits && !this.cycle.over.load(Ordering::Relaxed) {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_out(context))?;
-        match &mut this.framed {
-            Some(framed) => Pin::new(framed).poll_flush(context),
+        match &mut this.guard {
+            Some(guard) => Pin::new(guard).poll_flush(context),
             None => Poll::Ready(Err(gone())),
         }
     }
@@ -201,8 +201,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gather<S> {
             return Poll::Ready(Ok(()));
         }
         ready!(this.poll_out(context))?;
-        match &mut this.framed {
-            Some(framed) => Pin::new(framed).poll_shutdown(context),
+        match &mut this.guard {
+            Some(guard) => Pin::new(guard).poll_shutdown(context),
             None => Poll::Ready(Err(gone())),
         }
     }
