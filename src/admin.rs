@@ -109,7 +109,7 @@ impl Admin {
     }
 
     /// Whether requests should come here. While the store is down, who is known stays known for the
-    /// cache's grace, at every gateway alike: if all of them said no, nobody would be served.
+    /// cache's grace, at every gateway alike: if all of them said no, no request would be served.
     async fn ready(&self) -> Response<Full<Bytes>> {
         let gateway = &self.current.load_full().gateway;
         let now = gateway.clock.now();

@@ -582,8 +582,8 @@ mod tests {
         assert!(scene.ask(Ok(alice())).await.is_ok());
     }
 
-    /// Attack: a user is disabled while nobody could say so. Once the store answers it is asked, and
-    /// until then an outage logs nobody out, and is not asked by everybody.
+    /// Attack: a user is disabled during an outage of the store. Once the store answers it is asked, and
+    /// until then an outage ends no session, and not every request asks the store.
     #[tokio::test]
     async fn what_may_have_been_missed_is_asked_for_again() {
         let scene = Scene::new();

@@ -204,7 +204,7 @@ impl Csrf {
         Err(format!("Origin checking failed - {origin} does not match any trusted origins."))
     }
 
-    /// Over HTTPS a page of another site sends its own address; none means that somebody hides it.
+    /// Over HTTPS a page of another site sends its own address; none means that it was hidden.
     fn check_referer(&self, request: &Request) -> Result<(), String> {
         let failed = |reason: &str| format!("Referer checking failed - {reason}");
         let referer = field(&request.headers, &REFERER).ok_or_else(|| failed("no Referer."))?;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let message = format!("{error:#}");
             let prefix = if message.starts_with("error") { "" } else { "error: " };
-            #[expect(clippy::print_stderr, reason = "the answer to whoever started it")]
+            #[expect(clippy::print_stderr, reason = "the answer to the shell")]
             {
                 eprintln!("{prefix}{message}");
             }

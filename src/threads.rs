@@ -1,5 +1,5 @@
 //! Threads for work that keeps one busy: as many as cores, behind a queue that has an end, so that
-//! a flood of it costs nobody else their answer.
+//! a flood of it delays no other answer.
 
 use std::sync::Arc;
 

@@ -36,11 +36,11 @@ impl Builder<'_> {
             // Another proxy reaches the service, and asks here.
             (None, _) if self.document.decisions.is_some() => Ok(whole(Arc::new(DecisionOnly))),
             (None, _) => {
-                let problem = Problem::missing(at, "this route leads nowhere");
+                let problem = Problem::missing(at, "this route has no target");
                 Err(problem.help("give it an `upstream`, an `endpoint` or a `redirect`").into())
             }
             (Some(_), _) => {
-                let problem = Problem::new(at, "this route leads to more than one place");
+                let problem = Problem::new(at, "this route has more than one target");
                 problems.push(problem.help("keep one of `upstream`, `endpoint` and `redirect`"));
                 Err(problems)
             }

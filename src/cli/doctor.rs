@@ -29,7 +29,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A path that needs somebody to be known; the most telling is one that says who is asking.
+    /// A path that needs an authenticated caller; the most telling is one that says who the caller is.
     #[arg(long, default_value = "/", value_parser = path_of)]
     path: PathAndQuery,
     /// The user to pretend to be, who has to exist in the service; the store's first, if left out.
@@ -154,7 +154,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// Only these say that somebody was turned away; 404 or 500 say nothing of who may come in.
+    /// Only these say that the caller was refused; 404 or 500 say nothing about authentication.
     fn refuses(&self) -> bool {
         matches!(self.status, 401 | 403)
     }
@@ -264,7 +264,7 @@ impl Patient<'_> {
         let past = self.now.seconds().saturating_sub(7200);
         let tokens = [
             ("an assertion that is garbage", Some("x.y.z".into())),
-            ("an assertion that nobody signed (`alg: none`)", Some(unsigned(&claims))),
+            ("an assertion without a signature (`alg: none`)", Some(unsigned(&claims))),
             (
                 "an assertion signed with a stranger's key",
                 stranger.and_then(|keys| sign(&keys, self.now, &claims)),
@@ -284,7 +284,7 @@ impl Patient<'_> {
                     claims["exp"] = json!(past + 60);
                 }),
             ),
-            ("a forged name beside an assertion for nobody", self.assertion(None, |_| {})),
+            ("a forged name beside an anonymous assertion", self.assertion(None, |_| {})),
         ];
         let probes = tokens.into_iter().filter_map(|(what, token)| {
             let fields = vec![self.named(self.identity.user()), self.proof(token?)];
@@ -296,7 +296,7 @@ impl Patient<'_> {
     fn another_s_assertion(&self) -> Option<Probe> {
         let token = self.assertion(Some(("somebody-else", "0")), |_| {})?;
         let fields = vec![self.named(self.identity.user()), self.proof(token)];
-        let what = "a forged name beside an assertion for somebody else".into();
+        let what = "a forged name beside another user's assertion".into();
         Some(Probe { what, fields, remedy: VERIFY })
     }
 

@@ -156,10 +156,10 @@ fn refused(rejection: &Rejection) {
     }
 }
 
-/// Where the gateway that runs is asked. The variables of the file's secrets are its own: whoever
+/// Where the gateway that runs is asked. The variables of the file's secrets are its own: a user who
 /// asks need not have them.
 fn admin(path: PathBuf) -> anyhow::Result<Option<SocketAddr>> {
-    let unknown = || Some("unknown-to-whoever-asks-and-not-needed".to_owned());
+    let unknown = || Some("unknown-here-and-not-needed".to_owned());
     let environment = |name: &str| std::env::var(name).ok().or_else(unknown);
     let loaded = Loader { path, environment: &environment, problems: &app::problems }.load()?;
     Ok(loaded.document.admin)

@@ -109,7 +109,7 @@ enum Command {
     ///
     /// Sends GET requests straight to each server: without anything, with forged identity headers
     /// in the spellings that servers fold, and with assertions that are unsigned, foreign, expired
-    /// or for somebody else. Exits with 1 if one of them gets in, and if that cannot be told: a
+    /// or for another user. Exits with 1 if one of them gets in, and if that cannot be told: a
     /// server does not answer, or answers alike to everybody (`unsure`).
     Doctor(doctor::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
@@ -143,7 +143,7 @@ enum Command {
 /// Does what the command line says.
 ///
 /// # Errors
-/// What went wrong, for whoever typed it.
+/// What went wrong, for the terminal.
 pub fn main() -> anyhow::Result<()> {
     let matches = command().get_matches();
     if let Some((word, matches)) = matches.subcommand()

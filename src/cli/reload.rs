@@ -95,7 +95,7 @@ impl Running {
                 info!("the new configuration serves");
             }
             Err(report) => {
-                warn!("the old configuration stays, for the new one has problems:\n{report}");
+                warn!("the old configuration stays: the new one has problems:\n{report}");
             }
         }
     }

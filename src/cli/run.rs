@@ -108,7 +108,7 @@ async fn until_told(
             _ = signals.replace.recv() => {
                 match listen::hand_over(&running.workers) {
                     Ok(process) => info!(process, "a new process starts and takes over"),
-                    Err(error) => error!(%error, "no new process can take over"),
+                    Err(error) => error!(%error, "no new process can take over the sockets"),
                 }
                 continue;
             }
@@ -119,7 +119,7 @@ async fn until_told(
         let reloaded = tokio::task::spawn_blocking(move || {
             // A panic in a library must not end what serves.
             if catch_unwind(AssertUnwindSafe(|| running.reload())).is_err() {
-                error!("the old configuration stays, for building the new one failed");
+                error!("the old configuration stays: building the new one failed");
             }
             running
         });
@@ -135,7 +135,7 @@ fn allow_files() -> Option<u64> {
     match setrlimit(Resource::Nofile, most) {
         Ok(()) => limit.maximum,
         Err(error) => {
-            warn!(%error, "the limit of open files stays as it is");
+            warn!(%error, "the open-file limit could not be raised");
             limit.current
         }
     }

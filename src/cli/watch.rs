@@ -22,7 +22,7 @@ pub(super) struct Changes {
     _watcher: RecommendedWatcher,
 }
 
-/// Whoever writes a file may need several steps to it.
+/// An editor may write a file in several steps.
 const SETTLED: Duration = Duration::from_millis(200);
 
 impl Changes {
@@ -59,8 +59,8 @@ impl Changes {
 }
 
 /// Whether the file may be another one, and a whole one: it was closed by who wrote it, or something
-/// was renamed, to it or to a link that it lies behind. Whoever is still writing is not done, and what
-/// happens to other files is nobody's business here.
+/// was renamed, to it or to a link that it lies behind. A file that is still being written is left, and what
+/// happens to other files does not matter.
 fn may_be_of(event: &Event, path: &Path) -> bool {
     let named = event.paths.iter().any(|changed| changed.file_name() == path.file_name());
     match event.kind {
@@ -75,7 +75,7 @@ fn may_be_of(event: &Event, path: &Path) -> bool {
 const LARGEST: u64 = 16 << 20;
 
 fn content(path: &Path) -> Option<[u8; 32]> {
-    // Not a pipe, which nobody may write to.
+    // Not a pipe, which may have no writer.
     let about = std::fs::metadata(path).ok()?;
     let readable = about.is_file() && about.len() <= LARGEST;
     if !readable {

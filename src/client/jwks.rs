@@ -26,7 +26,7 @@ struct Inner {
     http: HttpClient,
     clock: Clock,
     fetched: ArcSwap<Fetched>,
-    /// Held while somebody asks the issuer, so that nobody else does.
+    /// Held during a request to the issuer, so that there is one at a time.
     asking: Mutex<()>,
 }
 
@@ -42,7 +42,7 @@ struct Fetched {
 
 /// After this long the keys are asked for again, so that a revoked one goes.
 const LIFETIME: Duration = Duration::from_secs(600);
-/// A key that nobody knows is not asked for more often.
+/// An unknown key is not asked for more often.
 const COOLDOWN: Duration = Duration::from_secs(30);
 const LARGEST: usize = 256 << 10;
 const TIME: Duration = Duration::from_secs(5);
@@ -97,7 +97,7 @@ impl KeySet {
 }
 
 impl Inner {
-    /// Asks the issuer, unless somebody has since `before` or did a moment ago.
+    /// Asks the issuer, unless that was done since `before` or a moment ago.
     async fn ask(&self, before: Timestamp) -> Result<Arc<Fetched>, Unavailable> {
         let _asking = self.asking.lock().await;
         let known = self.fetched.load_full();
@@ -109,8 +109,8 @@ impl Inner {
         let fetched = match self.fetch().await {
             Ok(keys) => Fetched { keys: Arc::new(keys), asked: now, at: now },
             Err(error) => {
-                tracing::warn!(%error, url = %self.url, "the issuer's keys cannot be had");
-                // What was good stays good: an outage logs nobody out.
+                tracing::warn!(%error, url = %self.url, "the issuer's keys could not be fetched");
+                // Known keys stay: an outage ends no session.
                 Fetched { keys: Arc::clone(&known.keys), asked: now, at: known.at }
             }
         };

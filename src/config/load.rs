@@ -37,7 +37,7 @@ pub struct Loader<'a> {
 const SECRETS: [&str; 7] =
     ["secret_key", "url", "password", "signing_key", "verifying_key", "key", "secret"];
 
-/// Whether what stands under a key is nobody's business: a secret, or an address with a password.
+/// Whether the value of a key is never shown: a secret, or an address with a password.
 pub fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key) || key == "secret_key_fallbacks"
 }
@@ -213,7 +213,7 @@ struct Found {
 
 impl Found {
     /// Notes a variable that is not set. A secret that cannot be had is there all the same for
-    /// whoever asks whether one was given, and a default for it would be no secret.
+    /// the code that asks whether one was given, and a default for it would be no secret.
     fn unresolved(&mut self, problem: Problem, tree: &mut Value) {
         let secret = match problem.path.0.last() {
             Some(Segment::Key(key)) => key != "url" && SECRETS.contains(&key.as_str()),

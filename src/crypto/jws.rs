@@ -50,7 +50,7 @@ enum PrivateKey {
     P521(p521::PrivateKey),
 }
 
-/// A token whose shape is right and whose signature nobody has looked at.
+/// A token whose shape is right and whose signature is not verified yet.
 pub struct Unverified<'a> {
     header: Map<String, Value>,
     payload: Vec<u8>,

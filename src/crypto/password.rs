@@ -138,7 +138,7 @@ impl Hashers {
 
     /// What an unknown user costs: one hash with the preferred settings.
     pub fn waste_one_hash(&self, password: &str) {
-        // A salt without randomness is enough for a hash that nobody keeps.
+        // A salt without randomness is enough for a hash that is not stored.
         let _ = Encoded::compute(self.preferred, password, "portcullisportcullis00");
     }
 
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// Django answers 500 to a malformed hash of a known algorithm; here nobody gets in and
+    /// Django answers 500 to a malformed hash of a known algorithm; here the log-in fails and
     /// nothing breaks.
     #[test]
     fn malformed_hashes_match_nothing() {

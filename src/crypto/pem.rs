@@ -40,7 +40,7 @@ pub fn authorities(file: &File, at: &Path) -> Result<RootCertStore, Problems> {
 /// Lists of revoked certificates.
 ///
 /// # Errors
-/// If the file cannot be read, or has none in it: nobody would be revoked.
+/// If the file cannot be read, or has none in it: no certificate would be revoked.
 pub fn revocation_lists(
     file: &File,
     at: &Path,

@@ -222,7 +222,7 @@ mod tests {
         assert!(loads(&signed, SESSIONS, &rotated).is_some());
     }
 
-    /// Attack: somebody who can sign (an old key that leaked) sends a text that inflates without
+    /// Attack: an attacker who can sign (an old key that leaked) sends a text that inflates without
     /// end.
     #[test]
     fn a_bomb_is_not_inflated() {

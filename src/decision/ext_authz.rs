@@ -58,7 +58,7 @@ pub fn read(framed: &[u8], asker: IpAddr) -> Result<(Parts, Peer), Malformed> {
     let source = attributes.source.and_then(|peer| peer.address?.socket_address);
     let client = match source {
         Some(socket) => socket.address.parse().map_err(|_| Malformed::Described)?,
-        // By a Unix socket: nobody has an address there.
+        // By a Unix socket: a peer has no address there.
         None => asker,
     };
     let mut head = hyper::Request::new(());

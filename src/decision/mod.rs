@@ -80,7 +80,7 @@ impl Decisions {
     /// From the setting.
     ///
     /// # Errors
-    /// If nobody could ask, or everybody.
+    /// If no proxy could ask, or any client.
     pub fn new(config: &Config, path: &Path) -> Result<Self, Problem> {
         let at = path.key("proxies");
         if config.proxies.is_empty() {

@@ -1,5 +1,5 @@
 //! The identity assertion: a short-lived JWT (RFC 7519), signed with EdDSA, that says who the
-//! caller is, to one audience. A request that nobody made carries one too, without `sub`, so that
+//! caller is, to one audience. An anonymous request carries one too, without `sub`, so that
 //! an upstream can tell it from one that went around the gateway.
 
 use std::{sync::Arc, time::Duration};
@@ -165,7 +165,7 @@ impl Assertion {
         })
     }
 
-    /// The field for an identity, or for nobody.
+    /// The field for an identity, or for an anonymous caller.
     pub(super) fn field(
         &self,
         caller: Option<&Accepted>,

@@ -1,4 +1,4 @@
-//! The names that are the gateway's, whoever sends them.
+//! The header names that only the gateway may set.
 
 use super::Config;
 

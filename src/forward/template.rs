@@ -86,7 +86,7 @@ impl Template {
                 }
             }
         }
-        // The name is who it is: without one nobody may pass for anonymous.
+        // The name is who it is: without one a caller must not pass for anonymous.
         if empty && self.0.contains(&Part::Field(Field::Username)) {
             return Err(Rejection::Unwritable);
         }

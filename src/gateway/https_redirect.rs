@@ -11,7 +11,7 @@ use crate::{
     upstream::{Reply, ReplyBody},
 };
 
-/// To the same URL, where there is a certificate for its host: whoever sends another `Host` does not
+/// To the same URL, where there is a certificate for its host: another `Host` does not
 /// get a link to it (CVE-2025-64101).
 pub(super) fn to_https(request: &Request, names: &[String]) -> Result<Reply, Rejection> {
     if !names.iter().any(|name| covers(name, &request.host)) {

@@ -250,7 +250,7 @@ impl Gateway {
         self.renderer.render(rejection, &rendering)
     }
 
-    /// What every answer gets, whoever gave it; then the one report.
+    /// What every answer gets, the upstream's too; then the one report.
     async fn finish(&self, mut reply: Reply, mut exchange: Exchange<'_>) -> Reply {
         self.invalidation.note_session_change(&exchange.cookies, &reply).await;
         let own = exchange.disposition != Disposition::Passed

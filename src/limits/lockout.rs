@@ -4,7 +4,7 @@
 //! elsewhere cannot lock a user out; a network after twenty times as many, over all accounts. After
 //! a hundred failures in a row, however slow, an account is locked for everybody but the networks
 //! that its owner has logged in from, and then again after each further one; such a network has a
-//! hundred of its own (NIST SP 800-63B section 3.2.2, which names this way out: else whoever makes
+//! hundred of its own (NIST SP 800-63B section 3.2.2, which names this way out: else a client that makes
 //! the hundred keeps the owner out with one more, now and then). Names that do not exist are
 //! counted like those that do, and a locked client is answered before its credential is looked at:
 //! it cannot tell right from wrong, nor known from unknown.
@@ -63,7 +63,7 @@ pub struct Lockout {
     counters: Cache<Key, Counter>,
     clock: Clock,
     locks: Locks,
-    /// No lock ends later than this: zero while nobody was ever locked, so that the hot path costs
+    /// No lock ends later than this: zero while no account was ever locked, so that the hot path costs
     /// one load.
     last_lock_ends: AtomicU64,
 }
@@ -72,9 +72,9 @@ pub struct Lockout {
 enum Key {
     AccountAndNetwork([u8; 32], IpAddr),
     Network(IpAddr),
-    /// Of the networks that nobody has logged in from.
+    /// Of the networks without a successful log-in.
     Account([u8; 32]),
-    /// There only if somebody has; of the name as it is stored, for two accounts may differ in no
+    /// There only for a known network; of the name as it is stored, for two accounts may differ in no
     /// more than case.
     AccountAt([u8; 32], IpAddr),
     Flood(IpAddr),
@@ -113,7 +113,7 @@ const A_MOMENT: Duration = Duration::from_secs(1);
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl Lockout {
-    /// By a configuration; `None` locks nobody.
+    /// By a configuration; `None` locks no account.
     pub fn new(config: Option<Config>, clock: Clock, locks: Locks) -> Self {
         let keep = config.as_ref().map_or(KEPT, |c| KEPT.max(c.window.0).max(c.duration.0));
         let counters = Cache::builder().max_capacity(COUNTERS).time_to_live(keep).build();
@@ -328,7 +328,7 @@ impl Drop for Attempt<'_> {
 /// One form for all spellings of an account: a different case or composition must not buy another
 /// five guesses.
 ///
-/// Its digest: whoever sends long names must not fill the memory with them.
+/// Its digest: long names must not fill the memory.
 fn canonical(account: &str) -> [u8; 32] {
     // No user has a longer one; what follows buys no other counter.
     let start: String = account.trim().chars().take(LONGEST_NAME).collect();
@@ -446,7 +446,7 @@ mod tests {
         }
         assert!(lockout.wait(Subject::Account("alice"), HERE).is_some());
         assert!(lockout.wait(Subject::Account("alice"), IpAddr::from([203, 0, 113, 1])).is_some());
-        // Of guesses in both spellings nobody can say whose row they are: no success ends it.
+        // Guesses in both spellings belong to no single row: no success ends the count.
         for number in 0..99 {
             guess(number, if number % 2 == 0 { "bob" } else { "BOB" });
         }
@@ -493,7 +493,7 @@ mod tests {
         assert!(lockout.start(alice, HERE).is_ok());
     }
 
-    /// Many good log-ins at once: no more are judged than may fail, and nobody is locked by them.
+    /// Many good log-ins at once: no more are judged than may fail, and no account is locked by them.
     #[test]
     fn who_is_being_judged_is_not_locked() {
         let (lockout, _) = lockout();

@@ -27,7 +27,7 @@ pub struct Suspicion {
     clock: Clock,
 }
 
-/// So many accounts that fail from one network within [`LATELY`] are somebody who tries them.
+/// So many accounts that fail from one network within [`LATELY`] are a credential-stuffing attempt.
 const MANY_ACCOUNTS: usize = 10;
 const LATELY: Duration = Duration::from_secs(15 * 60);
 /// So many networks of an account are remembered, for so long.
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(told(), 1);
     }
 
-    /// Attack: whoever has stolen a refresh token makes access tokens of it in a loop.
+    /// Attack: the thief of a refresh token makes access tokens of it in a loop.
     #[test]
     fn a_burst_of_refreshes_is_told() {
         let (suspicion, metrics, clock) = suspicion();

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
-/// An address and port, a Unix socket, or a socket that whoever started the gateway has opened.
+/// An address and port, a Unix socket, or a socket that the parent process has opened.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
     /// `0.0.0.0:8080`

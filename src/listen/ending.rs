@@ -88,7 +88,7 @@ impl Ending {
         if !self.certified {
             pending::<()>().await;
         }
-        // A copy: whoever asks later is to hear of it too.
+        // A copy: a later call has to see the change too.
         let _ = self.listening.clone().changed().await;
     }
 

@@ -69,7 +69,7 @@ impl<S> FramingGuard<S> {
         format!("{begun}{fields}\r\n").into_bytes().into()
     }
 
-    /// Whether the bytes so far could still become HTTP/2, which is when nobody else has a timer.
+    /// Whether the bytes so far could still become HTTP/2, which is when no other timer runs.
     fn follow_preface(&mut self, bytes: &[u8]) {
         const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
         let expected = PREFACE.get(self.begun..).unwrap_or_default();

@@ -67,7 +67,7 @@ pub fn done() {
     if let Some(before) = before()
         && let Err(error) = kill_process(before, Signal::TERM)
     {
-        tracing::warn!(%error, "the process before does not end");
+        tracing::warn!(%error, "the previous process does not end");
     }
 }
 

@@ -109,7 +109,7 @@ impl Listener {
         if self.proxy_protocol && !around.proxies {
             let problem = Problem::new(
                 &path.key("proxy_protocol"),
-                "nobody may connect: `trusted_proxies` is empty",
+                "no proxy may connect: `trusted_proxies` is empty",
             );
             let problem = problem.lacking(&Path::root().key("trusted_proxies"));
             problems.push(problem.help("list the load balancer's network there"));
@@ -121,7 +121,7 @@ impl Listener {
         }
         if self.shows_pages() && !around.plain {
             let at = path.key("tls").key("acme").key("challenge");
-            let problem = Problem::new(&at, "every listener speaks TLS: nobody answers HTTP-01");
+            let problem = Problem::new(&at, "every listener speaks TLS: none answers HTTP-01");
             let problem = problem.lacking(&Path::root().key("listen"));
             problems.push(problem.help("add a listener such as 0.0.0.0:80 without `tls`"));
         }

@@ -23,7 +23,7 @@ pub struct Counts {
 /// Counts a connection while it is open.
 pub(super) struct Open {
     shared: Shared,
-    /// Nobody's, if it comes from a proxy, which connects for many.
+    /// None, if it comes from a proxy, which connects for many.
     client: Option<IpAddr>,
 }
 

@@ -96,7 +96,7 @@ where
     let handshake = TlsAcceptor::from(tls).accept(stream);
     let Ok(Ok(stream)) = timeout(arrived.limits.head_time.0, handshake).await else { return };
     let session = stream.get_ref().1;
-    // Whoever speaks this has seen what it came for.
+    // The ACME validator needs only the handshake.
     if session.alpn_protocol() == Some(tls::ACME) {
         return;
     }
@@ -209,7 +209,7 @@ where
     }
 }
 
-/// Whoever made a tunnel is asked for again at least this often, and when anything is revoked.
+/// The request that opened a tunnel is judged again at least this often, and after each revocation.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// A tunnel lasts as long as its request would be let in, and no longer than the gateway.

@@ -1,4 +1,4 @@
-//! Listening sockets: bound here, or opened by whoever started the gateway.
+//! Listening sockets: bound here, or opened by the parent process.
 
 use std::{
     io,
@@ -84,7 +84,7 @@ impl Acceptor {
 /// What the list of addresses of the process before is in; see [`super::handover`].
 pub(super) const HANDED: &str = "PORTCULLIS_LISTENERS";
 
-/// Sockets that whoever started the gateway has opened, by the address that names them.
+/// Sockets that the parent process has opened, by the address that names them.
 #[derive(Default)]
 pub struct Inherited(Vec<(String, Socket)>);
 
@@ -167,7 +167,7 @@ pub(super) fn open(
 /// the connections: that is what SO_REUSEPORT is for.
 ///
 /// # Errors
-/// If somebody listens there.
+/// If another process listens there.
 pub fn look(address: SocketAddr) -> io::Result<()> {
     socket(address)?.bind(&address.into())
 }
@@ -192,14 +192,14 @@ fn socket(address: SocketAddr) -> io::Result<socket2::Socket> {
     Ok(socket)
 }
 
-/// Removes the file of a socket that nobody listens on any more.
+/// Removes the file of a socket without a listener.
 fn clear(path: &Path) -> io::Result<()> {
     let Ok(found) = std::fs::symlink_metadata(path) else { return Ok(()) };
     if !found.file_type().is_socket() {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file of that name"));
     }
     match StdUnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there")),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
         Err(_) => std::fs::remove_file(path),
     }
 }

@@ -171,7 +171,7 @@ impl Config {
             return match &self.client_crl {
                 Some(_) => {
                     let problem =
-                        Problem::missing(&path.key("client_crl"), "nobody's clients are asked");
+                        Problem::missing(&path.key("client_crl"), "`client_crl` needs `client_ca`");
                     Err(problem.help("name their authorities with `client_ca`").into())
                 }
                 None => Ok(None),
@@ -185,7 +185,7 @@ impl Config {
         };
         let builder =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        // A list that is out of date may miss whom it is there for: nobody is believed by it.
+        // A list that is out of date may miss a revoked certificate: none is accepted by it.
         let builder = builder.with_crls(lists).enforce_revocation_expiration();
         let verifier = builder.allow_unauthenticated().build();
         verifier.map(Some).map_err(|error| pem::unusable(file, &at, &error))

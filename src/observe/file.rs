@@ -15,7 +15,7 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    /// Opens it, and makes it if it is not there, for nobody else to read.
+    /// Opens it, and creates it if it is missing, readable by its owner alone.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let file = append(&path)?;
         Ok(Self { path, file })

@@ -257,7 +257,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Every series that is known before anything happens, at zero: what begins at one is an
-    /// increase of nothing to whoever watches.
+    /// increase of nothing to Prometheus.
     fn begin(&self) {
         let _ = (self.lookups(), self.store(), self.locks());
         Pattern::ALL.iter().for_each(|pattern| drop(self.suspicious(*pattern)));

@@ -1,7 +1,7 @@
 //! Rules in the Common Expression Language, compiled when the configuration is read.
 //!
 //! `request` has `method`, `path`, `query`, `host`, `headers` (names in lower case) and `client`
-//! (the address); `identity` is null for nobody, else has `username`, `id`, `email`, `groups`,
+//! (the address); `identity` is null for an anonymous caller, else has `username`, `id`, `email`, `groups`,
 //! `permissions`, `scopes`, `staff`, `superuser` and `claims`. Without an answer (another type, a
 //! missing field) the whole rule says no.
 
@@ -73,7 +73,7 @@ impl Expression {
             Ok(Value::Bool(allowed)) => Ok(allowed),
             Ok(_) => Err(Undecided),
             Err(error) => {
-                debug!(expression = self.text, %error, "an expression failed, which is a no");
+                debug!(expression = self.text, %error, "an expression failed: the rule refuses");
                 Err(Undecided)
             }
         }
@@ -199,7 +199,7 @@ mod tests {
         Expression::compile(text, &Path::root())
     }
 
-    /// A mistake: a rule asks for what nobody has, and says no to everybody without a word.
+    /// A mistake: a rule asks for a field that no caller has, and refuses all of them silently.
     #[test]
     fn what_nobody_has_is_told() {
         for text in [

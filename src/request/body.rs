@@ -35,7 +35,7 @@ pub enum Body {
         http2: bool,
         /// Whether the client sends it unasked (RFC 9110 section 10.1.1).
         unasked: bool,
-        /// How many frames have gone on, which whoever waits for the upstream looks at.
+        /// How many frames were sent on; the timeout of the upstream looks at it.
         frames: Arc<AtomicU64>,
     },
 }
@@ -166,7 +166,7 @@ impl Body {
     }
 }
 
-/// So much of a body that nobody wants is read all the same, and for so long: to a client that sends
+/// So much of a body that is not used is read all the same, and for so long: to a client that sends
 /// the body after the head, an answer in between is no reason to lose the connection. What is more
 /// ends it.
 const UNWANTED: usize = 256 << 10;

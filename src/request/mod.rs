@@ -55,7 +55,7 @@ pub struct HeadLimits {
     pub fields: usize,
 }
 
-/// Why a head was refused: the client is told, in words that help it and nobody else.
+/// Why a head was refused: the client is told how to correct it, and an attacker nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Not HTTP/1.1, as the parser sees it.

@@ -27,7 +27,7 @@ pub enum Ambiguity {
     Control,
     /// `%` without two hexadecimal digits.
     BadPercent,
-    /// A letter or digit written as `%41`: nobody needs to, except to slip past a rule.
+    /// A letter or digit written as `%41`: its only use is to slip past a rule.
     NeedlessEncoding,
     /// `%2f`.
     EncodedSlash,
@@ -102,7 +102,7 @@ impl Target {
         &self.raw
     }
 
-    /// [`Self::raw`], for whoever needs the rest no longer.
+    /// [`Self::raw`], where the rest is not needed any longer.
     pub fn into_raw(self) -> PathAndQuery {
         self.raw
     }

@@ -10,7 +10,7 @@ use hyper::{HeaderMap, header::HeaderValue};
 use super::{Certificate, forwarded};
 use crate::value::Network;
 
-/// Which networks may say who the client is, and in which header. Empty is nobody.
+/// Which networks may say who the client is, and in which header. Empty: none may.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies {
     /// The proxies' own networks.

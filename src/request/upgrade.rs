@@ -7,7 +7,7 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 
-/// What is passed on. Not `h2c`: behind it requests would go to the upstream that nobody judges.
+/// What is passed on. Not `h2c`: behind it requests would go to the upstream unjudged.
 const PASSED_ON: &[u8] = b"websocket";
 
 /// A wish for another protocol.

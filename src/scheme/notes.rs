@@ -9,7 +9,7 @@ use hyper::{
 
 use crate::value::Secret;
 
-/// What a scheme has for the answer, whoever gives it.
+/// What a scheme has for the answer, the upstream's too.
 #[derive(Debug, Default)]
 pub struct Notes {
     /// `Set-Cookie`: a credential that was renewed, or is over.

@@ -28,7 +28,7 @@ use crate::crypto::digest::sha256_hex;
 
 /// The channel of `NOTIFY`, here and in the triggers.
 pub(super) const CHANNEL: &str = "portcullis";
-/// A gateway that does not answer in this time is stuck or gone. It is waited for by somebody who
+/// A gateway that does not answer in this time is stuck or gone. It is waited for by a command whose user
 /// has changed a row already, within the store's own time: so not long.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// No more than this is read from anybody.
@@ -73,7 +73,7 @@ impl Sql {
 }
 
 impl Inner {
-    /// Where sockets may be: beside an SQLite file, so that whoever opens the one finds the other;
+    /// Where sockets may be: beside an SQLite file, so that a process that opens the one finds the other;
     /// else where the system has room for such things. The first that can be used is used.
     fn folders(&self) -> Vec<PathBuf> {
         if let Some(file) = &self.file {
@@ -88,7 +88,7 @@ impl Inner {
         folders
     }
 
-    /// Gateways on one database find each other by where it is, whoever they connect as.
+    /// Gateways on one database find each other by where it is, under any user name.
     fn socket_prefix(&self) -> String {
         let place = match &self.file {
             Some(_) => "file".to_owned(),
@@ -112,7 +112,7 @@ fn place(url: &str) -> String {
         .replace(":5432/", "/")
 }
 
-/// The sockets of gateways on the same database, in folders that nobody else can write to.
+/// The sockets of gateways on the same database, in folders that no other user can write to.
 fn sockets(folders: &[PathBuf], prefix: &str) -> Vec<PathBuf> {
     let folders = folders.iter().filter(|folder| is_private(folder).is_ok());
     let entries =
@@ -131,7 +131,7 @@ fn own_user() -> u32 {
     std::fs::metadata("/proc/self").map_or(0, |own| own.uid())
 }
 
-/// Somebody else may have made the folder, to hear what is revoked or to keep it from us. Root may
+/// Another user may have made the folder, to hear what is revoked or to keep it from us. Root may
 /// speak to everybody's gateway, but not where everybody may make folders.
 fn is_private(folder: &Path) -> io::Result<()> {
     let found = std::fs::symlink_metadata(folder)?;
@@ -140,11 +140,11 @@ fn is_private(folder: &Path) -> io::Result<()> {
     let trusted = found.uid() == own || found.uid() == 0 || (own == 0 && !anybody_s);
     match found.is_dir() && found.mode() & 0o022 == 0 && trusted {
         true => Ok(()),
-        false => Err(io::Error::other("the folder is somebody else's")),
+        false => Err(io::Error::other("the folder belongs to another user")),
     }
 }
 
-/// Gateways that were killed leave their sockets; nobody else would ever take them away.
+/// Gateways that were killed leave their sockets; no other process removes them.
 fn remove_abandoned(folder: &Path) {
     for socket in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = socket.path();
@@ -261,7 +261,7 @@ async fn listen_to_postgres(url: &str, sender: UnboundedSender<Heard>) {
     let mut missed = false;
     while !sender.is_closed() {
         if let Err(error) = hear_postgres(url, &sender, missed).await {
-            debug!(%error, "the database's messages are not heard");
+            debug!(%error, "the connection for the database's notifications failed");
         }
         missed = true;
         tokio::time::sleep(PAUSE).await;
@@ -276,7 +276,7 @@ async fn hear_postgres(
     let mut listener = PgListener::connect(url).await?;
     listener.listen(CHANNEL).await?;
     if missed {
-        // Nobody knows what was said in between.
+        // Messages in between are lost.
         let _ = sender.send(Heard { revocation: Revocation::Resync, _done: None });
     }
     loop {

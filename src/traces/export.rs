@@ -136,13 +136,13 @@ impl Exporter {
 
     pub(super) fn flush(&self) {
         if let Err(error) = self.processor.shutdown_with_timeout(LAST_PATIENCE) {
-            warn!(%error, "the last traces are lost");
+            warn!(%error, "the last traces could not be exported");
         }
     }
 }
 
 impl Drop for Exporter {
-    /// What is queued still goes; nobody waits for it here.
+    /// Queued spans are still exported; this call does not wait for them.
     fn drop(&mut self) {
         let processor = Arc::clone(&self.processor);
         std::thread::spawn(move || processor.shutdown_with_timeout(LAST_PATIENCE));

@@ -193,8 +193,8 @@ impl Inner {
 }
 
 impl Traces {
-    /// The request's trace, if it is sampled. Whoever is `believed` has a say in that; of the others
-    /// only the id is taken, so that nobody can make every request cost a trace.
+    /// The request's trace, if it is sampled. A caller that is `believed` has a say in that; of the others
+    /// only the id is taken, so that a client cannot make every request cost a trace.
     pub fn begin(&self, headers: &HeaderMap, believed: impl FnOnce() -> bool) -> Option<Trace> {
         let inner = self.0.as_ref()?;
         let parent = Parent::of(headers);
@@ -256,7 +256,7 @@ struct Parent {
 }
 
 impl Parent {
-    /// W3C Trace Context section 3.2. What breaks its rules, or is there twice, is nobody's.
+    /// W3C Trace Context section 3.2. A field that breaks its rules, or is there twice, is ignored.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all(TRACEPARENT).iter();
         let (Some(one), None) = (all.next(), all.next()) else { return None };

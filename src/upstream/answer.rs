@@ -8,13 +8,13 @@ use crate::{rejection::Rejection, request::folds_to_framing};
 /// What the client gets of an answer.
 ///
 /// # Errors
-/// An answer that can be read in two ways, or that nobody has asked for.
+/// An answer that can be read in two ways, or that was not requested.
 pub(super) fn reply(
     mut response: hyper::Response<hyper::body::Incoming>,
     connection: Connection,
     idle_timeout: std::time::Duration,
 ) -> Result<Reply, Rejection> {
-    // Nobody has asked for an upgrade: what follows a 101 would be nobody's.
+    // No upgrade was requested: the bytes after a 101 would belong to no request.
     if response.status().is_informational() {
         let cause = format!("an unasked {}", response.status());
         return Err(Rejection::UpstreamBroken(cause));

@@ -20,7 +20,7 @@ pub(super) enum Balance {
     RoundRobin,
     /// The one that is answering the fewest requests.
     LeastRequests,
-    /// A user's requests to the same server, as long as it is well; those of nobody by their
+    /// A user's requests to the same server, as long as it is healthy; anonymous requests by their
     /// network. When a server comes or goes only its own users move.
     User,
 }
@@ -74,7 +74,7 @@ impl Balancer {
                 1 => Health::Well,
                 _ => server.health(&self.detection, &self.clock, sample(turn)),
             };
-            // Whatever else is asked for: nobody learns that it is well before somebody tries.
+            // Even so: only a request shows that it has recovered.
             if health == Health::HalfOpen && server.try_out(&self.clock) {
                 return Ok(Arc::clone(server));
             }

@@ -218,7 +218,10 @@ impl Config {
             false => None,
         };
         if !self.reads_files() && self.tls != tls::Config::default() {
-            let problem = Problem::new(&at, "none of these servers is spoken to over TLS");
+            let problem = Problem::new(
+                &at,
+                "there are settings for TLS, and no server of this upstream is `https://`",
+            );
             problems.push(problem.help("write them as https://host"));
         }
         for text in &self.servers {

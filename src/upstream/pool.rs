@@ -37,10 +37,10 @@ pub(super) enum Sender {
     Http2(http2::SendRequest<Body>, Arc<StreamPermits>),
 }
 
-/// What a shared connection has room for. Whoever uses it has a copy.
+/// What a shared connection has room for. Each user of it has a copy.
 pub(super) struct StreamPermits(AtomicUsize);
 
-/// The connections that each worker keeps. Each locks only its own shelf, so nobody ever waits.
+/// The connections that each worker keeps. Each worker locks only its own pool, so none waits.
 pub(super) struct WorkerPools {
     all: Box<[Mutex<Shelf>]>,
     /// Held by who makes a connection that others of the worker will share.
@@ -64,7 +64,7 @@ struct Shared {
     chosen: Instant,
 }
 
-/// Requests that share a connection: as many as its window has room for answers that nobody takes,
+/// Requests that share a connection: as many as its window has room for unread answers,
 /// so that they hold up no other's. Those that come then get a connection more.
 pub(super) const MOST_STREAMS: usize = 64;
 /// Before the server has said how many it takes.
@@ -123,7 +123,7 @@ impl WorkerPools {
 }
 
 impl Shelf {
-    /// A use of the first shared connection that has room. Closed ones go, and those that nobody
+    /// A use of the first shared connection that has room. Closed ones go, and those that no request
     /// has needed for long.
     fn shared(&mut self, keep_alive: Duration) -> Option<Sender> {
         if self.shared.is_empty() {
@@ -177,7 +177,7 @@ impl Connection {
     /// A new one.
     pub(super) async fn new(server: &Arc<Server>) -> Result<Self, Rejection> {
         let busy = Busy::new(server);
-        // Of a burst of requests one connects, and the others share what it makes: nobody waits longer
+        // Of a burst of requests one connects, and the others share what it makes: none waits longer
         // than connecting may take.
         let making = server.shelves.making.get(WORKER.get()).filter(|_| server.connector.http2);
         let _making = match making {

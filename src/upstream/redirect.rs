@@ -35,7 +35,7 @@ impl Redirect {
         match HeaderValue::try_from(to) {
             Ok(to) if absolute || origin => Ok(Self { to }),
             _ => {
-                let problem = Problem::new(path, format!("`{to}` is not where one can go"));
+                let problem = Problem::new(path, format!("`{to}` is not a target of a redirect"));
                 Err(problem.help("write https://host/path, or a path").into())
             }
         }

@@ -71,7 +71,7 @@ pub(super) struct Server {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
     Well,
-    /// Nobody knows: one request may find out, see [`Server::try_out`].
+    /// Unknown after an ejection: one request may probe it, see [`Server::try_out`].
     HalfOpen,
     Ill,
 }
@@ -128,7 +128,7 @@ impl Server {
     ) -> Health {
         let (out, since) =
             (self.ejected_until.load(Ordering::Relaxed), self.well_since.load(Ordering::Relaxed));
-        // The hot path: a server that was always well costs two loads, and nobody asks the time.
+        // The hot path: a server without failures costs two loads and no reading of the clock.
         if out == 0 && since == 0 {
             return Health::Well;
         }

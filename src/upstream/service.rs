@@ -203,7 +203,7 @@ impl Service {
         let out = server.failed(&self.balancer.detection, &self.balancer.clock);
         // The only server gets its requests all the same.
         if out && self.servers.load().len() > 1 {
-            warn!(server = %server.address, "it fails, and gets no requests for a while");
+            warn!(server = %server.address, "ejected: it fails, and gets no requests for a while");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Another protocol between client and upstream, once the upstream has said 101 to one that was
-//! asked for: bytes go both ways, and nobody reads them.
+//! asked for: bytes go both ways unread.
 
 use std::{
     io,
@@ -41,7 +41,7 @@ pub(super) fn switch(
     let to = response.headers().get(header::UPGRADE).cloned();
     let asked = upgrade.protocol.as_bytes();
     let to = to.filter(|to| to.as_bytes().eq_ignore_ascii_case(asked)).ok_or_else(|| {
-        Rejection::UpstreamBroken("it switched to a protocol that nobody asked for".into())
+        Rejection::UpstreamBroken("it switched to a protocol that was not requested".into())
     })?;
     let upstream = hyper::upgrade::on(&mut response);
     remove_hop_by_hop(response.headers_mut(), |name| name == header::CONTENT_LENGTH);

@@ -1,4 +1,4 @@
-//! Answers that clients take, or do not. Nobody polls an answer while its client has no room for more:
+//! Answers whose clients may stop reading. An answer is not polled while its client has no room for more:
 //! an HTTP/2 client can answer pings for ever and open no window. So each worker looks at all that
 //! are open, now and then, and lets go of the upstream where the client has taken nothing for long.
 

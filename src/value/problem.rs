@@ -104,7 +104,7 @@ impl Problems {
     /// For settings of which nothing would be left.
     pub fn refuse_zero(&mut self, zero: bool, path: &Path) {
         if zero {
-            self.push(Problem::new(path, "this cannot be nothing"));
+            self.push(Problem::new(path, "this must not be empty"));
         }
     }
 

@@ -15,7 +15,7 @@ impl Secret {
         Self(Zeroizing::new(text))
     }
 
-    /// The text itself. Whoever calls this must not log it.
+    /// The text itself. It must not be logged.
     pub fn reveal(&self) -> &str {
         &self.0
     }

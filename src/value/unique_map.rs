@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData};
 use serde::{Deserialize, Deserializer, de};
 
 /// Pairs in the order written. The YAML library keeps the last of two equal keys silently; the
-/// loader refuses them by position, and this type refuses them again for whoever builds without it.
+/// loader refuses them by position, and this type refuses them again where the loader is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UniqueMap<V>(pub Vec<(String, V)>);
 

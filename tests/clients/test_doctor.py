@@ -129,13 +129,13 @@ def ways_in(said):
     return dict(re.findall(r"^  WAY IN    (.*): \d+\n            remedy: (.+)$", said, re.MULTILINE))
 
 
-NOBODY_SIGNED = "an assertion that nobody signed (`alg: none`)"
+NOBODY_SIGNED = "an assertion without a signature (`alg: none`)"
 STRANGER = "an assertion signed with a stranger's key"
 ANOTHER = "an assertion made for another service"
 ISSUER = "an assertion of another issuer"
 EXPIRED = "an assertion that has expired"
-FOR_NOBODY = "a forged name beside an assertion for nobody"
-FOR_ANOTHER = "a forged name beside an assertion for somebody else"
+FOR_NOBODY = "a forged name beside an anonymous assertion"
+FOR_ANOTHER = "a forged name beside another user's assertion"
 NAMED = "a forged `Remote-User: alice`"
 FOLDED = "a forged `Remote_User: alice`"
 OPEN = "a direct call, without anything"

@@ -223,14 +223,14 @@ fn every_problem_is_told_at_once() {
         told(6, "surprise");
         told(8, "invalid type: integer `7`");
         told(9, "routes[1].upstream: `ftp://x`");
-        told(10, "routes[2]: this route leads nowhere");
-        told(11, "more than one place");
+        told(10, "routes[2]: this route has no target");
+        told(11, "more than one target");
         told(13, "routes[5]: this route and `path: /c/` before it match the same requests");
         told(14, "stuff");
         told(15, "no peer may name a user");
         told(16, "routes[8].path");
         assert!(!text.contains("invalid length"), "{text}");
-        told(17, "routes[9]: this route leads to more than one place");
+        told(17, "routes[9]: this route has more than one target");
         told(17, "there is no rule in it");
     }
     assert!(!setup.dir.0.join("store.db").exists(), "check has made a store");

@@ -52,7 +52,7 @@ fn tcp(port: u16, bytes: &[u8]) -> String {
 }
 
 /// The rule: a Unix socket serves like a port. One that a killed gateway has left is replaced; one
-/// where somebody listens, and a file that is none, are not.
+/// where another process listens, and a file that is none, are not.
 #[test]
 fn a_unix_socket_is_a_listener() {
     let setup = Setup::new();
@@ -68,7 +68,7 @@ fn a_unix_socket_is_a_listener() {
     let other = Setup::new();
     write(&other, &format!("\"unix:{}\"", path.display()), ROUTES);
     let output = portcullis(&other.config(), &["run"], "");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("somebody listens there"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("another process listens there"));
     drop(gateway);
     let plain = other.dir.0.join("plain");
     std::fs::write(&plain, "kept").unwrap();
@@ -131,7 +131,7 @@ fn only_listed_peers_may_speak_the_proxy_protocol() {
     let nobody = Setup::new();
     write(&nobody, &listen, ROUTES);
     let output = portcullis(&nobody.config(), &["check"], "");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("nobody may connect"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no proxy may connect"));
 }
 
 /// The rule: plain HTTP is sent to HTTPS, and browsers are told to stay there. Attack

@@ -79,7 +79,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A path that needs somebody to be known, for the doctor.
+/// A path that needs an authenticated caller, for the doctor.
 fn telling_path(project: &Value) -> Option<&str> {
     let rule = |url: &Value| match url.get("permission") {
         Some(own) => own["gateway"].clone(),

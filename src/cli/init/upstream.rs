@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{list, text_of, writer::jwks_path};
 
-/// What the project has to add, so that it believes the gateway and nobody else.
+/// What the project has to add, so that it believes the gateway alone.
 pub(super) fn upstream_lines(project: &Value) -> String {
     let pages = list(&project["urls"]).iter();
     let pages = pages.filter(|url| ["django", "admin"].contains(&text_of(&url["kind"]))).count();

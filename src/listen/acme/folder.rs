@@ -1,4 +1,4 @@
-//! Where account, keys and certificates are kept, for nobody else to read.
+//! Where account, keys and certificates are kept, readable by the gateway's own user alone.
 
 use std::{
     fs, io,

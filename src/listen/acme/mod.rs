@@ -35,7 +35,7 @@ use crate::{
     value::{Path, Problem, Problems},
 };
 
-/// `acme` in a listener's `tls`. Whoever uses it agrees to the terms of the authority.
+/// `acme` in a listener's `tls`. Its use is agreement to the terms of the authority.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Acme")]

@@ -59,7 +59,7 @@ pub(super) fn begin(managed: &Arc<Managed>, control: &Handle, clock: &Clock) {
     control.spawn(keep(Arc::downgrade(managed), folder, clock.clone(), gone));
 }
 
-/// Has a good certificate there until nobody shows it.
+/// Keeps a valid certificate there until no listener uses it.
 async fn keep(managed: Weak<Managed>, folder: Folder, clock: Clock, mut gone: watch::Receiver<()>) {
     let mut wait = FIRST_WAIT;
     loop {
@@ -106,8 +106,8 @@ async fn ordered(managed: &Managed, folder: &Folder) -> Result<(), Failed> {
     managed.current.store(Some(Arc::new(current)));
     let names = managed.config.names.join(", ");
     match folder.keep_certificate(&pem) {
-        Ok(()) => info!(names, "a new certificate is there"),
-        Err(error) => warn!(%error, names, "a new certificate is there, and cannot be kept"),
+        Ok(()) => info!(names, "a new certificate was issued"),
+        Err(error) => warn!(%error, names, "a new certificate was issued and could not be stored"),
     }
     Ok(())
 }

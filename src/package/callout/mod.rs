@@ -211,7 +211,7 @@ impl Callout {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Ok(Loaded::refused(custom_refusal(status, headers, body)))
             }
-            // How long somebody has to wait is another number a second later.
+            // The time to wait is another number a second later.
             StatusCode::TOO_MANY_REQUESTS => {
                 let refusal = custom_refusal(status, headers, body);
                 Ok(Loaded::refused(refusal).until(Some(self.clock.now())))

@@ -61,7 +61,7 @@ enum Whose {
     /// A user of the store; who is none is refused.
     #[default]
     Store,
-    /// Whoever the authority says it is, such as a service without a row.
+    /// The name in the certificate, such as a service without a row.
     Certificate,
 }
 

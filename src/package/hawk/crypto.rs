@@ -5,7 +5,7 @@ use aws_lc_rs::{digest, hmac};
 /// The hash that a credential is used with, for its MAC and for the payload alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// For clients that nobody can change any more.
+    /// For old clients that know no other.
     Sha1,
     /// What Hawk's documents use.
     Sha256,

@@ -12,7 +12,7 @@ pub const MALFORMED: &str = "Hawk authentication failed: The request header was 
 pub const EXPIRED: &str =
     "Hawk authentication failed: The token has expired. Is your system clock correct?";
 
-/// `Authorization: Hawk …` that nobody has verified.
+/// `Authorization: Hawk …`, unverified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'a> {
     /// Whose key.

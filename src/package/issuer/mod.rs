@@ -104,7 +104,7 @@ impl Default for Claims {
 enum UserSource {
     /// Who the token says.
     Claims,
-    /// The store's user of that name; nobody if there is none.
+    /// The store's user of that name; refused if there is none.
     Store,
 }
 

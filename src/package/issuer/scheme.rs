@@ -1,4 +1,4 @@
-//! Tokens that somebody else has signed: an identity provider, another service.
+//! Tokens that another party has signed: an identity provider, another service.
 
 use std::{future::ready, sync::Arc};
 
@@ -232,13 +232,13 @@ impl Issuer {
         }
     }
 
-    /// Nobody, if the claim that names the user is not a text.
+    /// No caller, if the claim that names the user is not a text.
     fn identity(&self, claims: Map<String, Value>) -> Option<Arc<Identity>> {
         let username = text(&claims, &self.claims.username).filter(|name| !name.is_empty())?;
         let owned = |name: &str| text(&claims, name).unwrap_or_default().into();
         let verified = claims.get("email_verified").is_none_or(|flag| *flag == json!(true));
         Some(Arc::new(Identity {
-            // Another issuer may give the same name to somebody else.
+            // Another issuer may give the same name to another person.
             id: text(&claims, "sub").map(|sub| format!("{}|{sub}", self.issuer).into()),
             username: username.into(),
             email: if verified { owned(&self.claims.email) } else { "".into() },

@@ -69,7 +69,8 @@ impl Shared for Knox {
         for (index, field) in config.user_fields.iter().flatten().enumerate() {
             if !USER_FIELDS.contains(&field.as_str()) {
                 let at = path.key("user_fields").index(index);
-                let problem = Problem::new(&at, format!("a log-in cannot tell `{field}`"));
+                let problem =
+                    Problem::new(&at, format!("the answer to a log-in has no field `{field}`"));
                 problems.push(problem.help(format!("there are: {}", USER_FIELDS.join(", "))));
             }
         }

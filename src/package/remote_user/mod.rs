@@ -41,7 +41,7 @@ pub struct Config {
     name: Option<String>,
     /// The header that names the user.
     header: String,
-    /// The peers that may set it. Nobody, unless listed.
+    /// The peers that may set it; there is no default.
     from: Vec<Network>,
     /// Names in the certificates of peers that may set it, wherever they are.
     from_certificates: Vec<String>,

@@ -61,7 +61,7 @@ impl Sessions {
         };
         let same_user = text(&data, USER) == id && same(&text(&data, HASH), &hash);
         if data.contains_key(USER) && !same_user {
-            // Somebody else's: nothing of it may be seen by this user.
+            // Another user's: nothing of it may be seen by this user.
             data = Map::new();
         }
         let backend = self.backend(proof).to_owned();

@@ -27,7 +27,7 @@ pub enum Rotation {
     Stays,
     /// This one takes its place.
     New(String),
-    /// Somebody has used it already.
+    /// It was used already.
     UsedUp,
 }
 

@@ -306,8 +306,8 @@ impl SimpleJwt {
         Ok(Named::User(Box::new(user)))
     }
 
-    /// The user that a refresh token names: nothing where it names nobody, `Err(())` where it
-    /// names somebody who is gone.
+    /// The user that a refresh token names: nothing where it names none, `Err(())` where it
+    /// names a deleted user.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -381,7 +381,7 @@ pub(super) fn moment(claim: Option<&Value>) -> Timestamp {
     Timestamp((seconds * 1e6) as u64)
 }
 
-/// `TokenUser`: what the token says, and nobody else was asked.
+/// `TokenUser`: what the token says; the store is not asked.
 fn stateless(id: &str, claims: &Claims) -> Identity {
     let text = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
     let flag = |name: &str| claims.get(name).and_then(Value::as_bool).unwrap_or_default();

@@ -88,7 +88,8 @@ fn seen(bytes: &[u8], pieces: usize) -> Vec<Message> {
 pub(super) fn serve(bytes: &[u8], pieces: usize, handle: impl AsyncFn(Request<Incoming>)) {
     RUNTIME.with_borrow(|runtime| {
         runtime.block_on(async {
-            let framed = FramingGuard::new(Wire { bytes, pieces }, HEAD, FIELDS, TIME, Arc::default());
+            let framed =
+                FramingGuard::new(Wire { bytes, pieces }, HEAD, FIELDS, TIME, Arc::default());
             let service = service_fn(|request| {
                 let handled = handle(request);
                 async {

@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
         Self { project, upstream, file, text: String::new(), notes, variables: Vec::new() }
     }
 
-    /// `${NAME}`, noted for whoever has to set it.
+    /// `${NAME}`, noted for the report, which says what has to be set.
     fn variable(&mut self, name: String, holds: &'static str) -> String {
         let written = format!("${{{name}}}");
         self.variables.push((name, holds));
@@ -200,7 +200,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What cannot be carried is asked by the project itself; here nobody is turned away for it.
+/// What cannot be carried is asked by the project itself; the gateway refuses no request for it.
 fn rule(gateway: &Value) -> String {
     if gateway.is_null() { "anyone".into() } else { yaml(gateway) }
 }

@@ -135,7 +135,7 @@ impl Writer<'_> {
                 self.line(format!("    authentication: {chain}"));
             }
             if page.is_null() && chain == "[]" && !list(classes).is_empty() {
-                // Nobody here knows its credentials.
+                // The gateway does not know its credentials.
                 self.line("    permission: anyone  # its own classes decide");
                 self.line("    throttle: []");
                 return;
