@@ -92,7 +92,13 @@ class NulByte(Differential):
             "NUL in the key",
             400,
             get("/token/", b"Authorization: Token \0" + ALICE.encode()),
-            Differs("Either server refuses it before there is a request, in its own words", content_type=None, body=""),
+            Differs(
+                "Either server refuses it before there is a request, in its own words",
+                content_type="application/json",
+                vary=["accept"],
+                body='{"detail":"The request is not valid HTTP/1.1. Percent-encode characters such as \\" and < in the target,'
+                " and give the body's length once.\"}",
+            ),
         ),
     ]
 
