@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use hyper::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 
 pub use self::endpoint::Endpoint;
 use crate::{
@@ -134,7 +134,7 @@ impl Default for Document {
 }
 
 /// Which challenges a 401 lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Challenges {
     /// The first scheme's, as DRF.
@@ -144,7 +144,7 @@ pub enum Challenges {
 }
 
 /// Where what several gateways have to agree on is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SharedState {
     /// In each process: a nonce is seen once by each gateway, `auth_rate` counts on each.

@@ -7,7 +7,7 @@
 mod format;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use self::format::Encoded;
@@ -43,7 +43,7 @@ impl Default for Config {
 }
 
 /// The name before the first `$` of an encoded password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "PasswordAlgorithm")]
 pub enum Algorithm {

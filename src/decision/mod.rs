@@ -15,7 +15,7 @@ use hyper::{
     http::uri::PathAndQuery,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     rejection::Rejection,
@@ -39,7 +39,7 @@ pub struct Config {
 }
 
 /// How a proxy says which request it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "DescribedRequest")]
 enum Described {

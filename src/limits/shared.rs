@@ -65,7 +65,8 @@ pub struct ProcessState {
 
 /// More nonces than this within one window are refused as used: forgetting one would let it in again.
 const NONCES: u64 = 1_000_000;
-const COUNTERS: u64 = 200_000;
+/// A key beyond these has no budget until others are forgotten.
+const COUNTERS: u64 = 1_000_000;
 /// No window is longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -81,6 +82,17 @@ impl Expiry<[u8; 32], Timestamp> for UntilPassed {
     ) -> Option<Duration> {
         Some(until.since(self.0.now()) + Duration::from_secs(1))
     }
+
+    /// Without it, a nonce that is used again would keep the expiry of its first use.
+    fn expire_after_update(
+        &self,
+        digest: &[u8; 32],
+        until: &Timestamp,
+        now: std::time::Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        self.expire_after_create(digest, until, now)
+    }
 }
 
 impl ProcessState {
@@ -88,7 +100,7 @@ impl ProcessState {
     pub fn new(clock: Clock) -> Self {
         Self {
             nonces: Cache::builder().expire_after(UntilPassed(clock.clone())).build(),
-            counters: Cache::builder().max_capacity(COUNTERS).time_to_idle(LONGEST).build(),
+            counters: Cache::builder().time_to_idle(LONGEST).build(),
             clock,
         }
     }
@@ -112,7 +124,16 @@ impl ProcessState {
 
     fn add_now(&self, scope: &str, key: &[u8], window: Duration) -> Counted {
         let now = self.clock.now();
-        let counter = self.counters.get_with(digest_of(scope, key), Arc::default);
+        let digest = digest_of(scope, key);
+        // Making room for a new key would forget what another has counted: a flood of keys would
+        // give each of them a new budget.
+        if self.counters.entry_count() >= COUNTERS && !self.counters.contains_key(&digest) {
+            self.counters.run_pending_tasks();
+            if self.counters.entry_count() >= COUNTERS {
+                return Counted { count: u64::MAX, ends: now + window };
+            }
+        }
+        let counter = self.counters.get_with(digest, Arc::default);
         let mut counter = counter.lock().unwrap_or_else(PoisonError::into_inner);
         let counted = match *counter {
             Some(Counted { count, ends }) if ends > now => Counted { count: count + 1, ends },

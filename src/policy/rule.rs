@@ -4,7 +4,7 @@ use std::fmt;
 
 use hyper::Method;
 use schemars::JsonSchema;
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 
 use super::expression::Expression;
 use crate::{
@@ -35,7 +35,7 @@ pub enum Config {
 }
 
 /// Rules without an argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "PermissionWord")]
 pub enum Word {

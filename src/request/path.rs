@@ -16,7 +16,9 @@ pub struct Target {
 
 /// Why a path can be read in two ways. The last four are refused only where the route does not
 /// allow them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Ambiguity {
     /// `.` or `..`, plain or encoded.

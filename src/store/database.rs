@@ -84,7 +84,11 @@ impl Database {
             for table in store.tables.iter().filter(may_make) {
                 for statement in table.sqlite {
                     let text = store.model.statement(statement, None);
-                    sqlx::query(AssertSqlSafe(text)).execute(&store.pool).await?;
+                    let make = || sqlx::query(AssertSqlSafe(text.clone())).execute(&store.pool);
+                    // PostgreSQL's `IF NOT EXISTS` fails where two gateways start at once.
+                    if make().await.is_err() {
+                        make().await?;
+                    }
                 }
             }
             Ok(())

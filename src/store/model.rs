@@ -1,7 +1,7 @@
 //! The project's user model: Django's `AUTH_USER_MODEL`, whatever its table, key and columns are.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::template::Dialect;
 use crate::{
@@ -48,7 +48,7 @@ impl FromWord for Config {
 }
 
 /// The type of a primary key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyKind {
     /// `AutoField`, `BigAutoField`, `IntegerField`.

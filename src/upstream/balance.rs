@@ -6,13 +6,13 @@ use std::sync::{
 };
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::server::{Health, OutlierDetection, Server, hash};
 use crate::{clock::Clock, forward::Outgoing, rejection::Rejection, request::network_of};
 
 /// The `balance` setting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Balance {
     /// One after the other.

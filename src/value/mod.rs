@@ -62,3 +62,15 @@ macro_rules! text_notation {
     };
 }
 pub(crate) use text_notation;
+
+/// Writes a default of this type into the schema, as a file has it.
+macro_rules! text_default {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+use text_default;

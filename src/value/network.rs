@@ -37,6 +37,7 @@ impl fmt::Display for Network {
     }
 }
 
+super::text_default!(Network);
 super::text_notation!(
     Network,
     "Network",

@@ -43,6 +43,7 @@ impl fmt::Display for Period {
     }
 }
 
+super::text_default!(Period);
 super::text_notation!(
     Period,
     "Period",

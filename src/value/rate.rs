@@ -40,6 +40,7 @@ impl fmt::Display for Rate {
     }
 }
 
+super::text_default!(Rate);
 super::text_notation!(
     Rate,
     "Rate",

@@ -43,6 +43,7 @@ impl fmt::Display for Size {
     }
 }
 
+super::text_default!(Size);
 super::text_notation!(Size, "Size", "a size such as 64KiB or 16MiB", r"^\d+ *(B|KiB|MiB|GiB)?$");
 
 #[cfg(test)]

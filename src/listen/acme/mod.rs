@@ -24,7 +24,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use rustls::sign::CertifiedKey;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::{runtime::Handle, sync::watch};
 
 use crate::{
@@ -57,7 +57,7 @@ pub(super) struct Config {
 }
 
 /// How an authority is shown that a name is ours, by RFC 8555's and RFC 8737's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(rename = "AcmeChallenge")]
 pub(super) enum Challenge {
     /// By a certificate on this listener, to which the authority comes on port 443.

@@ -66,7 +66,7 @@ pub async fn create(
 pub async fn delete(db: &Database, name: &str) -> Result<bool, Unavailable> {
     let name = name.to_owned();
     db.run(|sql| async move {
-        const QUERY: &str = "SELECT k.digest FROM portcullis_api_key k WHERE k.name = ?";
+        const QUERY: &str = "SELECT {text k.digest} FROM portcullis_api_key k WHERE k.name = ?";
         const DELETE: &str = "DELETE FROM portcullis_api_key WHERE name = ?";
         let rows = sql.rows(QUERY, [Arg::from(&*name)]).await?;
         let Some(row) = rows.first() else { return Ok(false) };

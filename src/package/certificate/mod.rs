@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Descriptor, SchemeContext, SchemeKind, SchemeSettings};
 use crate::{
@@ -38,7 +38,7 @@ pub struct Config {
 }
 
 /// A name in a certificate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "CertificateField")]
 enum Field {
@@ -54,7 +54,7 @@ enum Field {
 }
 
 /// Who is named.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "CertificateUser")]
 enum Whose {

@@ -5,7 +5,7 @@ mod scheme;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Descriptor, SchemeContext, SchemeKind, SchemeSettings, Takes};
 use crate::{
@@ -99,7 +99,7 @@ impl Default for Claims {
 }
 
 /// Who the caller is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum UserSource {
     /// Who the token says.

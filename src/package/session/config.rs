@@ -1,7 +1,7 @@
 //! Django's `SESSION_*`, and what the gateway's own pages need.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{cookie::SameSite, value::Period};
 
@@ -48,7 +48,7 @@ pub struct Config {
 }
 
 /// Where Django keeps sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "SessionEngine")]
 pub(super) enum Engine {
