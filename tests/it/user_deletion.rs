@@ -73,6 +73,7 @@ impl Store {
         let db = self.db.clone();
         db.delete_user(OWNER).await.unwrap();
         sessions::delete(&db, SESSION).await.unwrap();
+        api_keys::delete(&db, "deletion-key").await.unwrap();
         let user = NewUser {
             username: OWNER.into(),
             email: String::new(),
