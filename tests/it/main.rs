@@ -37,6 +37,7 @@ mod revocation;
 mod revocation_postgres;
 mod servers;
 mod session;
+mod shared_state;
 mod spoofing;
 mod store;
 mod support;
@@ -45,5 +46,6 @@ mod tunnel;
 mod upstream;
 mod upstream_http2;
 mod upstream_tls;
+mod user_deletion;
 #[cfg(feature = "wasm")]
 mod wasm;

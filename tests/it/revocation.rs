@@ -158,6 +158,71 @@ fn a_credential_that_leaked_is_ended_as_it_was_found() {
     assert!(!revoke(&forged).0 && !revoke("nonsense").0);
 }
 
+/// Attack: one of a user's credentials has leaked. What ends it must not end the others of the user,
+/// of the same kind or another, nor have them all asked for again at once: with many users, that is
+/// a flood of the store whenever one credential is revoked.
+#[test]
+fn a_revoked_credential_leaves_its_neighbours_remembered() {
+    let settings =
+        SETTINGS.replace("authentication: [", "authentication: [api_key: { header: X-Api-Key }, ");
+    let setup = Setup::new().alice();
+    setup.prepare(&settings);
+    let api_key = |name: &str| {
+        let arguments = ["api-key", "create", name, "--user", "alice"];
+        let made = portcullis(&setup.config(), &arguments, "");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    let api_keys = ["laptop", "phone"].map(api_key);
+    let gateway = Gateway::spawn(setup);
+
+    let [leaked, kept] = [0, 1].map(|number| {
+        let mut all = credentials(&gateway);
+        all.push(("api key", ("X-Api-Key", api_keys[number].clone())));
+        // A user has one token, and one password.
+        all.retain(|(kind, _)| number == 0 || !["token", "basic"].contains(kind));
+        all
+    });
+    let refresh_tokens = [0, 1].map(|_| jwt_pair(&gateway)["refresh"].as_str().unwrap().to_owned());
+    let stays = |ended: &[&str]| {
+        for credential in leaked.iter().chain(&kept) {
+            let is_ended = leaked.contains(credential) && ended.contains(&credential.0);
+            let expected = if is_ended { 401 } else { 200 };
+            assert_eq!(ask(&gateway, credential), expected, "{} by {ended:?}", credential.0);
+        }
+    };
+    let asked = || {
+        let metrics = gateway.admin("/metrics").text();
+        let line =
+            metrics.lines().find(|line| line.contains("cache_lookups_total{result=\"miss\"}"));
+        line.unwrap().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let revoke = |secret: &str| {
+        let done = portcullis(&gateway.setup.config(), &["revoke"], secret);
+        assert!(done.status.success(), "{done:?}");
+    };
+
+    stays(&[]);
+    let mut ended = Vec::new();
+    for kind in ["api key", "knox", "session", "token"] {
+        let (_, (_, value)) = leaked.iter().find(|credential| credential.0 == kind).unwrap();
+        let before = asked();
+        revoke(value.rsplit([' ', '=']).next().unwrap());
+        ended.push(kind);
+        stays(&ended);
+        // Those that are ended are asked for, as nothing is remembered of what is refused.
+        let most = ended.len() as u64;
+        assert!(asked() - before <= most, "{kind}: {} asked again", asked() - before - most);
+    }
+
+    let before = asked();
+    revoke(&refresh_tokens[0]);
+    stays(&ended);
+    assert!(asked() - before <= ended.len() as u64, "a refresh token: all are asked again");
+    let refresh = |token: &str| post_json(&gateway, "/jwt/refresh/", &json!({ "refresh": token }));
+    assert_eq!(refresh(&refresh_tokens[0]).status, 401);
+    assert_eq!(refresh(&refresh_tokens[1]).status, 200);
+}
+
 /// Attack: tokens are believed without the store, so no user is known whose tokens could be forgotten,
 /// and a blacklisted one works on. What cannot be ended is not said to be.
 #[test]

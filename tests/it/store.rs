@@ -47,7 +47,7 @@ fn on_backend(variable: &str) {
     });
 }
 
-fn database(config: &Config, control: &tokio::runtime::Handle) -> Database {
+pub(crate) fn database(config: &Config, control: &tokio::runtime::Handle) -> Database {
     let tables = DJANGO_TABLES.iter().chain(limits::TABLES).copied().chain(package::tables());
     let metrics = Metrics::default().store();
     Database::new(config, &Path::root(), tables.collect(), control, metrics).unwrap()
