@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use hyper::header::ORIGIN;
 
 use crate::{
     csrf::{self, Csrf},
@@ -215,5 +214,5 @@ impl Chain {
 /// Whether a page of another site could have made the request with effect: it is not safe, or may
 /// open a WebSocket, which has an origin.
 fn may_be_forged(request: &Request) -> bool {
-    !csrf::is_safe(&request.method) || request.headers.contains_key(ORIGIN)
+    !csrf::is_safe(&request.method) || request.has_origin
 }

@@ -15,7 +15,7 @@ use crate::{
     request::Malformed,
     upstream::{Reply, ReplyBody},
     value::{Path, Problem, Problems},
-    web::answer::{security_headers, vary},
+    web::answer::security_headers,
 };
 
 /// The `errors` setting.
@@ -134,7 +134,7 @@ impl Renderer {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if of.negotiates {
-            vary(headers, "Accept");
+            headers.insert(header::VARY, HeaderValue::from_static("Accept"));
         }
         if let Some(allow) = of.allow {
             headers.insert(header::ALLOW, allow.clone());

@@ -86,7 +86,10 @@ impl JsonSchema for Endpoint {
                 schemars::json_schema!({
                     "type": "object",
                     "properties": { set.word: {
-                        "type": "object", "properties": { "page": { "enum": names } },
+                        "type": "object", "description": set.description,
+                        "properties": { "page": {
+                            "enum": names, "description": "One page of the set, at the route's own path."
+                        } },
                         "required": ["page"], "additionalProperties": false
                     } },
                     "required": [set.word], "additionalProperties": false

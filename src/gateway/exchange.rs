@@ -132,7 +132,9 @@ impl<'g> Exchange<'g> {
         if self.vary_cookie {
             vary(headers, "Cookie");
         }
-        headers.extend(self.notes.headers.drain(..));
+        if !self.notes.headers.is_empty() {
+            headers.extend(self.notes.headers.drain(..));
+        }
         if !self.notes.cookies.is_empty() {
             set_cookies(std::mem::take(&mut self.notes.cookies), headers);
         }

@@ -141,7 +141,7 @@ impl Gateway {
             Err(malformed) => Err(malformed.into()),
         };
         let reply = self.render(answer, &mut exchange);
-        self.finish(reply, exchange).await
+        self.finish(reply, &mut exchange).await
     }
 
     /// Refuses what the HTTP/1.1 parser could not read, with the status that it has for it. Nothing
@@ -156,7 +156,7 @@ impl Gateway {
             _ => Malformed::TooLarge,
         };
         let reply = self.render(Err(malformed.into()), &mut exchange);
-        self.finish(reply, exchange).await
+        self.finish(reply, &mut exchange).await
     }
 
     async fn serve<'g>(
@@ -251,7 +251,7 @@ impl Gateway {
     }
 
     /// What every answer gets, the upstream's too; then the one report.
-    async fn finish(&self, mut reply: Reply, mut exchange: Exchange<'_>) -> Reply {
+    async fn finish(&self, mut reply: Reply, exchange: &mut Exchange<'_>) -> Reply {
         self.invalidation.note_session_change(&exchange.cookies, &reply).await;
         let own = exchange.disposition != Disposition::Passed
             || exchange.route.is_some_and(|route| !route.target.is_upstream());
@@ -319,7 +319,7 @@ impl Gateway {
         if let Some(removed) = removed {
             reply.extensions_mut().insert(removed);
         }
-        ext_authz::answer(self.finish(reply, exchange).await)
+        ext_authz::answer(self.finish(reply, &mut exchange).await)
     }
 
     /// Begins what its upstreams have to do beside requests.

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Gateway {
-    pub(super) fn report(&self, mut exchange: Exchange<'_>, status: StatusCode) {
+    pub(super) fn report(&self, exchange: &mut Exchange<'_>, status: StatusCode) {
         let ended = self.clock.now();
         let time = ended.since(exchange.started);
         let metrics = exchange.route.map_or(&self.unrouted, |route| &route.metrics);

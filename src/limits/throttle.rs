@@ -39,7 +39,9 @@ pub enum Config {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ThrottleScope")]
 struct Scope {
+    /// The scope's name (`throttle_scope`).
     name: String,
+    /// Requests in a time (`DEFAULT_THROTTLE_RATES`).
     rate: Rate,
 }
 
@@ -81,9 +83,17 @@ impl JsonSchema for Config {
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let (rate, scope) = (generator.subschema_for::<Rate>(), generator.subschema_for::<Scope>());
+        let with = |mut schema: schemars::Schema, meaning: &str| {
+            schema.insert("description".into(), meaning.into());
+            schema
+        };
         schemars::json_schema!({
             "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-            "properties": { "anon": rate, "user": rate, "scope": scope }
+            "properties": {
+                "anon": with(rate.clone(), "`AnonRateThrottle`: anonymous callers, by address."),
+                "user": with(rate, "`UserRateThrottle`: by user; anonymous callers by address."),
+                "scope": with(scope, "`ScopedRateThrottle`: one count over all routes that name it."),
+            }
         })
     }
 }

@@ -150,6 +150,7 @@ impl<S: AsyncWrite + Unpin> WriteCoalescer<S> {
             return Poll::Ready(Ok(slices.iter().map(|slice| self.keep(slice)).sum()));
         }
         if let [whole] = slices
+            && whole.ends_with(b"\r\n\r\n")
             && status_of_unparsed(whole).is_some()
         {
             return Poll::Ready(Ok(self.keep(whole)));

@@ -103,12 +103,21 @@ impl JsonSchema for Config {
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         let (word, rule) = (generator.subschema_for::<Word>(), generator.subschema_for::<Config>());
-        let text = schemars::json_schema!({ "type": "string" });
-        let rules = schemars::json_schema!({ "type": "array", "items": rule });
+        let text = |meaning| schemars::json_schema!({ "type": "string", "description": meaning });
+        let rules = |meaning| schemars::json_schema!({ "type": "array", "items": rule, "description": meaning });
+        let mut not = rule.clone();
+        not.insert("description".into(), "The rule does not hold.".into());
         schemars::json_schema!({ "anyOf": [word, {
             "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": false,
-            "properties": { "group": text, "permission": text, "scope": text, "all": rules,
-                            "any": rules, "not": rule, "cel": text }
+            "properties": {
+                "group": text("The caller is in this group."),
+                "permission": text("The caller has this permission: `app_label.codename`."),
+                "scope": text("The credential is good for this scope."),
+                "all": rules("Each of these rules holds."),
+                "any": rules("One of these rules holds."),
+                "not": not,
+                "cel": text("An expression in CEL over `request` and `identity` is true."),
+            }
         }] })
     }
 }

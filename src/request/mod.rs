@@ -12,7 +12,7 @@ mod upgrade;
 
 use hyper::{
     HeaderMap, Method, Version,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE},
+    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE},
     http::{request::Parts, uri::PathAndQuery},
 };
 
@@ -44,6 +44,8 @@ pub struct Request {
     pub body: Body,
     /// The protocol that the client would rather speak from here on.
     pub upgrade: Option<Upgrade>,
+    /// Whether it says which page has made it (`Origin`).
+    pub has_origin: bool,
 }
 
 /// How large a head may be, in either protocol.
@@ -105,6 +107,7 @@ impl Request {
             client: self.client.clone(),
             body: Body::Empty,
             upgrade: None,
+            has_origin: self.has_origin,
         }
     }
 
@@ -131,7 +134,7 @@ impl Request {
         if !http2 && uri.authority().is_some() {
             return Err(Malformed::Form);
         }
-        check_fields(&headers, limits)?;
+        let has_origin = check_fields(&headers, limits)?;
         let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
         // A certificate, and later a rule, was chosen for another host (RFC 9110 section 15.5.20). A
         // trusted proxy reaches us by a name of ours, and speaks for others.
@@ -149,7 +152,17 @@ impl Request {
             false => None,
         };
         // Boxed: it goes from step to step, and a pointer is what is moved.
-        Ok(Box::new(Self { method, target, host, authority, headers, client, body, upgrade }))
+        Ok(Box::new(Self {
+            method,
+            target,
+            host,
+            authority,
+            headers,
+            client,
+            body,
+            upgrade,
+            has_origin,
+        }))
     }
 }
 
@@ -161,9 +174,11 @@ fn target(target: PathAndQuery) -> Result<Target, Malformed> {
 }
 
 /// Fields that must be there once, and the size of all. Names that some servers fold to a framing
-/// field (`Content_Length`) are refused with it: they were written to be misread.
-fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed> {
+/// field (`Content_Length`) are refused with it: they were written to be misread. Says whether there
+/// is an `Origin`: every field is looked at once.
+fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<bool, Malformed> {
     let (mut size, mut lengths, mut authorizations, mut framed) = (0, 0, 0, true);
+    let mut has_origin = false;
     for (name, value) in headers {
         size += name.as_str().len() + value.len() + 4;
         if name == CONTENT_LENGTH {
@@ -173,6 +188,8 @@ fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed
             framed &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
         } else if name == AUTHORIZATION {
             authorizations += 1;
+        } else if name == ORIGIN {
+            has_origin = true;
         } else if folds_to_framing(name.as_str()) {
             return Err(Malformed::Framing);
         }
@@ -183,7 +200,7 @@ fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<(), Malformed
     if lengths > 1 || !framed {
         return Err(Malformed::Framing);
     }
-    if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(()) }
+    if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(has_origin) }
 }
 
 /// Whether it is a spelling of a framing field that some servers fold to it (a CGI variable's).
