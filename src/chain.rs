@@ -214,5 +214,5 @@ impl Chain {
 /// Whether a page of another site could have made the request with effect: it is not safe, or may
 /// open a WebSocket, which has an origin.
 fn may_be_forged(request: &Request) -> bool {
-    !csrf::is_safe(&request.method) || request.has_origin
+    !csrf::is_safe(&request.method) || request.has.origin
 }

@@ -213,7 +213,9 @@ fn in_template(errors: Option<Value>) -> Option<minijinja::Value> {
 /// As DRF writes JSON: what JavaScript takes for the end of a line is escaped.
 fn escaped(body: &serde_json::Value) -> String {
     const FIRST_BYTE: u8 = 0xe2;
-    let text = body.to_string();
+    let mut text = Vec::with_capacity(256);
+    let written = serde_json::to_writer(&mut text, body);
+    let text = String::from_utf8(text).ok().filter(|_| written.is_ok()).unwrap_or_default();
     // Most bodies are ASCII, and a byte is found faster than a character.
     match text.as_bytes().contains(&FIRST_BYTE) {
         true => text.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"),

@@ -163,10 +163,12 @@ impl Forward {
         admitted: &'a Admitted,
         request: Box<Request>,
     ) -> Result<Outgoing<'a>, Rejection> {
-        let Request { method, target, authority, mut headers, client, body, upgrade, .. } =
+        let Request { method, target, authority, mut headers, client, body, upgrade, has, .. } =
             *request;
         remove_hop_by_hop(&mut headers, |name| self.owned.contains(name));
-        join_cookies(&mut headers);
+        if has.cookies > 1 {
+            join_cookies(&mut headers);
+        }
 
         let proto = HeaderValue::from_static(if client.secure { "https" } else { "http" });
         if let Ok(forwarded) = forwarded(&client.text, &authority, &proto) {
@@ -316,12 +318,9 @@ impl Outgoing<'_> {
 
 /// HTTP/2 clients may send their cookies apart; HTTP/1 has one field (RFC 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_some() {
-        let all: Vec<&[u8]> =
-            headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
-        if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
-            headers.insert(header::COOKIE, joined);
-        }
+    let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::runtime::Handle;
 use tracing::{debug, warn};
 
 use self::{
+    decide::Step,
     exchange::{Exchange, RequestLine},
     https_redirect::to_https,
     login_redirect::{to_login, wants_page},
@@ -140,13 +141,20 @@ impl Gateway {
             Ok(request) => self.serve(request, peer, &mut exchange).await,
             Err(malformed) => Err(malformed.into()),
         };
-        let reply = self.render(answer, &mut exchange);
-        self.finish(reply, &mut exchange).await
+        let mut reply = match answer {
+            Ok(reply) => reply,
+            Err(rejection) => self.render(&rejection, &mut exchange),
+        };
+        if !exchange.cookies.is_empty() {
+            self.invalidation.note_session_change(&exchange.cookies, &reply).await;
+        }
+        self.finish(&mut reply, &mut exchange);
+        reply
     }
 
     /// Refuses what the HTTP/1.1 parser could not read, with the status that it has for it. Nothing
     /// is known of the request: its line says `- *`.
-    pub async fn refuse_unparsed(&self, status: StatusCode, peer: &Peer) -> Reply {
+    pub fn refuse_unparsed(&self, status: StatusCode, peer: &Peer) -> Reply {
         let (mut head, ()) = hyper::Request::new(()).into_parts();
         head.method = Method::from_bytes(b"-").unwrap_or_default();
         head.uri = Uri::from_static("*");
@@ -155,8 +163,9 @@ impl Gateway {
             StatusCode::BAD_REQUEST => Malformed::Syntax,
             _ => Malformed::TooLarge,
         };
-        let reply = self.render(Err(malformed.into()), &mut exchange);
-        self.finish(reply, &mut exchange).await
+        let mut reply = self.render(&malformed.into(), &mut exchange);
+        self.finish(&mut reply, &mut exchange);
+        reply
     }
 
     async fn serve<'g>(
@@ -179,7 +188,13 @@ impl Gateway {
             return Ok(preflight);
         }
         let route = exchange.routed(self.route(&request)?);
-        let admitted = route.decide(&mut request, exchange).finish().await?;
+        if request.has.cookies > 0 {
+            exchange.cookies = request.headers.get_all(header::COOKIE).iter().cloned().collect();
+        }
+        let admitted = match route.decide(&mut request, exchange) {
+            Step::Now(decision) => decision?,
+            Step::Later(decision) => decision.await?,
+        };
         exchange.admitted = true;
         let call = Call {
             request,
@@ -212,30 +227,26 @@ impl Gateway {
             language: self.language.as_ref().and_then(|known| known.choose(headers)),
             disposition: Disposition::Passed,
             refused: None,
-            cookies: headers.get_all(header::COOKIE).iter().cloned().collect(),
+            cookies: Vec::new(),
             origin: self.cors.as_ref().and_then(|_| headers.get(header::ORIGIN).cloned()),
             wants_page: self.login_url.is_some() && wants_page(headers),
         }
     }
 
     /// A refusal becomes a response here and nowhere else.
-    fn render(&self, answer: Result<Reply, Rejection>, exchange: &mut Exchange<'_>) -> Reply {
-        let rejection = match answer {
-            Ok(reply) => return reply,
-            Err(rejection) => rejection,
-        };
+    fn render(&self, rejection: &Rejection, exchange: &mut Exchange<'_>) -> Reply {
         exchange.disposition = Disposition::refused(rejection.status());
-        log(&rejection, exchange.line.uri.path(), exchange.id);
+        log(rejection, exchange.line.uri.path(), exchange.id);
         if exchange.results.is_some() {
             exchange.refused = Some((rejection.detail().english().into_owned(), rejection.cause()));
         }
         let page = exchange.wants_page && csrf::is_safe(&exchange.line.method);
         let login = self.login_url.as_ref().filter(|_| page && exchange.vary_cookie);
-        if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, login) {
+        if let (Rejection::NotAuthenticated(_), Some(login)) = (rejection, login) {
             return to_login(login, &exchange.line.uri);
         }
         let negotiates = !exchange.admitted || exchange.route.is_none_or(|route| route.negotiates);
-        self.rendered(&rejection, exchange.route, negotiates, exchange.language)
+        self.rendered(rejection, exchange.route, negotiates, exchange.language)
     }
 
     fn rendered(
@@ -251,8 +262,7 @@ impl Gateway {
     }
 
     /// What every answer gets, the upstream's too; then the one report.
-    async fn finish(&self, mut reply: Reply, exchange: &mut Exchange<'_>) -> Reply {
-        self.invalidation.note_session_change(&exchange.cookies, &reply).await;
+    fn finish(&self, reply: &mut Reply, exchange: &mut Exchange<'_>) {
         let own = exchange.disposition != Disposition::Passed
             || exchange.route.is_some_and(|route| !route.target.is_upstream());
         if own && self.language.as_ref().is_some_and(Languages::negotiates) {
@@ -269,7 +279,6 @@ impl Gateway {
         }
         let status = reply.status();
         self.report(exchange, status);
-        reply
     }
 
     fn preflight(&self, request: &Request) -> Option<Reply> {
@@ -311,15 +320,15 @@ impl Gateway {
             Ok(request) => self.decide_for_proxy(request, &mut exchange).await,
             Err(malformed) => Err(malformed.into()),
         };
-        let (answer, removed) = match decided {
-            Ok((reply, removed)) => (Ok(reply), Some(removed)),
-            Err(rejection) => (Err(rejection), None),
+        let mut reply = match decided {
+            Ok((mut reply, removed)) => {
+                reply.extensions_mut().insert(removed);
+                reply
+            }
+            Err(rejection) => self.render(&rejection, &mut exchange),
         };
-        let mut reply = self.render(answer, &mut exchange);
-        if let Some(removed) = removed {
-            reply.extensions_mut().insert(removed);
-        }
-        ext_authz::answer(self.finish(reply, &mut exchange).await)
+        self.finish(&mut reply, &mut exchange);
+        ext_authz::answer(reply)
     }
 
     /// Begins what its upstreams have to do beside requests.

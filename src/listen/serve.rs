@@ -199,7 +199,7 @@ where
             return held.write().await;
         }
         let gateway = &requests.current.load_full().gateway;
-        let mut reply = gateway.refuse_unparsed(held.status, &requests.peer).await;
+        let mut reply = gateway.refuse_unparsed(held.status, &requests.peer);
         requests.mark(&mut reply);
         return held.answer(&reply).await;
     }

@@ -12,7 +12,7 @@ mod upgrade;
 
 use hyper::{
     HeaderMap, Method, Version,
-    header::{AUTHORIZATION, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE},
+    header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE},
     http::{request::Parts, uri::PathAndQuery},
 };
 
@@ -44,8 +44,17 @@ pub struct Request {
     pub body: Body,
     /// The protocol that the client would rather speak from here on.
     pub upgrade: Option<Upgrade>,
-    /// Whether it says which page has made it (`Origin`).
-    pub has_origin: bool,
+    /// What its fields were looked through for.
+    pub has: Has,
+}
+
+/// Which fields a request has, of those that few requests have: each is looked for once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Has {
+    /// `Origin`: the page that has made the request.
+    pub origin: bool,
+    /// How many `Cookie` fields.
+    pub cookies: usize,
 }
 
 /// How large a head may be, in either protocol.
@@ -107,7 +116,7 @@ impl Request {
             client: self.client.clone(),
             body: Body::Empty,
             upgrade: None,
-            has_origin: self.has_origin,
+            has: self.has,
         }
     }
 
@@ -134,8 +143,8 @@ impl Request {
         if !http2 && uri.authority().is_some() {
             return Err(Malformed::Form);
         }
-        let has_origin = check_fields(&headers, limits)?;
-        let (host, authority) = host(&headers, uri.authority().filter(|_| http2))?;
+        let fields = Fields::read(&headers, limits)?;
+        let (host, authority) = host(&fields, uri.authority().filter(|_| http2))?;
         // A certificate, and later a rule, was chosen for another host (RFC 9110 section 15.5.20). A
         // trusted proxy reaches us by a name of ours, and speaks for others.
         if let Some(name) = peer.server_name.as_deref()
@@ -146,23 +155,14 @@ impl Request {
         }
         let target = uri.into_parts().path_and_query.ok_or(Malformed::Form).and_then(target)?;
         let client = peer.client(&headers, proxies);
+        let has = fields.has;
         let upgradable = version == Version::HTTP_11 && method == Method::GET && body.is_empty();
-        let upgrade = match upgradable && headers.contains_key(UPGRADE) {
+        let upgrade = match upgradable && fields.upgrade {
             true => Upgrade::read(&headers, &mut extensions),
             false => None,
         };
         // Boxed: it goes from step to step, and a pointer is what is moved.
-        Ok(Box::new(Self {
-            method,
-            target,
-            host,
-            authority,
-            headers,
-            client,
-            body,
-            upgrade,
-            has_origin,
-        }))
+        Ok(Box::new(Self { method, target, host, authority, headers, client, body, upgrade, has }))
     }
 }
 
@@ -173,34 +173,51 @@ fn target(target: PathAndQuery) -> Result<Target, Malformed> {
     Target::new(target).map_err(Malformed::Path)
 }
 
-/// Fields that must be there once, and the size of all. Names that some servers fold to a framing
-/// field (`Content_Length`) are refused with it: they were written to be misread. Says whether there
-/// is an `Origin`: every field is looked at once.
-fn check_fields(headers: &HeaderMap, limits: HeadLimits) -> Result<bool, Malformed> {
-    let (mut size, mut lengths, mut authorizations, mut framed) = (0, 0, 0, true);
-    let mut has_origin = false;
-    for (name, value) in headers {
-        size += name.as_str().len() + value.len() + 4;
-        if name == CONTENT_LENGTH {
-            lengths += 1;
-        } else if name == TRANSFER_ENCODING {
-            lengths += 1;
-            framed &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
-        } else if name == AUTHORIZATION {
-            authorizations += 1;
-        } else if name == ORIGIN {
-            has_origin = true;
-        } else if folds_to_framing(name.as_str()) {
+/// What one look through the fields finds.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a hyper::header::HeaderValue>,
+    hosts: usize,
+    upgrade: bool,
+    has: Has,
+}
+
+impl<'a> Fields<'a> {
+    /// Checks fields that must be there once, and the size of all. Names that some servers fold to a
+    /// framing field (`Content_Length`) are refused with it: they were written to be misread.
+    fn read(headers: &'a HeaderMap, limits: HeadLimits) -> Result<Self, Malformed> {
+        let (mut size, mut lengths, mut authorizations, mut framed) = (0, 0, 0, true);
+        let mut found = Self::default();
+        for (name, value) in headers {
+            size += name.as_str().len() + value.len() + 4;
+            if name == HOST {
+                found.host = Some(value);
+                found.hosts += 1;
+            } else if name == CONTENT_LENGTH {
+                lengths += 1;
+            } else if name == TRANSFER_ENCODING {
+                lengths += 1;
+                framed &= value.as_bytes().eq_ignore_ascii_case(b"chunked");
+            } else if name == AUTHORIZATION {
+                authorizations += 1;
+            } else if name == ORIGIN {
+                found.has.origin = true;
+            } else if name == COOKIE {
+                found.has.cookies += 1;
+            } else if name == UPGRADE {
+                found.upgrade = true;
+            } else if folds_to_framing(name.as_str()) {
+                return Err(Malformed::Framing);
+            }
+        }
+        if size > limits.bytes || headers.len() > limits.fields {
+            return Err(Malformed::TooLarge);
+        }
+        if lengths > 1 || !framed {
             return Err(Malformed::Framing);
         }
+        if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(found) }
     }
-    if size > limits.bytes || headers.len() > limits.fields {
-        return Err(Malformed::TooLarge);
-    }
-    if lengths > 1 || !framed {
-        return Err(Malformed::Framing);
-    }
-    if authorizations > 1 { Err(Malformed::Authorization) } else { Ok(has_origin) }
 }
 
 /// Whether it is a spelling of a framing field that some servers fold to it (a CGI variable's).
@@ -214,12 +231,10 @@ pub fn folds_to_framing(name: &str) -> bool {
 }
 
 fn host(
-    headers: &HeaderMap,
+    fields: &Fields<'_>,
     authority: Option<&hyper::http::uri::Authority>,
 ) -> Result<(Box<str>, hyper::header::HeaderValue), Malformed> {
-    let mut fields = headers.get_all(HOST).iter();
-    let (field, more) = (fields.next(), fields.next());
-    let value = match (field, authority) {
+    let value = match (fields.host, authority) {
         (Some(field), Some(authority)) if field.as_bytes() != authority.as_str().as_bytes() => {
             return Err(Malformed::Host);
         }
@@ -227,7 +242,7 @@ fn host(
         (None, Some(authority)) => authority.as_str().try_into().map_err(|_| Malformed::Host)?,
         (None, None) => return Err(Malformed::Host),
     };
-    if more.is_some() {
+    if fields.hosts > 1 {
         return Err(Malformed::Host);
     }
     let host = value.to_str().ok().and_then(canonical_host).ok_or(Malformed::Host)?;
