@@ -1,11 +1,14 @@
 """Runs the cases named in the arguments, or all, and says in a few lines how they went.
 
-    python tests/differential [--differences] [-v] [test_simplejwt | test_simplejwt.Claims.test_exp_now | …]
+    python tests/differential [--differences] [--explain] [-v] [test_simplejwt | test_simplejwt.Claims.test_exp_now | …]
+
+With --explain, `portcullis explain` is asked about every request of theirs before the gateway has it.
 
 All of them run in two processes: the cases of PostgreSQL, and those of the other databases."""
 
 import io
 import multiprocessing
+import os
 import sys
 import unittest
 from concurrent.futures import ProcessPoolExecutor
@@ -14,7 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from support import Differential  # noqa: E402
+from support import Differential, explained  # noqa: E402
 from support.environment import DEFAULT  # noqa: E402
 from support.servers import end_all  # noqa: E402
 
@@ -25,6 +28,8 @@ PARTS = [("postgres",), ("mariadb", "sqlite")]
 
 def main(arguments):
     names = [word for word in arguments if not word.startswith("-")]
+    if "--explain" in arguments:
+        os.environ[explained.ALWAYS] = "yes"
     if names:
         results = [run(load(names), sys.stderr, 1 + arguments.count("-v"))]
     else:

@@ -101,6 +101,7 @@ def last_of(first, second):
 
 
 class Field(Differential):
+    explains = True
     """`csrfmiddlewaretoken` of a form, which wins over the header."""
 
     cases = [
@@ -232,6 +233,7 @@ class PlainViews(Differential):
 
 
 class Origin(Differential):
+    explains = True
     """Attack: the page of another site has somehow got the token. `Origin` says where it is from."""
 
     cases = [

@@ -50,6 +50,7 @@ CLOCK = Differs("The challenge says the gateway's time, by which a client correc
 
 class Hawk(Differential):
     variant = SIGNS
+    explains = True
     cases = [
         Case("signed", 200, signed()),
         Case("sha512", 200, signed(id="hawk-512")),
@@ -105,7 +106,7 @@ class Hawk(Differential):
             for status in 200, 401:
                 assert side.send(request).status == status
 
-        self.compare(conversation)
+        self.compare(conversation, remembered=[1])
 
     def test_a_body_that_is_sent_again_with_a_new_nonce(self):
         """Attack: the nonce is not signed, or it is not remembered with its key."""

@@ -27,6 +27,7 @@ class Header(Differential):
 
 
 class Key(Differential):
+    explains = True
     cases = [
         Case("bytes that are not UTF-8", 401, get("/token/", b"Authorization: Token \xe9")),
         Case("UTF-8 beyond ASCII", 401, get("/token/", "Authorization: Token é")),

@@ -18,6 +18,7 @@ mod contract_token;
 mod csrf;
 mod decision;
 mod django;
+mod explain;
 mod forms;
 mod framing;
 #[path = "../fuzz/smoke.rs"]

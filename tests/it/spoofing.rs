@@ -71,6 +71,7 @@ fn gateway(upstream: &Server) -> Gateway {
          - {{ path: /open/, authentication: [], permission: anyone, upstream: \"{url}\" }}\n\
          - {{ path: /staff/, permission: staff, upstream: \"{url}\" }}\n"
         ))
+        .explaining()
 }
 
 fn spell(name: &str, separator: char, case: usize) -> String {
@@ -274,7 +275,7 @@ fn forwarded_fields_are_rebuilt_as_a_set() {
     let trusted = Gateway::start(&format!(
         "trusted_proxies: [127.0.0.1]\npermission: anyone\nroutes: [{{ path: /, upstream: \"{}\" }}]\n",
         upstream.url()
-    ));
+    )).explaining();
     assert_eq!(trusted.get("/", &claims[..4]).status, 200);
     let seen = upstream.last();
     assert_eq!(seen.folded("x-forwarded-for"), ["192.0.2.7"], "the right end of the list");
@@ -291,12 +292,12 @@ fn remote_user_counts_from_a_proven_peer_only() {
              routes: [{{ path: /, upstream: echo }}]\n"
         )
     };
-    let stranger = Gateway::start(&yaml("192.0.2.0/24"));
+    let stranger = Gateway::start(&yaml("192.0.2.0/24")).explaining();
     for (name, more) in [("Remote-User", "x"), ("REMOTE_USER", "x"), ("Remote-User", "192.0.2.1")] {
         let answer = stranger.get("/", &[(name, "alice"), ("X-Forwarded-For", more)]);
         assert_eq!(answer.status, 403, "{name}");
     }
-    let proven = Gateway::start(&yaml("127.0.0.1"));
+    let proven = Gateway::start(&yaml("127.0.0.1")).explaining();
     let answer = proven.get("/", &[("Remote-User", "alice")]);
     assert_eq!(answer.echoed("remote-user").as_deref(), Some("alice"));
     for headers in [
@@ -339,7 +340,8 @@ fn no_name_breaks_out_of_its_header() {
          permission: authenticated\nroutes: [{{ path: /, upstream: \"{}\" }}]\n",
         service.url(),
         upstream.url()
-    ));
+    ))
+    .explaining();
     let mut written = std::collections::HashSet::new();
     for (name, expected) in [
         ("alice", "alice"),
@@ -397,7 +399,7 @@ fn a_callout_fails_closed() {
              routes: [{{ path: /, upstream: \"{}\" }}]\n",
             service.url(),
             upstream.url()
-        ));
+        )).explaining();
         let answer = gateway.get("/", &[("X-Name", "x"), ("X-Secret", "not for the service")]);
         assert_eq!(answer.status, 503, "{row}");
         let seen = service.last();
@@ -417,7 +419,8 @@ fn configured_names_are_compared_as_the_upstream_folds_them() {
             "authentication: [basic]\npermission: anyone\nidentity: {{ user: {name} }}\n\
              routes: [{{ path: /, upstream: \"{}\" }}]\n",
             upstream.url()
-        ));
+        ))
+        .explaining();
         let authorization = basic("alice", PASSWORD);
         for forged in ["X-My-User", "x_my_user", "X.MY.USER", "HTTP_X_MY_USER"] {
             gateway.get("/", &[(forged, FORGED), ("Authorization", &authorization)]);
@@ -443,7 +446,7 @@ fn what_any_route_writes_no_route_lets_through() {
          permission: anyone\n\
          routes:\n- {{ path: /, upstream: \"{url}\" }}\n- {{ path: /b/, upstream: \"{url}\", identity: {{ user: X-Other }} }}\n",
         url = upstream.url()
-    ));
+    )).explaining();
     for path in ["/", "/b/"] {
         let names = ["X-My-User", "x_number", "X-Proof", "X-Proxy-User", "X-Other"];
         let headers = names.map(|name| (name, FORGED));

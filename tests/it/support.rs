@@ -1,6 +1,7 @@
 //! A gateway, an upstream and raw HTTP between them.
 
 pub(crate) mod browser;
+pub(crate) mod explained;
 pub(crate) mod gateway;
 pub(crate) mod http;
 pub(crate) mod keys;
@@ -10,6 +11,7 @@ pub(crate) mod tls;
 
 pub(crate) use self::{
     browser::Browser,
+    explained::Foretold,
     gateway::{Gateway, Setup, portcullis},
     http::{Answer, Connection, basic},
     postgres::Postgres,

@@ -1,10 +1,23 @@
 //! WebSockets: a connection that is no longer HTTP's, made only by a 101 that was asked for, and
 //! held only as long as its request would be let in.
 
-use std::io::Read;
+use std::{
+    io::Read,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use portcullis::{
+    clock::Clock,
+    package::hawk::{
+        crypto::{Algorithm, Key},
+        mac::{Kind, Message},
+        target::{origin, resource},
+    },
+};
 
 use crate::support::{
-    Browser, Gateway, PASSWORD, Server, Setup, gateway::ALICE_KEY, http::Connection, server::Then,
+    Browser, Foretold, Gateway, PASSWORD, Server, Setup, gateway::ALICE_KEY, http::Connection,
+    server::Then, until,
 };
 
 const ASKED: &str = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
@@ -195,4 +208,103 @@ fn another_site_s_page_cannot_use_the_cookie() {
         |origin: &str| ask(&key, &format!("{ASKED}Cookie: ak=k1\r\nOrigin: {origin}\r\n")).1;
     assert_eq!(with_key("https://evil.example"), 403);
     assert_eq!(with_key("http://localhost"), 101);
+}
+
+/// The keys of two clients, and what they sign with.
+const KEYS: [&str; 2] = ["robot-throwaway-key-0123456789ab", "other-throwaway-key-0123456789ab"];
+
+/// A file in which the keys of these clients are good.
+fn signed(server: &Server, ids: &[(&str, &str)]) -> String {
+    let key = |(id, key): &(&str, &str)| format!("{{ id: {id}, key: {key} }}");
+    let keys: Vec<_> = ids.iter().map(key).collect();
+    format!(
+        "secret_key: throwaway-secret-key-for-tests-0123456789\nauth_rate: 1000/min\n\
+         cache: {{ ttl: 0s, negative_ttl: 0s }}\n\
+         authentication: [session, {{ hawk: {{ keys: [{keys}] }} }}]\npermission: authenticated\n\
+         routes:\n- {{ path: /, upstream: \"{url}\" }}\n\
+         - {{ path: /ws/, throttle: [{{ user: 3/hour }}], upstream: \"{url}\" }}\n",
+        keys = keys.join(", "),
+        url = server.url()
+    )
+}
+
+/// `Authorization` of a GET with a nonce of its own.
+fn sign(target: &str, id: &str, key: &str) -> String {
+    static NONCE: AtomicU64 = AtomicU64::new(0);
+    let nonce = NONCE.fetch_add(1, Ordering::Relaxed).to_string();
+    let ts = Clock::system().now().seconds().to_string();
+    let (host, port) = origin("localhost", false).unwrap();
+    let message = Message {
+        ts: &ts,
+        nonce: &nonce,
+        method: "GET",
+        resource: resource(target),
+        host,
+        port,
+        hash: None,
+        ext: None,
+        app: None,
+        dlg: None,
+    };
+    let mac = message.mac(Kind::Header, &Key::new(Algorithm::Sha256, key.as_bytes()));
+    format!(r#"Hawk id="{id}", ts="{ts}", nonce="{nonce}", mac="{mac}""#)
+}
+
+/// How often the gateway has looked for a credential that it may remember.
+fn looked_up(gateway: &Gateway) -> u64 {
+    let text = gateway.admin("/metrics").text();
+    let counts = text.lines().filter(|line| line.starts_with("portcullis_cache_lookups_total"));
+    counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+}
+
+/// Attack: a signature is good once, so a re-check of the tunnel that it opened must not ask for it
+/// again; and a key that was taken away must not live on in such a tunnel. Neither re-checks nor
+/// `explain` use up what requests do: nonces, the throttle, the counters of schemes.
+#[test]
+fn a_one_time_proof_holds_a_tunnel_as_long_as_its_key_is_there() {
+    let server = switching("websocket");
+    let setup = Setup::new().alice().user("bob", "x");
+    let both = [("robot", KEYS[0]), ("other", KEYS[1])];
+    let gateway = setup.start(&signed(&server, &both));
+    // A session that is none: looking it up tells that the request is judged once more.
+    let judged = "Cookie: sessionid=thereisnosuchsession000000000000\r\n";
+    let proof = format!("Authorization: {}\r\n", sign("/ws/", "robot", KEYS[0]));
+    let (_, authorization) = proof.trim_end().split_once(": ").unwrap();
+    for _ in 0..2 {
+        let foretold =
+            Foretold::ask(&gateway, "GET", "/ws/", &[("Authorization", authorization)], b"");
+        assert_eq!(foretold.admitted(), Some("robot"));
+    }
+    let (mut tunnel, status, _) = ask(&gateway, &format!("{ASKED}{judged}{proof}"));
+    assert_eq!(status, 101);
+    let kept = format!("{ASKED}Authorization: {}\r\n", sign("/", "other", KEYS[1]));
+    let mut witness = gateway.connect();
+    witness.send(format!("GET / HTTP/1.1\r\nHost: localhost\r\n{kept}\r\n").as_bytes());
+    assert_eq!(witness.head().unwrap().0, 101);
+    until("the first re-check", || looked_up(&gateway) >= 2);
+    for round in 0..10 {
+        let before = looked_up(&gateway);
+        // Whoever's revocation it is, all tunnels are asked again.
+        gateway.command(&["user", ["disable", "enable"][round % 2], "bob"]);
+        until("a re-check", || looked_up(&gateway) > before);
+        assert_eq!(say(&mut tunnel, "hello"), "HELLO", "{round}");
+    }
+    let served = "portcullis_scheme_outcomes_total{scheme=\"hawk\",outcome=\"authenticated\"} 2\n";
+    let metrics = gateway.admin("/metrics").text();
+    assert!(metrics.contains(served), "each tunnel once\n{metrics}");
+    assert_eq!(
+        ask(&gateway, &format!("{ASKED}{proof}")).1,
+        403,
+        "it was used when the tunnel opened"
+    );
+    let again = || {
+        let fresh = sign("/ws/", "robot", KEYS[0]);
+        gateway.get("/ws/", &[("Authorization", &fresh)]).status
+    };
+    // Three an hour, of which the tunnel was one.
+    assert_eq!([again(), again(), again()], [200, 200, 429]);
+    gateway.setup.write(&signed(&server, &both[1..]));
+    gateway.signal("HUP");
+    assert!(tunnel.is_closed(), "its key is gone");
+    assert_eq!(say(&mut witness, "hello"), "HELLO", "whose key is still there");
 }

@@ -6,7 +6,7 @@ import sys
 import unittest
 from dataclasses import dataclass
 
-from . import database, http, seen
+from . import database, explained, http, seen
 from .differences import CAREFUL, RULES, Differs
 from .environment import DEFAULT
 from .servers import Variant
@@ -25,11 +25,13 @@ class Case:
 class Side:
     """One of the two, and what it has said in this conversation."""
 
-    def __init__(self, name, port):
+    def __init__(self, name, port, explained=None):
         self.name = name
         self.record = []
         self.sent = []
         self._port = port
+        # Asked before each request is sent.
+        self._explained = explained
 
     @property
     def is_gateway(self):
@@ -37,7 +39,10 @@ class Side:
 
     def send(self, request):
         self.sent.append(request)
-        answer = http.exchange(self._port, request)
+        if self._explained:
+            answer = self._explained.ask(request, lambda: http.exchange(self._port, request))
+        else:
+            answer = http.exchange(self._port, request)
         self.record.append(seen.seen(answer, request))
         return answer
 
@@ -53,6 +58,8 @@ class Differential(unittest.TestCase):
     variant = Variant()
     database = DEFAULT
     cases: list[Case] = []
+    # Whether `portcullis explain` is asked about each request before the gateway has it, and has to be right.
+    explains = False
     # All differences on purpose, for the summary.
     differences: list[tuple[str, str]] = []
     maxDiff = None
@@ -65,14 +72,16 @@ class Differential(unittest.TestCase):
                 raise TypeError(f"{cls.__name__}: two cases are called {case.name!r}")
             setattr(cls, name, test_of(case))
 
-    def compare(self, conversation, differs=None):
-        """Holds `conversation(side)` with each. `differs` is for the last answer, or a dict by their number."""
+    def compare(self, conversation, differs=None, remembered=()):
+        """Holds `conversation(side)` with each. `differs` is for the last answer, or a dict by their number;
+        `remembered` are the numbers of requests that `explain` cannot know about, for the gateway's memory decides."""
         pair = self.variant.on(self.database)
         database.use(self.database)
         told = []
-        for name, process in [("Django", pair.native), ("gateway", pair.gateway)]:
+        asked = explained.Explained(pair.gateway, remembered) if self.explains or explained.always() else None
+        for name, process, asks in [("Django", pair.native, None), ("gateway", pair.gateway, asked)]:
             database.reset()
-            side = Side(name, process.port)
+            side = Side(name, process.port, asks)
             conversation(side)
             told.append([*side.record, {"database": database.footprint()}])
         django, gateway = told
@@ -88,6 +97,8 @@ class Differential(unittest.TestCase):
             self.apply(difference, number, django)
         if found := [line for each in zip(sent, django, gateway, strict=True) for line in unlike(*each)]:
             self.fail("\n".join(found))
+        if asked and asked.differences:
+            self.fail("\n".join(asked.differences))
 
     def apply_rules(self, request, answer):
         for rule in RULES if "status" in answer else []:

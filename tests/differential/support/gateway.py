@@ -49,10 +49,10 @@ jwt: {{ blacklist: true }}
 """
 
 
-def document(port, store, native, upstream, lines, remote_user, public):
+def document(port, admin, store, native, upstream, lines, remote_user, public):
     given = set(re.findall(r"^(\w+):", lines, re.MULTILINE))
     base = "".join(line for line in BASE.splitlines(keepends=True) if line.partition(":")[0] not in given)
-    head = f"listen: 127.0.0.1:{port}\nstore: {{ {store} }}\n"
+    head = f"listen: 127.0.0.1:{port}\nadmin: 127.0.0.1:{admin}\nstore: {{ {store} }}\n"
     views = "".join(routes(f"http://127.0.0.1:{upstream}", remote_user, public)).replace("NATIVE", str(native))
     return head + base + lines + "routes:\n" + views
 

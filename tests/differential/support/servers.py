@@ -96,9 +96,11 @@ class Pair:
         lines = variant.gateway + (init(settings, database) if variant.languages else "")
         store = f'url: "{DATABASES[database]}", connections: 2, username_field: {variant.username_field}'
         told = (lines, variant.remote_user, variant.public)
-        config.write_text(gateway.document(port, store, self.native.port, behind, *told))
+        admin = free_port()
+        config.write_text(gateway.document(port, admin, store, self.native.port, behind, *told))
         environment = with_clock() if variant.clock else {}
         self.gateway = Process("gateway", [BINARY, "run", "--config", config], environment, port)
+        self.gateway.asked_by(config, admin, environment)
         self.gateway.ready()
         upstream(variant, database, self.gateway).ready()
         self.native.ready()
@@ -120,6 +122,10 @@ class Process:
                 stderr=log,
             )
         _processes.append(self)
+
+    def asked_by(self, config, admin, environment):
+        """What `explain` needs to know of a gateway."""
+        self.config, self.admin, self.environment = config, admin, os.environ | environment
 
     def ready(self):
         for _ in range(2000):

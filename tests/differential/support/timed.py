@@ -15,14 +15,14 @@ class Timed(Differential):
     _next = datetime(2030, 1, 1, tzinfo=timezone.utc)
     _apart = timedelta(minutes=5)
 
-    def compare(self, conversation, differs=None):
+    def compare(self, conversation, differs=None, remembered=()):
         def timed(side):
             self._begin()
             conversation(side)
 
         with time_machine.travel(self._next, tick=False) as self._clock:
             self._tell()
-            super().compare(timed, differs)
+            super().compare(timed, differs, remembered)
 
     def wait(self, seconds):
         self._clock.shift(seconds)

@@ -18,6 +18,7 @@ use sqlx::Connection as _;
 
 use super::{
     PASSWORD, PATIENCE,
+    explained::Foretold,
     http::{Answer, Connection, request},
 };
 
@@ -142,9 +143,18 @@ pub(crate) struct Gateway {
     pub(crate) setup: Setup,
     child: Child,
     output: Arc<Mutex<String>>,
+    /// Whether `explain` is asked about each request before it is sent.
+    explains: bool,
 }
 
 impl Gateway {
+    /// From now on `explain` is asked about each request of [`Self::send`] first, and has to be
+    /// right about it.
+    pub(crate) fn explaining(mut self) -> Self {
+        self.explains = true;
+        self
+    }
+
     /// Starts what `setup` has prepared and waits until it serves.
     pub(crate) fn spawn(setup: Setup) -> Self {
         Self::spawn_with(setup, &[])
@@ -163,7 +173,7 @@ impl Gateway {
         let output: Arc<Mutex<String>> = Arc::default();
         collect(child.stdout.take().unwrap(), &output);
         collect(child.stderr.take().unwrap(), &output);
-        let mut gateway = Self { setup, child, output };
+        let mut gateway = Self { setup, child, output, explains: false };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", gateway.setup.port)).is_err() {
             if let Some(status) = gateway.child.try_wait().unwrap() {
@@ -189,8 +199,14 @@ impl Gateway {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        self.raw_to(&request(method, target, headers, body), method == "HEAD")
-            .unwrap_or_else(|| panic!("no answer to {method} {target} {headers:?}"))
+        let foretold = self.explains.then(|| Foretold::ask(self, method, target, headers, body));
+        let answer = self
+            .raw_to(&request(method, target, headers, body), method == "HEAD")
+            .unwrap_or_else(|| panic!("no answer to {method} {target} {headers:?}"));
+        if let Some(foretold) = foretold {
+            foretold.compare(self);
+        }
+        answer
     }
 
     pub(crate) fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {
