@@ -99,9 +99,9 @@ fn show(gateway: &Gateway, explained: Explanation<'_>) {
     for (scheme, result) in &schemes {
         match (result, caller) {
             (SchemeResult::Authenticated, Some(caller)) => {
-                println!("  scheme     {scheme}: is {}", caller.identity.username);
+                println!("  scheme     {scheme}: is {}", shown(&caller.identity.username));
             }
-            (result, _) => println!("  scheme     {scheme}: {result}"),
+            (result, _) => println!("  scheme     {scheme}: {}", shown(&result.to_string())),
         }
     }
     if let Some(route) = route {
@@ -123,7 +123,7 @@ fn show(gateway: &Gateway, explained: Explanation<'_>) {
 fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitted) {
     match admitted.caller() {
         Some(caller) => {
-            println!("  admitted   as {}, by {}", caller.identity.username, caller.scheme)
+            println!("  admitted   as {}, by {}", shown(&caller.identity.username), caller.scheme)
         }
         None => println!("  admitted   as an anonymous caller"),
     }
@@ -136,24 +136,31 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
                 // The explanation may be pasted into a ticket.
                 let secret = ["authorization", "cookie", "assertion", "key", "token", "secret"];
                 let hidden = secret.iter().any(|word| name.as_str().contains(word));
-                let value = String::from_utf8_lossy(value.as_bytes());
-                println!("{name}: {}", if hidden { "(hidden)" } else { &*value });
+                let shown = if hidden { "(hidden)".into() } else { self::value(value.as_bytes()) };
+                println!("{name}: {shown}");
             }
         }
     }
 }
 
 fn refused(rejection: &Rejection) {
-    println!("  refused    {} {}", rejection.status(), rejection.detail().english());
+    println!("  refused    {} {}", rejection.status(), shown(&rejection.detail().english()));
     for challenge in rejection.challenges() {
-        println!(
-            "             WWW-Authenticate: {}",
-            String::from_utf8_lossy(challenge.as_bytes())
-        );
+        println!("             WWW-Authenticate: {}", value(challenge.as_bytes()));
     }
     if let Some(cause) = rejection.cause() {
-        println!("  because    {cause}");
+        println!("  because    {}", shown(&cause));
     }
+}
+
+/// A client, or a service that names users, has written part of it, and this is a terminal.
+fn shown(text: &str) -> std::str::EscapeDebug<'_> {
+    text.escape_debug()
+}
+
+/// A header's value, which often has quotes and may have them here.
+fn value(bytes: &[u8]) -> String {
+    shown(&String::from_utf8_lossy(bytes)).to_string().replace("\\\"", "\"")
 }
 
 /// Where the gateway that runs is asked. The variables of the file's secrets are its own: a user who
@@ -222,7 +229,7 @@ fn head(arguments: &Arguments) -> anyhow::Result<(hyper::http::request::Parts, B
             bail!("`{header}` is not a header; write `Name: value`");
         };
         let name: HeaderName = name.trim().parse().context("this is not a header name")?;
-        let value = HeaderValue::from_bytes(value.trim().as_bytes())
+        let value = HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes())
             .context("this is not a header value")?;
         parts.headers.append(name, value);
     }
@@ -237,6 +244,9 @@ fn head(arguments: &Arguments) -> anyhow::Result<(hyper::http::request::Parts, B
         }
         Some((None, body)) => body.as_bytes().to_vec(),
     };
+    if body.is_empty() {
+        return Ok((parts, Body::Empty));
+    }
     if !parts.headers.contains_key(CONTENT_LENGTH) && !parts.headers.contains_key(TRANSFER_ENCODING)
     {
         parts.headers.insert(CONTENT_LENGTH, body.len().into());
