@@ -319,7 +319,10 @@ impl Outgoing<'_> {
 /// HTTP/2 clients may send their cookies apart; HTTP/1 has one field (RFC 9113 section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
     let all: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(|c| c.as_bytes()).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..])) {
+    // `Connection` may have named them: then none is left.
+    if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b"; "[..]))
+        && !all.is_empty()
+    {
         headers.insert(header::COOKIE, joined);
     }
 }
