@@ -238,10 +238,10 @@ def database():
         note(f"The database option {name} is not carried.")
     return {
         "vendor": vendor,
-        "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else told["NAME"],
+        "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else str(told["NAME"] or ""),
         "host": str(told["HOST"]),
         "port": str(told["PORT"]),
-        "user": told["USER"],
+        "user": str(told["USER"] or ""),
         "password_set": bool(told["PASSWORD"]),
         "options": {name: plain(options[name]) for name in sorted(carried)},
     }

@@ -1,7 +1,7 @@
 //! `portcullis init --django`: asks a Django project what it does, in its own Python, and writes a
 //! configuration that keeps it; what cannot be kept is said, not guessed.
-#![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
 
+mod project;
 mod settings;
 mod upstream;
 mod writer;
@@ -12,11 +12,13 @@ use std::{
     process::{Command, Stdio},
 };
 
+use self::{
+    project::{Kind, Project},
+    upstream::upstream_lines,
+    writer::Writer,
+};
 use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::Value;
-
-use self::{upstream::upstream_lines, writer::Writer};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -43,11 +45,8 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         bail!("there is a {}; name another with --config, or use --force", config.display());
     }
     let project = ask(arguments)?;
-    let classes = list(&project["rest_framework"]["authentication"]).iter();
-    if classes
-        .map(|class| text_of(&class["class"]))
-        .any(|name| name.starts_with("portcullis_django."))
-    {
+    let mut classes = project.rest_framework.authentication.iter();
+    if classes.any(|class| class.class.starts_with("portcullis_django.")) {
         bail!(
             "the project believes a gateway already: take those lines out first, or edit the file"
         );
@@ -59,7 +58,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         std::fs::write(&file, text)
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    println!("Wrote {file} from {}.", text_of(&project["settings_module"]));
+    println!("Wrote {file} from {}.", project.settings_module);
     if !written.notes.is_empty() {
         println!("\nWhat could not be carried over:");
         written.notes.iter().for_each(|note| println!("  - {note}"));
@@ -80,20 +79,18 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// A path that needs an authenticated caller, for the doctor.
-fn telling_path(project: &Value) -> Option<&str> {
-    let rule = |url: &Value| match url.get("permission") {
-        Some(own) => own["gateway"].clone(),
-        None => project["rest_framework"]["permission"]["gateway"].clone(),
-    };
-    let urls = list(&project["urls"]).iter().filter(|url| url["kind"] == "drf");
-    let mut urls = urls.filter(|url| {
-        let gets = list(&url["methods"]).iter().any(|method| method == "GET");
-        url["endpoint"].is_null() && gets && rule(url) == "authenticated"
+fn telling_path(project: &Project) -> Option<&str> {
+    let default = &project.rest_framework.permission;
+    let views = project.urls.iter().filter(|url| url.kind == Kind::Drf && url.gets());
+    let mut telling = views.filter(|url| {
+        let permission = url.permission.as_ref().unwrap_or(default);
+        let rule = permission.gateway.as_ref();
+        url.endpoint.is_none() && rule.is_some_and(|rule| rule == "authenticated")
     });
-    urls.find_map(|url| url["path"].as_str()?.strip_prefix('='))
+    telling.find_map(|url| url.path.as_deref()?.strip_prefix('='))
 }
 
-fn ask(arguments: &Arguments) -> anyhow::Result<Value> {
+fn ask(arguments: &Arguments) -> anyhow::Result<Project> {
     let manage = arguments.django.display();
     if arguments.django.is_dir() {
         bail!("{manage} is a folder: name its manage.py");
@@ -129,12 +126,4 @@ fn python_of(manage: &Path) -> PathBuf {
     let beside = [".venv", "venv", "env"].map(|name| folder.join(name));
     let mut environments = active.into_iter().chain(beside).map(|folder| folder.join("bin/python"));
     environments.find(|python| python.exists()).unwrap_or_else(|| "python3".into())
-}
-
-fn text_of(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

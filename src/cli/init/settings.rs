@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::project::Settings;
+
 /// A setting of Django's, its name here, how its value is written, and the default of both, which
 /// is left out.
 pub(super) type Setting = (&'static str, &'static str, fn(&Value) -> Option<String>, &'static str);
@@ -136,10 +138,14 @@ fn same_site(value: &Value) -> Option<String> {
 }
 
 /// The settings whose values are not the defaults, and a sentence for each that cannot be written.
-pub(super) fn changed(settings: &Value, table: &[Setting], notes: &mut Vec<String>) -> Vec<String> {
+pub(super) fn changed(
+    settings: &Settings,
+    table: &[Setting],
+    notes: &mut Vec<String>,
+) -> Vec<String> {
     let mut entries = Vec::new();
     for (theirs, ours, write, default) in table {
-        let Some(value) = settings.get(*theirs) else { continue };
+        let Some(value) = settings.get(theirs) else { continue };
         match write(value) {
             Some(text) if text == *default => {}
             Some(text) => {
