@@ -1,8 +1,9 @@
 //! `portcullis init --django`: asks a Django project what it does, in its own Python, and writes a
 //! configuration that keeps it; what cannot be kept is said, not guessed.
 
+mod known;
 mod project;
-mod settings;
+mod tables;
 mod upstream;
 mod writer;
 
@@ -35,16 +36,24 @@ pub(super) struct Arguments {
     /// Replace a file that is there.
     #[arg(long)]
     force: bool,
+    /// Print what the project's Python says, and write nothing; for tests.
+    #[arg(long, hide = true)]
+    print_answer: bool,
 }
 
 /// Runs in the project's Python, which alone can read its settings.
 const SCRIPT: &str = include_str!("django_settings.py");
 
 pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.print_answer {
+        return Ok(std::io::stdout().write_all(&ask(arguments)?)?);
+    }
     if config.exists() && !arguments.force {
         bail!("there is a {}; name another with --config, or use --force", config.display());
     }
-    let project = ask(arguments)?;
+    let answer = ask(arguments)?;
+    let project: Project = serde_json::from_slice(&answer)
+        .context("the Python of the project did not print the project's settings")?;
     let mut classes = project.rest_framework.authentication.iter();
     if classes.any(|class| class.class.starts_with("portcullis_django.")) {
         bail!(
@@ -90,7 +99,8 @@ fn telling_path(project: &Project) -> Option<&str> {
     telling.find_map(|url| url.path.as_deref()?.strip_prefix('='))
 }
 
-fn ask(arguments: &Arguments) -> anyhow::Result<Project> {
+/// Runs the script; its answer is JSON.
+fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
     let manage = arguments.django.display();
     if arguments.django.is_dir() {
         bail!("{manage} is a folder: name its manage.py");
@@ -102,6 +112,7 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Project> {
     let mut child = Command::new(&python)
         .arg("-")
         .arg(&arguments.django)
+        .arg(tables::tables()?.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -115,8 +126,7 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Project> {
     if !done.status.success() {
         bail!("the project could not be read by {} (see above)", python.display());
     }
-    serde_json::from_slice(&done.stdout)
-        .with_context(|| format!("{} did not print the project's settings", python.display()))
+    Ok(done.stdout)
 }
 
 /// The interpreter of the active environment, of one beside manage.py, or the system's.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::package::DjangoSettings;
+
 /// A Django project.
 #[derive(Debug, Deserialize)]
 pub(super) struct Project {
@@ -16,13 +18,11 @@ pub(super) struct Project {
     /// The apps in use, as `init` calls them.
     pub(super) installed: BTreeSet<String>,
     /// Django's own.
-    pub(super) settings: Settings,
+    pub(super) settings: DjangoSettings,
     #[serde(deserialize_with = "null_is_default")]
     pub(super) rest_framework: RestFramework,
-    /// SIMPLE_JWT, where the package is in use.
-    pub(super) simple_jwt: Option<Settings>,
-    /// REST_KNOX, where the package is in use.
-    pub(super) rest_knox: Option<Settings>,
+    /// Those that a package has in one setting, by its name; none where the package is not in use.
+    pub(super) packages: BTreeMap<String, Option<DjangoSettings>>,
     pub(super) urls: Vec<Url>,
     /// The translations of each language, in the order of LANGUAGES.
     pub(super) languages: Option<Map<String, Value>>,
@@ -39,7 +39,7 @@ pub(super) struct Database {
     pub(super) port: String,
     pub(super) user: String,
     pub(super) password_set: bool,
-    pub(super) options: Settings,
+    pub(super) options: DjangoSettings,
 }
 
 /// `AUTH_USER_MODEL`.
@@ -95,6 +95,8 @@ pub(super) struct RestFramework {
 #[derive(Debug, Deserialize)]
 pub(super) struct Class {
     pub(super) class: String,
+    /// The class of a package's table that it is, or inherits from.
+    pub(super) base: Option<String>,
     /// The entry of `authentication`; none: it is not carried.
     pub(super) gateway: Option<Value>,
 }
@@ -145,11 +147,6 @@ pub(super) enum Kind {
     Admin,
 }
 
-/// Settings by their names in Django.
-#[derive(Debug, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Settings(BTreeMap<String, Value>);
-
 impl Project {
     /// Whether LocaleMiddleware, or another one, is in use.
     pub(super) fn has_middleware(&self, name: &str) -> bool {
@@ -172,42 +169,6 @@ impl Url {
     /// Whether it has rules of its own.
     pub(super) fn has_rules(&self) -> bool {
         self.authentication.is_some() || self.permission.is_some() || self.throttle.is_some()
-    }
-}
-
-impl Settings {
-    /// The value; null is a value.
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    /// A text; empty where it is none.
-    pub(super) fn text(&self, name: &str) -> &str {
-        self.get(name).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    /// The items of a list; none where it is no list.
-    pub(super) fn list(&self, name: &str) -> &[Value] {
-        self.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-    }
-
-    /// The texts of a list.
-    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.list(name).iter().filter_map(Value::as_str)
-    }
-
-    /// Whether it is `True`.
-    pub(super) fn is_true(&self, name: &str) -> bool {
-        self.get(name) == Some(&Value::Bool(true))
-    }
-
-    /// Whether it is there and not `None`.
-    pub(super) fn is_set(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| !value.is_null())
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 }
 

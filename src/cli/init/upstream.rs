@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::{
-    project::{Class, Kind, Project},
+    project::{Kind, Project},
     writer::jwks_path,
 };
 
@@ -51,15 +49,13 @@ pub(super) fn upstream_lines(project: &Project) -> String {
 
 /// For views that read `request.auth`: the classes that make it.
 fn request_auth(project: &Project) -> String {
-    let scheme = |class: &Class| match class.gateway.as_ref()? {
-        Value::String(word) => Some(word.clone()),
-        Value::Object(map) => map.keys().next().cloned(),
-        _ => None,
-    };
     let mut classes = BTreeMap::new();
     for class in project.classes() {
-        let found = scheme(class).filter(|word| ["token", "jwt", "knox"].contains(&word.as_str()));
-        found.map(|word| classes.entry(word).or_insert(&class.class));
+        if class.known().is_some_and(|known| known.sets_auth)
+            && let Some(word) = class.word()
+        {
+            classes.entry(word).or_insert(&class.class);
+        }
     }
     if classes.is_empty() {
         return String::new();

@@ -82,7 +82,7 @@ impl<'a> Writer<'a> {
         self.proxies();
         self.line("");
         let rest = &project.rest_framework;
-        let (chain, _) = self.chain(&rest.authentication);
+        let chain = self.chain(&rest.authentication);
         if !self.passwords_are_rows() {
             self.notes.push(
                 "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
@@ -96,7 +96,8 @@ impl<'a> Writer<'a> {
         self.throttle("throttle", &rest.throttle, "");
         self.passwords();
         let messages = self.language();
-        self.systems();
+        self.forwarded_headers();
+        self.packages();
         self.cors();
         self.line(
             "identity: { assertion: django }  # signed; the project verifies it, see the end",
@@ -170,23 +171,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A chain, without what is not carried; and whether its tokens are believed without the store.
-    fn chain(&self, classes: &[Class]) -> (String, bool) {
-        let basic = self.passwords_are_rows();
-        let mut stateless = false;
-        let mut entries = Vec::new();
-        for entry in classes.iter().filter_map(|class| class.gateway.as_ref()) {
-            match entry {
-                Value::String(word) if word == "basic" && !basic => {}
-                Value::Object(map) if map.contains_key("basic") && !basic => {}
-                Value::Object(map) if map.contains_key("jwt") => {
-                    stateless = true;
-                    entries.push("jwt".to_owned());
-                }
-                entry => entries.push(yaml(entry)),
-            }
-        }
-        (format!("[{}]", entries.join(", ")), stateless)
+    /// A chain, without what is not carried.
+    fn chain(&self, classes: &[Class]) -> String {
+        let rows = self.passwords_are_rows();
+        let takes_password =
+            |class: &Class| class.known().is_some_and(|known| known.takes_password);
+        let carried = classes.iter().filter(|class| rows || !takes_password(class));
+        let entries: Vec<String> =
+            carried.filter_map(|class| class.gateway.as_ref()).map(yaml).collect();
+        format!("[{}]", entries.join(", "))
     }
 
     /// Whether passwords are checked by Django's own backend and no other.

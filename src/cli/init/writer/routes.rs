@@ -4,7 +4,11 @@ use serde_json::Value;
 
 use super::{Writer, path, rule, yaml};
 use crate::{
-    cli::init::project::{Kind, Project, Url},
+    cli::init::{
+        known::{asks, takes_password},
+        project::{Kind, Project, Url},
+    },
+    package::Asks,
     route::PathPattern,
 };
 
@@ -31,7 +35,7 @@ impl Writer<'_> {
             }
             // A project may know more ways to log in, or to refuse it, than a password in a row.
             let rows = self.passwords_are_rows();
-            let endpoint = url.endpoint.as_ref().filter(|page| rows || !takes_passwords(page));
+            let endpoint = url.endpoint.as_ref().filter(|page| rows || !takes_password(page));
             let own_page = endpoint.is_none() && url.endpoint.is_some();
             let path = &*route_path(path);
             if path.parse::<PathPattern>().is_err() {
@@ -105,17 +109,14 @@ impl Writer<'_> {
     /// What a view says otherwise than the whole file, or than the gateway's page in its place.
     fn rules(&mut self, url: &Url) {
         let page = url.endpoint.as_ref();
-        let own = match page {
-            Some(Value::Object(map)) => match map.get("knox").and_then(|page| page.get("page")) {
-                Some(page) if page == "login" => None,
-                Some(_) => Some("[knox]"),
-                None => Some("[]"),
-            },
-            _ => None,
+        let own = match page.and_then(asks) {
+            Some(Asks::None) => Some("[]".to_owned()),
+            Some(Asks::Scheme(word)) => Some(format!("[{word}]")),
+            Some(Asks::TopChain) | None => None,
         };
         if let Some(classes) = &url.authentication {
-            let chain = self.chain(classes).0;
-            if own != Some(chain.as_str()) {
+            let chain = self.chain(classes);
+            if own.as_ref() != Some(&chain) {
                 self.line(format!("    authentication: {chain}"));
             }
             if page.is_none() && chain == "[]" && !classes.is_empty() {
@@ -145,12 +146,6 @@ pub(in crate::cli::init) fn jwks_path(project: &Project) -> &'static str {
         path != "/" && (path == USUAL || USUAL.starts_with(path) && path.ends_with('/'))
     });
     if taken { "/.well-known/portcullis-jwks.json" } else { USUAL }
-}
-
-fn takes_passwords(endpoint: &Value) -> bool {
-    let pages = ["/session/page", "/jwt/page", "/jwt_sliding/page", "/knox/page"];
-    let page = pages.iter().find_map(|at| endpoint.pointer(at)).and_then(Value::as_str);
-    endpoint == "token" || page.is_some_and(|page| ["login", "obtain"].contains(&page))
 }
 
 /// Django's patterns are decoded, routes are as a browser sends them; a `=` before one is ours.

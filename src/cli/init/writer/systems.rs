@@ -1,14 +1,11 @@
-//! What the schemes and their pages share: `passwords`, `session`, `csrf`, `jwt`, `knox`.
+//! What the schemes and their pages share: `passwords`, `cors`, and the maps of packages.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::Writer;
-use crate::cli::init::{
-    project::Settings,
-    settings::{CSRF, JWT, KNOX, SESSION, changed},
-};
+use crate::package::{Holder, Importer, PACKAGES};
 
 /// What `passwords.accept` is where the file does not say.
 const ACCEPTED: [&str; 5] = ["pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt_sha256", "scrypt"];
@@ -78,8 +75,8 @@ impl Writer<'_> {
         self.map("cors", &entries);
     }
 
-    /// `session`, `csrf`, `jwt`, `knox`.
-    pub(super) fn systems(&mut self) {
+    /// What Django says about the proxy in front of it.
+    pub(super) fn forwarded_headers(&mut self) {
         let settings = &self.project.settings;
         let proxy = settings.texts("SECURE_PROXY_SSL_HEADER").next().unwrap_or_default();
         if !["", "HTTP_X_FORWARDED_PROTO"].contains(&proxy) {
@@ -91,71 +88,26 @@ impl Writer<'_> {
         if settings.is_true("USE_X_FORWARDED_HOST") {
             self.notes.push("USE_X_FORWARDED_HOST: the gateway goes by Host alone.".into());
         }
-        let mut session = changed(settings, &SESSION, &mut self.notes);
-        let engine = settings.text("SESSION_ENGINE");
-        let engine = engine.rsplit('.').next().unwrap_or_default();
-        if ["cached_db", "signed_cookies"].contains(&engine) {
-            session.push(format!("engine: {engine}"));
-        }
-        if engine == "cached_db" {
-            self.notes.push(
-                "SESSION_ENGINE is cached_db: a session that ends at the gateway stays in Django's \
-                 cache, and pages that Django decides about take it until it is forgotten there; with \
-                 `db` it ends everywhere at once."
-                    .into(),
-            );
-        }
-        let backends = settings.list("AUTHENTICATION_BACKENDS");
-        if *backends != ["django.contrib.auth.backends.ModelBackend"] {
-            session.push(format!("backends: {}", Value::from(backends)));
-        }
-        self.map("session", &session);
-        let mut csrf = changed(settings, &CSRF, &mut self.notes);
-        let header = settings.text("CSRF_HEADER_NAME");
-        if let Some(name) = header.strip_prefix("HTTP_").filter(|name| *name != "X_CSRFTOKEN") {
-            csrf.push(format!("header: {}", name.replace('_', "-")));
-        }
-        self.map("csrf", &csrf);
-        if let Some(settings) = &self.project.simple_jwt {
-            self.jwt(settings);
-        }
-        if let Some(settings) = &self.project.rest_knox {
-            let mut knox = changed(settings, &KNOX, &mut self.notes);
-            if settings.get("TOKEN_TTL").is_some_and(Value::is_null) {
-                knox.push("ttl: null".into());
-            }
-            self.map("knox", &knox);
-        }
     }
 
-    fn jwt(&mut self, settings: &Settings) {
-        let mut jwt = changed(settings, &JWT, &mut self.notes);
-        let key = settings.get("SIGNING_KEY").and_then(Value::as_object);
-        let says =
-            |name: &str, truth: bool| key.and_then(|key| key.get(name)) == Some(&truth.into());
-        if says("set", true) && says("is_secret_key", false) {
-            let key = self.variable("JWT_SIGNING_KEY".into(), "SIMPLE_JWT's SIGNING_KEY");
-            jwt.push(format!("signing_key: {key}"));
+    /// The maps of packages that are in use.
+    pub(super) fn packages(&mut self) {
+        let project = self.project;
+        let classes = &project.rest_framework.authentication;
+        let classes = classes.iter().filter_map(|class| class.base.as_deref()).collect();
+        for imported in PACKAGES.iter().flat_map(|package| package.import.settings) {
+            let settings = match imported.holder {
+                Holder::Project { .. } => Some(&project.settings),
+                Holder::Dictionary { name, .. } => {
+                    project.packages.get(name).and_then(Option::as_ref)
+                }
+            };
+            let Some(settings) = settings else { continue };
+            let mut importer = Importer::new(settings, &project.installed, &classes);
+            importer.write(imported);
+            self.notes.append(&mut importer.notes);
+            self.variables.append(&mut importer.variables);
+            self.map(imported.map, &importer.entries);
         }
-        if let Some(pem) = settings.get("VERIFYING_KEY").filter(|key| key.is_string()) {
-            jwt.push(format!("verifying_key: {pem}"));
-        }
-        let classes = settings.texts("AUTH_TOKEN_CLASSES");
-        let kinds = classes.filter_map(|class| match class.rsplit('.').next() {
-            Some("AccessToken") => Some("access"),
-            Some("SlidingToken") => Some("sliding"),
-            _ => None,
-        });
-        let kinds: Vec<&str> = kinds.collect();
-        if !kinds.is_empty() && kinds != ["access"] {
-            jwt.push(format!("token_types: [{}]", kinds.join(", ")));
-        }
-        if self.project.installed.contains("token_blacklist") {
-            jwt.push("blacklist: true".into());
-        }
-        if self.chain(&self.project.rest_framework.authentication).1 {
-            jwt.push("stateless: true".into());
-        }
-        self.map("jwt", &jwt);
     }
 }
