@@ -18,7 +18,8 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
     format           1
     settings_module  text
     database         {vendor, name (SQLite's as a whole path), host, port, user, password_set, options: {name: value}}
-    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, missing: [column]}
+    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, password: column,
+                     columns: {name: column}}, null where the model has none
     secret_key       {set, fallbacks: count}
     passwords        {preferred, accept: [name], iterations}: as in gateway.yaml; preferred, iterations may be null
     installed        [name] of the apps in TABLES
@@ -77,6 +78,17 @@ SETTINGS = re.compile(
     "(SESSION|CSRF)_.*|LANGUAGE_COOKIE_NAME|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
     "|(STATIC|MEDIA)_URL|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
 )
+# Columns of users, and what the gateway goes by where a model does not have them.
+USER_COLUMNS = {
+    "email": "",
+    "first_name": "",
+    "last_name": "",
+    "is_active": True,
+    "is_staff": False,
+    "is_superuser": False,
+    "last_login": None,
+    "date_joined": None,
+}
 # django-cors-headers, and what its settings are where a project does not have them.
 CORS_MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
 CORS = {
@@ -184,21 +196,43 @@ def user():
     meta, pk = model._meta, model._meta.pk
     while pk.remote_field:
         pk = pk.target_field
-    kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text"}
-    wanted = "username password is_active is_staff is_superuser email first_name last_name last_login groups"
-    missing = sorted(set(wanted.split()) - {field.name for field in meta.get_fields()})
-    if meta.db_table != "auth_user":
-        note(f"The users are those of {meta.label} in the table {meta.db_table}; Django's own are in auth_user.")
-    if missing:
-        note(f"{meta.label} has no {', '.join(missing)}.")
-    kind = next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other")
+    kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text", "Slug": "text", "Text": "text"}
+    fields = {field.name: field for field in meta.concrete_fields}
+    columns = {name: fields[name].column if name in fields else None for name in USER_COLUMNS}
+    username = fields[model.USERNAME_FIELD]
+    if username.column != username.name:
+        note(f"The column of {meta.label}.{username.name} is {username.column}: its users cannot be read.")
+    for name in ("password", *USER_COLUMNS):
+        if name in fields and fields[name].model._meta.db_table != meta.db_table:
+            note(f"{meta.label}.{name} is in the table of another model: its users cannot be read.")
+        elif name not in fields:
+            note_computed(model, name)
+    many = {field.name: field for field in meta.many_to_many}
+    for name in ("groups", "user_permissions"):
+        table, member = f"{meta.db_table}_{name}", f"{meta.object_name.lower()}_id"
+        there = name in many and (many[name].m2m_db_table(), many[name].m2m_column_name()) == (table, member)
+        if not there:
+            note(f"{meta.label} has no {name} in a table {table} with a column {member}: its users cannot be read.")
     return {
         "model": meta.label,
         "table": meta.db_table,
         "username_field": model.USERNAME_FIELD,
-        "pk": {"column": meta.pk.column, "type": kind},
-        "missing": missing,
+        "pk": {
+            "column": meta.pk.column,
+            "type": next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other"),
+        },
+        "password": fields["password"].column if "password" in fields else None,
+        "columns": columns,
     }
+
+
+def note_computed(model, name):
+    """What a model has in place of a column is not carried, unless it is what the gateway goes by."""
+    instead = inspect.getattr_static(model, name, None)
+    if name == "password":
+        note(f"{model._meta.label} has no password: its users cannot be read.")
+    elif instead is not None and instead is not USER_COLUMNS[name]:
+        note(f"{model._meta.label}.{name} is no column: THE GATEWAY TAKES IT FOR {USER_COLUMNS[name]!r}.")
 
 
 def passwords():

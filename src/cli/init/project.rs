@@ -46,13 +46,20 @@ pub(super) struct Database {
 #[derive(Debug, Deserialize)]
 pub(super) struct UserModel {
     pub(super) model: String,
+    pub(super) table: String,
     pub(super) username_field: String,
     pub(super) pk: PrimaryKey,
+    /// Its column; none: the model has no password.
+    pub(super) password: Option<String>,
+    /// What the gateway reads besides, by its name in Django's own model; none: the model has no such
+    /// column.
+    pub(super) columns: Map<String, Value>,
 }
 
 /// The primary key of the user model.
 #[derive(Debug, Deserialize)]
 pub(super) struct PrimaryKey {
+    pub(super) column: String,
     #[serde(rename = "type")]
     pub(super) kind: KeyKind,
 }

@@ -98,8 +98,6 @@ fn flow(text: &str) -> anyhow::Result<Value> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests: a surprise is a failure")]
-
     use super::*;
     use crate::cli::init::known::asks;
 

@@ -84,7 +84,7 @@ const TABLE: &[Setting] = &[
     ("LEEWAY", "leeway", seconds, "0ms"),
     ("AUTH_HEADER_TYPES", "keywords", words, "[\"Bearer\"]"),
     ("AUTH_HEADER_NAME", "header", header, "Authorization"),
-    ("USER_ID_FIELD", "user_id_field", column, "\"id\""),
+    ("USER_ID_FIELD", "user_id_field", quoted, "\"id\""),
     ("USER_ID_CLAIM", "user_id_claim", quoted, "\"user_id\""),
     ("CHECK_USER_IS_ACTIVE", "check_user_is_active", flag, "true"),
     ("CHECK_REVOKE_TOKEN", "check_revoke_token", flag, "false"),
@@ -93,11 +93,6 @@ const TABLE: &[Setting] = &[
     ("SLIDING_TOKEN_REFRESH_EXP_CLAIM", "(nothing)", nowhere, "\"refresh_exp\""),
     ("REVOKE_TOKEN_CLAIM", "revoke_token_claim", quoted, "\"hash_password\""),
 ];
-
-/// `pk` is Django's word for whatever the primary key is called.
-fn column(value: &Value) -> Option<String> {
-    if value == "pk" { Some("\"id\"".into()) } else { quoted(value) }
-}
 
 /// What has no setting here: anything but the default is a note.
 fn nowhere(value: &Value) -> Option<String> {

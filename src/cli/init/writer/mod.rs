@@ -19,6 +19,7 @@ use crate::value::RESERVED;
 mod routes;
 mod store;
 mod systems;
+mod user_model;
 
 /// A file in the making.
 pub(super) struct Writer<'a> {

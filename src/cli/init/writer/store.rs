@@ -1,9 +1,8 @@
-//! `store`: the project's database.
+//! `store`: where the project's database is.
 
 use serde_json::Value;
 
 use super::{Writer, path, segment};
-use crate::cli::init::project::KeyKind;
 
 impl Writer<'_> {
     pub(super) fn store(&mut self) {
@@ -39,16 +38,7 @@ impl Writer<'_> {
             let password = self.variable("DATABASE_PASSWORD".into(), "DATABASES' PASSWORD");
             self.line(format!("  password: {password}"));
         }
-        let user = &self.project.user;
-        let (model, field) = (user.model.as_str(), user.username_field.as_str());
-        if user.pk.kind != KeyKind::Integer {
-            self.notes
-                .push(format!("{model} has a primary key that is no number: it cannot be read."));
-        }
-        if (model, field) != ("auth.User", "username") {
-            self.line(format!("  user_model: {model}"));
-            self.line(format!("  username_field: {field}"));
-        }
+        self.user_model();
     }
 
     /// What the project's connections ask of the database, in the words of the gateway's URLs.
