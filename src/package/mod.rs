@@ -45,7 +45,9 @@ pub mod wasm;
 
 pub use self::{
     command::{Commands, read_line, say, say_heard, secret_from_stdin, user_named},
-    import::{Import, PageClass, SchemeClass},
+    import::{
+        DjangoSettings, Holder, Import, ImportedSettings, Importer, PageClass, SchemeClass, Setting,
+    },
     page::{Asks, BuildPage, Handler, Limit, Page, PageCall, PageContext, PageSet, Served},
     scheme_kind::{Entry, SchemeContext, SchemeKind, SchemeSettings, Takes, scheme_words},
     section::{Section, Settings},

@@ -8,8 +8,9 @@ import textwrap
 import unittest
 from pathlib import Path
 
+from clients.gateway import BINARY
+
 TESTS = Path(__file__).parent.parent
-SCRIPT = next(TESTS.parent.glob("src/**/django_settings.py"))
 
 MANAGE = """
     import os, sys
@@ -222,9 +223,9 @@ ADDRESSES_ONLY = """
 
 
 def learn(manage, **environment):
-    command = [sys.executable, "-", manage]
-    with SCRIPT.open() as script:
-        return subprocess.run(command, stdin=script, capture_output=True, text=True, env=environment, cwd="/")
+    """The script's answer, as `init` gets it: the gateway's binary gives the script its tables."""
+    command = [BINARY, "init", "--print-answer", "--django", manage, "--python", sys.executable]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd="/")
 
 
 def project(folder, files):
@@ -284,7 +285,7 @@ class Shop(unittest.TestCase):
     def test_no_secret_is_told(self):
         self.assertNotIn("hidden", self.output)
         self.assertEqual(self.told["secret_key"], {"set": True, "fallbacks": 1})
-        self.assertEqual(self.told["simple_jwt"]["SIGNING_KEY"], {"set": True, "is_secret_key": False})
+        self.assertEqual(self.told["packages"]["SIMPLE_JWT"]["SIGNING_KEY"], {"set": True, "is_secret_key": False})
         self.assertTrue(self.told["database"]["password_set"])
 
     def test_database(self):
@@ -297,8 +298,9 @@ class Shop(unittest.TestCase):
         user = self.told["user"]
         self.assertEqual((user["model"], user["username_field"]), ("shop.Member", "email"))
         self.assertEqual(user["pk"], {"column": "id", "type": "uuid"})
-        self.noted("shop_member", "auth_user")
-        self.noted("shop.Member", "is_staff")
+        self.assertEqual((user["columns"]["last_login"], user["columns"]["is_staff"]), ("last_login", None))
+        self.noted("shop.Member", "groups", "shop_member_groups", "cannot be read")
+        self.assertFalse([note for note in self.notes if "is_active" in note], "every user of AbstractBaseUser is")
 
     def test_passwords(self):
         self.assertEqual(self.told["passwords"], {
@@ -327,10 +329,10 @@ class Shop(unittest.TestCase):
         self.assertEqual(told["num_proxies"], 1)
 
     def test_package_settings(self):
-        jwt = self.told["simple_jwt"]
+        jwt, knox = self.told["packages"]["SIMPLE_JWT"], self.told["packages"]["REST_KNOX"]
         self.assertEqual((jwt["ACCESS_TOKEN_LIFETIME"], jwt["REFRESH_TOKEN_LIFETIME"]), (420, 86400))
         self.noted("USER_AUTHENTICATION_RULE", "shop.api.rule")
-        self.assertEqual((self.told["rest_knox"]["TOKEN_TTL"], self.told["rest_knox"]["AUTO_REFRESH"]), (None, True))
+        self.assertEqual((knox["TOKEN_TTL"], knox["AUTO_REFRESH"]), (None, True))
         self.assertIn("token_blacklist", self.told["installed"])
 
     def test_pages_of_packages(self):
@@ -369,7 +371,7 @@ class Shop(unittest.TestCase):
             "any": ["staff", {"all": ["authenticated_or_read_only", {"not": "anyone"}]}],
         })  # fmt: skip
         self.assertEqual((opened["methods"], opened["permission"]["gateway"]), (["OPTIONS", "POST"], "anyone"))
-        self.assertEqual(opened["authentication"], [{"class": "shop.api.NoCsrf", "gateway": None}])
+        self.assertEqual(opened["authentication"], [{"class": "shop.api.NoCsrf", "base": None, "gateway": None}])
 
     def test_scope_of_a_view(self):
         uploads = self.urls["api/^uploads/$"]
@@ -382,6 +384,72 @@ class Shop(unittest.TestCase):
         self.assertEqual((page["kind"], page["view"]), ("django", "shop.views.Page"))
         self.assertEqual((function["view"], function["methods"]), ("shop.views.function", None))
         self.assertEqual(self.urls["^reports/(?:draft|final)/$"]["view"], "shop.views.decorated")
+
+
+OWN_SETTINGS = """
+    SECRET_KEY = "hidden-key-that-nobody-guesses-0123456789"
+    ROOT_URLCONF = "addresses"
+    AUTH_USER_MODEL = "people.Person"
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+    INSTALLED_APPS = ["django.contrib.auth", "django.contrib.contenttypes", "people"]
+"""
+OWN_MODELS = """
+    import uuid
+    from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+    from django.db import models
+
+    class Person(AbstractBaseUser, PermissionsMixin):
+        uid = models.UUIDField(primary_key=True, default=uuid.uuid4, db_column="person_uid")
+        handle = models.CharField(max_length=50, unique=True)
+        email = models.EmailField(db_column="mail")
+        is_active = models.BooleanField(default=True)
+        USERNAME_FIELD = "handle"
+        objects = BaseUserManager()
+
+        class Meta:
+            db_table = "persons"
+
+        @property
+        def is_staff(self):
+            return self.handle == "root"
+"""
+
+
+class OwnUsers(unittest.TestCase):
+    """A user model with a key, a table and columns of its own is carried."""
+
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            manage = project(Path(folder), {
+                "manage.py": ADDRESSES_ONLY, "config/settings.py": OWN_SETTINGS,
+                "config/addresses.py": "urlpatterns = []", "people/__init__.py": "", "people/models.py": OWN_MODELS,
+            })  # fmt: skip
+            init = [BINARY, "init", "--django", manage, "--python", sys.executable]
+            cls.done = subprocess.run(init, capture_output=True, text=True, env={}, cwd=folder)
+            assert cls.done.returncode == 0, cls.done.stderr
+            cls.text = Path(folder, "gateway.yaml").read_text()
+            own = {"DJANGO_SECRET_KEY": "hidden-key-that-nobody-guesses-0123456789"}
+            cls.check = subprocess.run([BINARY, "check"], capture_output=True, text=True, env=own, cwd=folder)
+
+    def test_the_file_names_all_of_it(self):
+        written = """
+            user_model:
+              name: people.Person
+              table: "persons"
+              key_column: "person_uid"
+              key: uuid
+              columns: { email: "mail", first_name: null, last_name: null, is_staff: null, date_joined: null }
+            username_field: handle
+        """
+        self.assertIn(textwrap.indent(textwrap.dedent(written), "  ").strip(" "), self.text)
+
+    def test_the_file_is_good(self):
+        self.assertEqual(self.check.returncode, 0, self.check.stderr)
+
+    def test_what_a_model_computes_is_noted(self):
+        noted = [line for line in self.text.splitlines() if "Person" in line and line.startswith("# - ")]
+        self.assertEqual(noted, ["# - people.Person.is_staff is no column: THE GATEWAY TAKES IT FOR False."])
 
 
 class Bare(unittest.TestCase):
@@ -403,7 +471,8 @@ class Bare(unittest.TestCase):
         })  # fmt: skip
         self.assertEqual(run.returncode, 0, run.stderr)
         told = json.loads(run.stdout)
-        self.assertEqual((told["rest_framework"], told["simple_jwt"], told["urls"]), (None, None, []))
+        self.assertEqual((told["rest_framework"], told["urls"]), (None, []))
+        self.assertEqual((told["packages"]["SIMPLE_JWT"], told["packages"]["REST_KNOX"]), (None, None))
         self.assertTrue(Path(told["database"]["name"]).is_absolute())
         self.assertEqual(told["not_carried"], [])
 

@@ -1,6 +1,16 @@
 """Tells `portcullis init` what a Django project does: one JSON document on the standard output.
 
-    PROJECT'S-OWN-PYTHON - path/to/manage.py < django_settings.py
+    PROJECT'S-OWN-PYTHON - path/to/manage.py TABLES < django_settings.py
+
+TABLES is what the gateway's packages know of theirs, as JSON:
+
+    schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note}}
+    pages            {class: {endpoint, drf}}
+    apps             {name in INSTALLED_APPS: name}
+    fixed            {setting: what the gateway does, whatever it says}
+    settings         [name]
+    dictionaries     {setting: {module, keys: [name]}}
+    messages         [what the gateway says in words that have translations]
 
 It imports settings, models and URLconf; it opens no database and runs no command. Of passwords and keys it says only
 whether they are set. Durations are seconds, classes dotted names, and `gateway` is what gateway.yaml calls it, or null.
@@ -8,15 +18,17 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
     format           1
     settings_module  text
     database         {vendor, name (SQLite's as a whole path), host, port, user, password_set, options: {name: value}}
-    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, missing: [column]}
+    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, password: column,
+                     columns: {name: column}}, null where the model has none
     secret_key       {set, fallbacks: count}
     passwords        {preferred, accept: [name], iterations}: as in gateway.yaml; preferred, iterations may be null
-    installed        [name] of auth, sessions, admin, authtoken, token_blacklist, knox
-    settings         {name: value}: SESSION_*, CSRF_* and more in Django's names, with defaults
-    rest_framework   {authentication: [{class, gateway}], permission: {classes: [text], gateway},
+    installed        [name] of the apps in TABLES
+    settings         {name: value}: SESSION_*, CSRF_* and more in Django's names, with defaults, and those of TABLES
+    rest_framework   {authentication: [{class, base, gateway}], permission: {classes: [text], gateway},
                       throttle: [{class, gateway}], rates: {scope: rate}, num_proxies}, or null
-    simple_jwt       {name: value}, with defaults, but SIGNING_KEY: {set, is_secret_key}, VERIFYING_KEY: PEM or null;
-    rest_knox        {name: value}, with defaults; null where the package is not in use
+                     `base` is the class in TABLES that a class is or inherits from, or null
+    packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not
+                     in use. A key is {set, is_secret_key}, or itself if it is the PEM of a public one
     urls             [{pattern, path, view, kind, methods, csrf_exempt, endpoint}], several may have one path:
                      pattern   Django's
                      path      `=/exact/`; or `/prefix/`, up to the first part that varies; or null: no whole segment
@@ -29,6 +41,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
     not_carried      [sentence]
 """
 
+import importlib
 import inspect
 import json
 import os
@@ -42,16 +55,10 @@ try:
 except ImportError:
     import sre_parse as regex
 
-# Each row: the gateway's name, and the attributes that a class may set and still be carried.
-SCHEMES = {
-    "rest_framework.authentication.BasicAuthentication": ("basic", {"www_authenticate_realm": "realm"}),
-    "rest_framework.authentication.TokenAuthentication": ("token", {"keyword": "keyword"}),
-    "rest_framework.authentication.SessionAuthentication": ("session", {}),
-    "rest_framework.authentication.RemoteUserAuthentication": ("remote_user", {"header": "header"}),
-    "rest_framework_simplejwt.authentication.JWTAuthentication": ("jwt", {}),
-    "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication": ({"jwt": {"stateless": True}}, {}),
-    "knox.auth.TokenAuthentication": ("knox", {}),
-}
+TABLES = json.loads(sys.argv[2])
+
+# Each row: what the gateway has for a class, and the attributes that a class may set and still be carried.
+SCHEMES = {name: (row, row["attributes"]) for name, row in TABLES["schemes"].items()}
 RULES = {
     "rest_framework.permissions.AllowAny": ("anyone", {}),
     "rest_framework.permissions.IsAuthenticated": ("authenticated", {}),
@@ -65,27 +72,23 @@ THROTTLES = {
 }
 ROUTE = {"authentication_classes", "permission_classes", "throttle_classes", "throttle_scope"}
 PAGES = {
-    "django.contrib.auth.views.LoginView": ({"session": {"page": "login"}}, {"template_name"}),
-    "django.contrib.auth.views.LogoutView": ({"session": {"page": "logout"}}, {"template_name"}),
-    "rest_framework.authtoken.views.ObtainAuthToken": ("token", ROUTE),
-    "rest_framework_simplejwt.views.TokenObtainPairView": ({"jwt": {"page": "obtain"}}, ROUTE),
-    "rest_framework_simplejwt.views.TokenRefreshView": ({"jwt": {"page": "refresh"}}, ROUTE),
-    "rest_framework_simplejwt.views.TokenVerifyView": ({"jwt": {"page": "verify"}}, ROUTE),
-    "rest_framework_simplejwt.views.TokenBlacklistView": ({"jwt": {"page": "blacklist"}}, ROUTE),
-    "rest_framework_simplejwt.views.TokenObtainSlidingView": ({"jwt_sliding": {"page": "obtain"}}, ROUTE),
-    "rest_framework_simplejwt.views.TokenRefreshSlidingView": ({"jwt_sliding": {"page": "refresh"}}, ROUTE),
-    "knox.views.LoginView": ({"knox": {"page": "login"}}, ROUTE),
-    "knox.views.LogoutView": ({"knox": {"page": "logout"}}, ROUTE),
-    "knox.views.LogoutAllView": ({"knox": {"page": "logoutall"}}, ROUTE),
+    name: (row["endpoint"], ROUTE if row["drf"] else {"template_name"}) for name, row in TABLES["pages"].items()
 }
-APPS = (
-    "django.contrib.auth django.contrib.sessions django.contrib.admin rest_framework.authtoken "
-    "rest_framework_simplejwt.token_blacklist knox"
-)
 SETTINGS = re.compile(
     "(SESSION|CSRF)_.*|LANGUAGE_COOKIE_NAME|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
     "|(STATIC|MEDIA)_URL|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
 )
+# Columns of users, and what the gateway goes by where a model does not have them.
+USER_COLUMNS = {
+    "email": "",
+    "first_name": "",
+    "last_name": "",
+    "is_active": True,
+    "is_staff": False,
+    "is_superuser": False,
+    "last_login": None,
+    "date_joined": None,
+}
 # django-cors-headers, and what its settings are where a project does not have them.
 CORS_MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
 CORS = {
@@ -99,68 +102,7 @@ CORS = {
     "CORS_PREFLIGHT_MAX_AGE": 86400,
 }
 LOCALE = "django.middleware.locale.LocaleMiddleware"
-# What the gateway says in words that have translations.
-MESSAGES = """\
-Authentication credentials were not provided.
-Incorrect authentication credentials.
-You do not have permission to perform this action.
-Not found.
-Method "{method}" not allowed.
-Could not satisfy the request Accept header.
-Unsupported media type "{media_type}" in request.
-Invalid basic header. No credentials provided.
-Invalid basic header. Credentials string should not contain spaces.
-Invalid basic header. Credentials not correctly base64 encoded.
-Invalid username/password.
-User inactive or deleted.
-Invalid token header. No credentials provided.
-Invalid token header. Token string should not contain spaces.
-Invalid token header. Token string should not contain invalid characters.
-Invalid token.
-Unable to log in with provided credentials.
-This field is required.
-This field may not be blank.
-This field may not be null.
-Not a valid string.
-No data provided
-Invalid data. Expected a dictionary, but got {datatype}.
-Null characters are not allowed.
-Username
-Password
-Token
-No active account found with the given credentials
-No active account found for the given token.
-Authorization header must contain two space-delimited values
-Given token not valid for any token type
-Token contained no recognizable user identification
-User not found
-User is inactive
-The user's password has been changed.
-Token is invalid
-Token is expired
-Token is blacklisted
-Token has no id
-Token has no type
-Token has wrong type
-Token has no '{}' claim
-Token '{}' claim has expired
-Surrogate characters are not allowed: U+{code_point:X}.
-Maximum amount of tokens allowed per user exceeded.""".splitlines()
 THROTTLED = [f"Request was throttled. Expected available in {{wait}} {unit}." for unit in ("second", "seconds")]
-# What the gateway does, whatever these say.
-FIXED = {
-    "SESSION_SERIALIZER": "sessions are JSON",
-    "CSRF_FAILURE_VIEW": "the gateway has a page of its own",
-    "EXCEPTION_HANDLER": "the gateway's refusals look as `errors` says",
-    "JSON_ENCODER": "claims are what JSON has",
-    "USER_AUTHENTICATION_RULE": "a user has to be active",
-    "TOKEN_USER_CLASS": "the project sees the user whom the gateway names",
-    "SECURE_HASH_ALGORITHM": "tokens are kept as SHA-512",
-    "TOKEN_MODEL": "the table is the package's own",
-    "EXPIRY_DATETIME_FORMAT": "`expiry` is ISO 8601",
-    "USER_SERIALIZER": "`user_fields` may name columns",
-}
-
 not_carried = []
 
 
@@ -170,8 +112,8 @@ def note(sentence):
 
 
 def note_fixed(values, defaults):
-    for name, what in FIXED.items():
-        if name in values and plain(values[name]) != plain(defaults[name]):
+    for name, what in TABLES["fixed"].items():
+        if name in values and plain(values[name]) != plain(defaults.get(name)):
             note(f"{name} is {plain(values[name])}, which is not carried: {what}.")
 
 
@@ -238,10 +180,10 @@ def database():
         note(f"The database option {name} is not carried.")
     return {
         "vendor": vendor,
-        "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else told["NAME"],
+        "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else str(told["NAME"] or ""),
         "host": str(told["HOST"]),
         "port": str(told["PORT"]),
-        "user": told["USER"],
+        "user": str(told["USER"] or ""),
         "password_set": bool(told["PASSWORD"]),
         "options": {name: plain(options[name]) for name in sorted(carried)},
     }
@@ -254,21 +196,43 @@ def user():
     meta, pk = model._meta, model._meta.pk
     while pk.remote_field:
         pk = pk.target_field
-    kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text"}
-    wanted = "username password is_active is_staff is_superuser email first_name last_name last_login groups"
-    missing = sorted(set(wanted.split()) - {field.name for field in meta.get_fields()})
-    if meta.db_table != "auth_user":
-        note(f"The users are those of {meta.label} in the table {meta.db_table}; Django's own are in auth_user.")
-    if missing:
-        note(f"{meta.label} has no {', '.join(missing)}.")
-    kind = next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other")
+    kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text", "Slug": "text", "Text": "text"}
+    fields = {field.name: field for field in meta.concrete_fields}
+    columns = {name: fields[name].column if name in fields else None for name in USER_COLUMNS}
+    username = fields[model.USERNAME_FIELD]
+    if username.column != username.name:
+        note(f"The column of {meta.label}.{username.name} is {username.column}: its users cannot be read.")
+    for name in ("password", *USER_COLUMNS):
+        if name in fields and fields[name].model._meta.db_table != meta.db_table:
+            note(f"{meta.label}.{name} is in the table of another model: its users cannot be read.")
+        elif name not in fields:
+            note_computed(model, name)
+    many = {field.name: field for field in meta.many_to_many}
+    for name in ("groups", "user_permissions"):
+        table, member = f"{meta.db_table}_{name}", f"{meta.object_name.lower()}_id"
+        there = name in many and (many[name].m2m_db_table(), many[name].m2m_column_name()) == (table, member)
+        if not there:
+            note(f"{meta.label} has no {name} in a table {table} with a column {member}: its users cannot be read.")
     return {
         "model": meta.label,
         "table": meta.db_table,
         "username_field": model.USERNAME_FIELD,
-        "pk": {"column": meta.pk.column, "type": kind},
-        "missing": missing,
+        "pk": {
+            "column": meta.pk.column,
+            "type": next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other"),
+        },
+        "password": fields["password"].column if "password" in fields else None,
+        "columns": columns,
     }
+
+
+def note_computed(model, name):
+    """What a model has in place of a column is not carried, unless it is what the gateway goes by."""
+    instead = inspect.getattr_static(model, name, None)
+    if name == "password":
+        note(f"{model._meta.label} has no password: its users cannot be read.")
+    elif instead is not None and instead is not USER_COLUMNS[name]:
+        note(f"{model._meta.label}.{name} is no column: THE GATEWAY TAKES IT FOR {USER_COLUMNS[name]!r}.")
 
 
 def passwords():
@@ -291,7 +255,9 @@ def django_settings():
     from django.shortcuts import resolve_url
     from django.urls import NoReverseMatch
 
-    told = {name: plain(getattr(settings, name)) for name in dir(global_settings) if SETTINGS.fullmatch(name)}
+    names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
+    names += [name for name in TABLES["settings"] if hasattr(settings, name)]
+    told = {name: plain(getattr(settings, name)) for name in names}
     note_fixed(told, vars(global_settings))
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
         try:
@@ -352,7 +318,7 @@ def languages():
         if not translation.check_for_language(code):
             continue
         with translation.override(code):
-            texts = {text: translation.gettext(text) for text in MESSAGES}
+            texts = {text: translation.gettext(text) for text in TABLES["messages"]}
         texts = {text: said for text, said in texts.items() if said != text}
         told[code] = {"messages": {**texts, **throttling(code)}}
     # Django answers in LANGUAGE_CODE even where LANGUAGES leaves it out.
@@ -378,19 +344,19 @@ def throttling(code):
     return {} if forms == THROTTLED else dict.fromkeys(THROTTLED, forms)
 
 
-def package_settings(package, settings_name):
-    """SIMPLE_JWT or REST_KNOX, where the package is in use."""
+def dictionary(setting, module, keys):
+    """A setting that holds all settings of a package, where the package is in use."""
     from django.conf import settings
 
-    if package not in sys.modules:
+    if module not in sys.modules:
         return None
-    defaults = __import__(package + ".settings", fromlist=["DEFAULTS"]).DEFAULTS
-    told = dict(defaults, **(getattr(settings, settings_name, None) or {}))
+    defaults = getattr(importlib.import_module(module + ".settings"), "DEFAULTS", {})
+    told = dict(defaults, **(getattr(settings, setting, None) or {}))
     note_fixed(told, defaults)
-    if "SIGNING_KEY" in told:
-        key, verifying = told["SIGNING_KEY"], str(told["VERIFYING_KEY"] or "")
-        told["SIGNING_KEY"] = {"set": bool(key), "is_secret_key": key == settings.SECRET_KEY}
-        told["VERIFYING_KEY"] = verifying if "BEGIN PUBLIC KEY" in verifying else None
+    for name in {*keys} & {*told}:
+        key = told[name]
+        public = "BEGIN PUBLIC KEY" in str(key) and "PRIVATE" not in str(key)
+        told[name] = str(key) if public else {"set": bool(key), "is_secret_key": key == settings.SECRET_KEY}
     return plain(told)
 
 
@@ -400,19 +366,26 @@ def package_settings(package, settings_name):
 def authentication(classes):
     told = []
     for cls in classes:
-        row, name = known(cls, SCHEMES), None
+        row, base, entry = known(cls, SCHEMES), None, None
         if row:
-            name, attributes, base = row
-            changed = [its for its in attributes if getattr(cls, its) != getattr(base, its)]
-            changed = {attributes[its]: getattr(cls, its) for its in changed}
-            if name == "remote_user":
-                changed = {"header": re.sub("^HTTP_", "", cls.header).replace("_", "-").title()}
-                note(f"{dotted(cls)} believes everybody; list whom to believe in `from` of `remote_user`.")
-            name = {name: changed} if changed else name
+            scheme, attributes, base = row
+            headers, entry = scheme["headers"], scheme["entry"]
+            changed = {
+                ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
+                for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
+            }  # fmt: skip
+            entry = {entry: changed} if changed else entry
+            if scheme["note"]:
+                note(f"{dotted(cls)} {scheme['note']}")
         else:
             note(f"Authentication class {dotted(cls)} is not carried.")
-        told.append({"class": dotted(cls), "gateway": name})
+        told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry})
     return told
+
+
+def wire_name(header):
+    """Of a header, from its name in `request.META`."""
+    return re.sub("^HTTP_", "", header).replace("_", "-").title()
 
 
 def rule(cls):
@@ -582,14 +555,13 @@ def document():
         "user": user(),
         "secret_key": {"set": bool(settings.SECRET_KEY), "fallbacks": len(fallbacks)},
         "passwords": passwords(),
-        "installed": [app.rpartition(".")[2] for app in APPS.split() if apps.is_installed(app)],
+        "installed": [name for app, name in TABLES["apps"].items() if apps.is_installed(app)],
         "settings": django_settings(),
     }
     views = list(leaves(get_resolver().url_patterns, path=get_script_prefix()))
     told["rest_framework"] = rest_framework() if "rest_framework" in sys.modules else None
     told["urls"] = [url(*view) for view in views]
-    told["simple_jwt"] = package_settings("rest_framework_simplejwt", "SIMPLE_JWT")
-    told["rest_knox"] = package_settings("knox", "REST_KNOX")
+    told["packages"] = {name: dictionary(name, **row) for name, row in TABLES["dictionaries"].items()}
     told["languages"] = languages()
     told["not_carried"] = not_carried
     return told

@@ -1,8 +1,9 @@
 //! `portcullis init --django`: asks a Django project what it does, in its own Python, and writes a
 //! configuration that keeps it; what cannot be kept is said, not guessed.
-#![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
 
-mod settings;
+mod known;
+mod project;
+mod tables;
 mod upstream;
 mod writer;
 
@@ -12,11 +13,13 @@ use std::{
     process::{Command, Stdio},
 };
 
+use self::{
+    project::{Kind, Project},
+    upstream::upstream_lines,
+    writer::Writer,
+};
 use anyhow::{Context, bail};
 use clap::Args;
-use serde_json::Value;
-
-use self::{upstream::upstream_lines, writer::Writer};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,21 +36,26 @@ pub(super) struct Arguments {
     /// Replace a file that is there.
     #[arg(long)]
     force: bool,
+    /// Print what the project's Python says, and write nothing; for tests.
+    #[arg(long, hide = true)]
+    print_answer: bool,
 }
 
 /// Runs in the project's Python, which alone can read its settings.
 const SCRIPT: &str = include_str!("django_settings.py");
 
 pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.print_answer {
+        return Ok(std::io::stdout().write_all(&ask(arguments)?)?);
+    }
     if config.exists() && !arguments.force {
         bail!("there is a {}; name another with --config, or use --force", config.display());
     }
-    let project = ask(arguments)?;
-    let classes = list(&project["rest_framework"]["authentication"]).iter();
-    if classes
-        .map(|class| text_of(&class["class"]))
-        .any(|name| name.starts_with("portcullis_django."))
-    {
+    let answer = ask(arguments)?;
+    let project: Project = serde_json::from_slice(&answer)
+        .context("the Python of the project did not print the project's settings")?;
+    let mut classes = project.rest_framework.authentication.iter();
+    if classes.any(|class| class.class.starts_with("portcullis_django.")) {
         bail!(
             "the project believes a gateway already: take those lines out first, or edit the file"
         );
@@ -59,7 +67,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         std::fs::write(&file, text)
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
-    println!("Wrote {file} from {}.", text_of(&project["settings_module"]));
+    println!("Wrote {file} from {}.", project.settings_module);
     if !written.notes.is_empty() {
         println!("\nWhat could not be carried over:");
         written.notes.iter().for_each(|note| println!("  - {note}"));
@@ -80,20 +88,19 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// A path that needs an authenticated caller, for the doctor.
-fn telling_path(project: &Value) -> Option<&str> {
-    let rule = |url: &Value| match url.get("permission") {
-        Some(own) => own["gateway"].clone(),
-        None => project["rest_framework"]["permission"]["gateway"].clone(),
-    };
-    let urls = list(&project["urls"]).iter().filter(|url| url["kind"] == "drf");
-    let mut urls = urls.filter(|url| {
-        let gets = list(&url["methods"]).iter().any(|method| method == "GET");
-        url["endpoint"].is_null() && gets && rule(url) == "authenticated"
+fn telling_path(project: &Project) -> Option<&str> {
+    let default = &project.rest_framework.permission;
+    let views = project.urls.iter().filter(|url| url.kind == Kind::Drf && url.gets());
+    let mut telling = views.filter(|url| {
+        let permission = url.permission.as_ref().unwrap_or(default);
+        let rule = permission.gateway.as_ref();
+        url.endpoint.is_none() && rule.is_some_and(|rule| rule == "authenticated")
     });
-    urls.find_map(|url| url["path"].as_str()?.strip_prefix('='))
+    telling.find_map(|url| url.path.as_deref()?.strip_prefix('='))
 }
 
-fn ask(arguments: &Arguments) -> anyhow::Result<Value> {
+/// Runs the script; its answer is JSON.
+fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
     let manage = arguments.django.display();
     if arguments.django.is_dir() {
         bail!("{manage} is a folder: name its manage.py");
@@ -105,6 +112,7 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Value> {
     let mut child = Command::new(&python)
         .arg("-")
         .arg(&arguments.django)
+        .arg(tables::tables()?.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -118,8 +126,7 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Value> {
     if !done.status.success() {
         bail!("the project could not be read by {} (see above)", python.display());
     }
-    serde_json::from_slice(&done.stdout)
-        .with_context(|| format!("{} did not print the project's settings", python.display()))
+    Ok(done.stdout)
 }
 
 /// The interpreter of the active environment, of one beside manage.py, or the system's.
@@ -129,12 +136,4 @@ fn python_of(manage: &Path) -> PathBuf {
     let beside = [".venv", "venv", "env"].map(|name| folder.join(name));
     let mut environments = active.into_iter().chain(beside).map(|folder| folder.join("bin/python"));
     environments.find(|python| python.exists()).unwrap_or_else(|| "python3".into())
-}
-
-fn text_of(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -1,38 +1,38 @@
 //! What the project has to add.
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{list, text_of, writer::jwks_path};
+use super::{
+    project::{Kind, Project},
+    writer::jwks_path,
+};
 
 /// What the project has to add, so that it believes the gateway alone.
-pub(super) fn upstream_lines(project: &Value) -> String {
-    let pages = list(&project["urls"]).iter();
-    let pages = pages.filter(|url| ["django", "admin"].contains(&text_of(&url["kind"]))).count();
-    let keeps = match pages {
-        0 => "    # No page of Django's own needs its session any more.\n",
-        _ => "    \"SET_USER\": False,  # the project's own pages keep Django's sessions\n",
+pub(super) fn upstream_lines(project: &Project) -> String {
+    let keeps = match project.urls.iter().any(|url| url.kind != Kind::Drf) {
+        false => "    # No page of Django's own needs its session any more.\n",
+        true => "    \"SET_USER\": False,  # the project's own pages keep Django's sessions\n",
     };
-    let own: Vec<&str> = list(&project["urls"])
+    let own: BTreeSet<&str> = project
+        .urls
         .iter()
-        .filter(|url| url["endpoint"].is_null())
-        .filter(|url| list(&url["authentication"]).iter().any(|class| !class["gateway"].is_null()))
-        .map(|url| text_of(&url["view"]))
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
+        .filter(|url| url.endpoint.is_none())
+        .filter(|url| url.authentication.iter().flatten().any(|class| class.gateway.is_some()))
+        .map(|url| url.view.as_str())
         .collect();
     let views = match own.is_empty() {
         true => String::new(),
         false => format!(
             "\nand take `authentication_classes` out of these views, whose routes say it now:\n  {}\n",
-            own.join("\n  ")
+            Vec::from_iter(own).join("\n  ")
         ),
     };
     let jwks = jwks_path(project);
     let auth = request_auth(project);
-    let settings = &project["settings"];
+    let settings = &project.settings;
     // A settings file need not have what Django has a default for.
-    let middleware = if list(&settings["MIDDLEWARE"]).is_empty() { "" } else { ", *MIDDLEWARE" };
-    let backends = list(&settings["AUTHENTICATION_BACKENDS"]).iter();
+    let middleware = if settings.list("MIDDLEWARE").is_empty() { "" } else { ", *MIDDLEWARE" };
+    let backends = settings.list("AUTHENTICATION_BACKENDS").iter();
     let backends: String = backends.map(|backend| format!(", {backend}")).collect();
     format!(
         "What the project needs: `pip install` deploy/django of the gateway's repository, which has\n\
@@ -48,18 +48,14 @@ pub(super) fn upstream_lines(project: &Value) -> String {
 }
 
 /// For views that read `request.auth`: the classes that make it.
-fn request_auth(project: &Value) -> String {
-    let top = list(&project["rest_framework"]["authentication"]);
-    let own = list(&project["urls"]).iter().flat_map(|url| list(&url["authentication"]));
-    let scheme = |class: &Value| match &class["gateway"] {
-        Value::String(word) => Some(word.clone()),
-        Value::Object(map) => map.keys().next().cloned(),
-        _ => None,
-    };
-    let mut classes = std::collections::BTreeMap::new();
-    for class in top.iter().chain(own) {
-        let found = scheme(class).filter(|word| ["token", "jwt", "knox"].contains(&word.as_str()));
-        found.map(|word| classes.entry(word).or_insert_with(|| text_of(&class["class"])));
+fn request_auth(project: &Project) -> String {
+    let mut classes = BTreeMap::new();
+    for class in project.classes() {
+        if class.known().is_some_and(|known| known.sets_auth)
+            && let Some(word) = class.word()
+        {
+            classes.entry(word).or_insert(&class.class);
+        }
     }
     if classes.is_empty() {
         return String::new();

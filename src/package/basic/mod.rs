@@ -31,9 +31,9 @@ pub static PACKAGE: Descriptor = Descriptor {
     schemes: &[SchemeKind::of::<Config>("basic")],
     import: Import {
         schemes: &[SchemeClass {
-            class: "rest_framework.authentication.BasicAuthentication",
-            entry: "basic",
             attributes: &[("www_authenticate_realm", "realm")],
+            takes_password: true,
+            ..SchemeClass::new("rest_framework.authentication.BasicAuthentication", "basic")
         }],
         ..Import::NONE
     },

@@ -14,11 +14,7 @@ use super::{Descriptor, Import, SchemeClass, SchemeKind};
 pub static PACKAGE: Descriptor = Descriptor {
     schemes: &[SchemeKind::of::<scheme::Config>("hawk")],
     import: Import {
-        schemes: &[SchemeClass {
-            class: "hawkrest.HawkAuthentication",
-            entry: "hawk",
-            attributes: &[],
-        }],
+        schemes: &[SchemeClass::new("hawkrest.HawkAuthentication", "hawk")],
         ..Import::NONE
     },
     ..Descriptor::new("hawk", include_str!("README.md"))

@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod commands;
+mod import;
 mod pages;
 pub mod rows;
 mod scheme;
@@ -10,10 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::tokens::Knox;
-use super::{
-    Asks, BuildPage, Commands, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass,
-    SchemeKind, Section,
-};
+use super::{Asks, BuildPage, Commands, Descriptor, Limit, Page, PageSet, SchemeKind, Section};
 use crate::{
     policy::Word,
     store::{Owner, Table, Trigger},
@@ -50,25 +48,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             message: "'credential knox ' || left(OLD.digest, 64)",
         }),
     }],
-    import: Import {
-        apps: &[("knox", "knox")],
-        schemes: &[SchemeClass {
-            class: "knox.auth.TokenAuthentication",
-            entry: "knox",
-            attributes: &[],
-        }],
-        pages: &[
-            view("knox.views.LoginView", "{ knox: { page: login } }", true),
-            view("knox.views.LogoutView", "{ knox: { page: logout } }", false),
-            view("knox.views.LogoutAllView", "{ knox: { page: logoutall } }", false),
-        ],
-        fixed: &[
-            ("SECURE_HASH_ALGORITHM", "tokens are kept as SHA-512"),
-            ("TOKEN_MODEL", "the table is the package's own"),
-            ("EXPIRY_DATETIME_FORMAT", "`expiry` is ISO 8601"),
-            ("USER_SERIALIZER", "`user_fields` may name columns"),
-        ],
-    },
+    import: import::IMPORT,
     commands: &[Commands { word: "knox", define: commands::define, run: commands::run }],
     texts: &[pages::TOO_MANY],
     build: Some(|site| site.shared::<Knox>().map(|_| ())),
@@ -88,10 +68,6 @@ const fn page(name: &'static str, path: &'static str, asks: Asks, build: BuildPa
         slash: true,
         build,
     }
-}
-
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password }
 }
 
 /// The `knox` setting: `REST_KNOX`.

@@ -23,9 +23,13 @@ pub static PACKAGE: Descriptor = Descriptor {
     schemes: &[SchemeKind::of::<Config>("remote_user")],
     import: Import {
         schemes: &[SchemeClass {
-            class: "rest_framework.authentication.RemoteUserAuthentication",
-            entry: "remote_user",
             attributes: &[("header", "header")],
+            headers: &["header"],
+            note: Some("believes everybody; list whom to believe in `from` of `remote_user`."),
+            ..SchemeClass::new(
+                "rest_framework.authentication.RemoteUserAuthentication",
+                "remote_user",
+            )
         }],
         ..Import::NONE
     },

@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod import;
 mod list;
 mod pages;
 pub mod rows;
@@ -12,10 +13,7 @@ mod write;
 
 pub use self::{config::Config, list::Listed, sessions::Sessions, write::Begun};
 
-use super::{
-    Asks, BuildPage, Commands, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass,
-    SchemeKind, Section,
-};
+use super::{Asks, BuildPage, Commands, Descriptor, Limit, Page, PageSet, SchemeKind, Section};
 use crate::{
     policy::Word,
     store::{Owner, Table, Trigger},
@@ -58,22 +56,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             message: "'credential session ' || encode(sha256(convert_to(OLD.session_key, 'UTF8')), 'hex')",
         }),
     }],
-    import: Import {
-        apps: &[("django.contrib.sessions", "sessions")],
-        schemes: &[SchemeClass {
-            class: "rest_framework.authentication.SessionAuthentication",
-            entry: "session",
-            attributes: &[],
-        }],
-        pages: &[
-            view("django.contrib.auth.views.LoginView", "{ session: { page: login } }", true),
-            view("django.contrib.auth.views.LogoutView", "{ session: { page: logout } }", false),
-        ],
-        fixed: &[
-            ("SESSION_SERIALIZER", "sessions are JSON"),
-            ("CSRF_FAILURE_VIEW", "the gateway has a page of its own"),
-        ],
-    },
+    import: import::IMPORT,
     commands: &[Commands { word: "session", define: commands::define, run: commands::run }],
     build: Some(|site| site.shared::<Sessions>().map(|_| ())),
     ..Descriptor::new("session", include_str!("README.md"))
@@ -97,8 +80,4 @@ const fn page(
         slash: true,
         build,
     }
-}
-
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: false, takes_password }
 }

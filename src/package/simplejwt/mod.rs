@@ -3,6 +3,7 @@
 mod config;
 mod cookies;
 mod error;
+mod import;
 mod issue;
 mod pages;
 mod registered;
@@ -17,10 +18,7 @@ pub use self::{
     tokens::SimpleJwt,
 };
 
-use super::{
-    Asks, BuildPage, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass, SchemeKind,
-    Section, Site,
-};
+use super::{Asks, BuildPage, Descriptor, Limit, Page, PageSet, SchemeKind, Section, Site};
 use crate::{
     policy::Word,
     store::{CredentialId, Owner, Table, Trigger},
@@ -79,29 +77,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             }),
         },
     ],
-    import: Import {
-        apps: &[("rest_framework_simplejwt.token_blacklist", "token_blacklist")],
-        schemes: &[
-            class("rest_framework_simplejwt.authentication.JWTAuthentication", "jwt"),
-            class(
-                "rest_framework_simplejwt.authentication.JWTStatelessUserAuthentication",
-                "{ jwt: { stateless: true } }",
-            ),
-        ],
-        pages: &[
-            view("TokenObtainPairView", "{ jwt: { page: obtain } }", true),
-            view("TokenRefreshView", "{ jwt: { page: refresh } }", false),
-            view("TokenVerifyView", "{ jwt: { page: verify } }", false),
-            view("TokenBlacklistView", "{ jwt: { page: blacklist } }", false),
-            view("TokenObtainSlidingView", "{ jwt_sliding: { page: obtain } }", true),
-            view("TokenRefreshSlidingView", "{ jwt_sliding: { page: refresh } }", false),
-        ],
-        fixed: &[
-            ("JSON_ENCODER", "claims are what JSON has"),
-            ("USER_AUTHENTICATION_RULE", "a user has to be active"),
-            ("TOKEN_USER_CLASS", "the project sees the user whom the gateway names"),
-        ],
-    },
+    import: import::IMPORT,
     texts: pages::TEXTS,
     build: Some(build),
     ..Descriptor::new("simplejwt", include_str!("README.md"))
@@ -131,14 +107,6 @@ const fn page(name: &'static str, path: &'static str, build: BuildPage) -> Page 
         slash: true,
         build,
     }
-}
-
-const fn class(class: &'static str, entry: &'static str) -> SchemeClass {
-    SchemeClass { class, entry, attributes: &[] }
-}
-
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password }
 }
 
 /// What a revocation calls a token; nothing, if its `jti` cannot be told in a message.

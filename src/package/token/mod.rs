@@ -59,9 +59,9 @@ pub static PACKAGE: Descriptor = Descriptor {
     import: Import {
         apps: &[("rest_framework.authtoken", "authtoken")],
         schemes: &[SchemeClass {
-            class: "rest_framework.authentication.TokenAuthentication",
-            entry: "token",
             attributes: &[("keyword", "keyword")],
+            sets_auth: true,
+            ..SchemeClass::new("rest_framework.authentication.TokenAuthentication", "token")
         }],
         pages: &[PageClass {
             class: "rest_framework.authtoken.views.ObtainAuthToken",

@@ -1,5 +1,4 @@
 //! Writes the file, top-down; only what differs from the gateway's defaults, which are Django's.
-#![expect(clippy::indexing_slicing, reason = "of a JSON value: what is not there is null")]
 
 use std::{
     fmt::Display,
@@ -11,16 +10,20 @@ use serde_json::Value;
 
 pub(super) use self::routes::jwks_path;
 
-use super::{list, text_of, upstream::upstream_lines};
+use super::{
+    project::{Class, Permission, Project, Throttle},
+    upstream::upstream_lines,
+};
 use crate::value::RESERVED;
 
 mod routes;
 mod store;
 mod systems;
+mod user_model;
 
 /// A file in the making.
 pub(super) struct Writer<'a> {
-    project: &'a Value,
+    project: &'a Project,
     upstream: &'a str,
     /// The configuration's file.
     file: &'a Path,
@@ -42,9 +45,8 @@ pub(super) struct Written {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(project: &'a Value, upstream: &'a str, file: &'a Path) -> Self {
-        let notes = list(&project["not_carried"]).iter().map(|note| text_of(note).to_owned());
-        let notes = notes.collect();
+    pub(super) fn new(project: &'a Project, upstream: &'a str, file: &'a Path) -> Self {
+        let notes = project.not_carried.clone();
         Self { project, upstream, file, text: String::new(), notes, variables: Vec::new() }
     }
 
@@ -62,7 +64,7 @@ impl<'a> Writer<'a> {
 
     pub(super) fn document(mut self) -> Written {
         let project = self.project;
-        let module = text_of(&project["settings_module"]);
+        let module = &project.settings_module;
         self.line(format!(
             "# Made by `portcullis init` from {module}. What the project needs, and what"
         ));
@@ -71,7 +73,7 @@ impl<'a> Writer<'a> {
         self.store();
         let key = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
         self.line(format!("secret_key: {key}"));
-        if let Some(count @ 1..) = project["secret_key"]["fallbacks"].as_u64() {
+        if let count @ 1.. = project.secret_key.fallbacks {
             let name = |n| format!("DJANGO_SECRET_KEY_FALLBACK_{n}");
             let keys: Vec<String> = (1..=count)
                 .map(|n| format!("\"{}\"", self.variable(name(n), "of SECRET_KEY_FALLBACKS")))
@@ -80,8 +82,8 @@ impl<'a> Writer<'a> {
         }
         self.proxies();
         self.line("");
-        let rest = &project["rest_framework"];
-        let (chain, _) = self.chain(&rest["authentication"]);
+        let rest = &project.rest_framework;
+        let chain = self.chain(&rest.authentication);
         if !self.passwords_are_rows() {
             self.notes.push(
                 "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
@@ -90,12 +92,13 @@ impl<'a> Writer<'a> {
             );
         }
         self.line(format!("authentication: {chain}  # DEFAULT_AUTHENTICATION_CLASSES"));
-        let permission = rule(&rest["permission"]["gateway"]);
+        let permission = rule(&rest.permission);
         self.line(format!("permission: {permission}  # DEFAULT_PERMISSION_CLASSES"));
-        self.throttle("throttle", &rest["throttle"], "");
+        self.throttle("throttle", &rest.throttle, "");
         self.passwords();
         let messages = self.language();
-        self.systems();
+        self.forwarded_headers();
+        self.packages();
         self.cors();
         self.line(
             "identity: { assertion: django }  # signed; the project verifies it, see the end",
@@ -114,11 +117,8 @@ impl<'a> Writer<'a> {
     }
 
     fn proxies(&mut self) {
-        let settings = &self.project["settings"];
-        let proxied = !settings["SECURE_PROXY_SSL_HEADER"].is_null()
-            || self.project["rest_framework"]["num_proxies"]
-                .as_u64()
-                .is_some_and(|count| count > 0);
+        let proxied = self.project.settings.is_set("SECURE_PROXY_SSL_HEADER")
+            || self.project.rest_framework.num_proxies.is_some_and(|count| count > 0);
         if proxied {
             self.line(
                 "trusted_proxies: []  # the project is behind a proxy: list its network here",
@@ -133,16 +133,15 @@ impl<'a> Writer<'a> {
 
     /// `language`, and the translations that stand in a file beside this one.
     fn language(&mut self) -> Option<(PathBuf, String)> {
-        let settings = &self.project["settings"];
-        let languages = self.project["languages"].as_object()?;
+        let settings = &self.project.settings;
+        let languages = self.project.languages.as_ref()?;
         let file = self.file.with_extension("messages.yaml");
         self.line("language:");
-        self.line(format!("  code: {}", text_of(&settings["LANGUAGE_CODE"])));
-        let locale = "django.middleware.locale.LocaleMiddleware";
-        if list(&settings["MIDDLEWARE"]).iter().any(|middleware| middleware == locale) {
+        self.line(format!("  code: {}", settings.text("LANGUAGE_CODE")));
+        if self.project.has_middleware("django.middleware.locale.LocaleMiddleware") {
             self.line("  negotiate: true  # LocaleMiddleware");
         }
-        let cookie = text_of(&settings["LANGUAGE_COOKIE_NAME"]);
+        let cookie = settings.text("LANGUAGE_COOKIE_NAME");
         if cookie != "django_language" {
             self.line(format!("  cookie: {cookie}"));
         }
@@ -155,9 +154,9 @@ impl<'a> Writer<'a> {
         Some((file, format!("# Made by `portcullis init`.\n{}\n", lines.join("\n"))))
     }
 
-    fn throttle(&mut self, key: &str, throttle: &Value, indent: &str) {
-        let entries = list(throttle).iter().map(|entry| &entry["gateway"]);
-        let entries: Vec<String> = entries.filter(|e| !e.is_null()).map(yaml).collect();
+    fn throttle(&mut self, key: &str, throttle: &[Throttle], indent: &str) {
+        let entries = throttle.iter().filter_map(|entry| entry.gateway.as_ref());
+        let entries: Vec<String> = entries.map(yaml).collect();
         if !entries.is_empty() {
             self.line(format!("{indent}{key}: [{}]", entries.join(", ")));
         }
@@ -173,36 +172,27 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A chain, without what is not carried; and whether its tokens are believed without the store.
-    fn chain(&self, classes: &Value) -> (String, bool) {
-        let basic = self.passwords_are_rows();
-        let mut stateless = false;
-        let mut entries = Vec::new();
-        for class in list(classes) {
-            match &class["gateway"] {
-                Value::Null => {}
-                Value::String(word) if word == "basic" && !basic => {}
-                Value::Object(map) if map.contains_key("basic") && !basic => {}
-                Value::Object(map) if map.contains_key("jwt") => {
-                    stateless = true;
-                    entries.push("jwt".to_owned());
-                }
-                entry => entries.push(yaml(entry)),
-            }
-        }
-        (format!("[{}]", entries.join(", ")), stateless)
+    /// A chain, without what is not carried.
+    fn chain(&self, classes: &[Class]) -> String {
+        let rows = self.passwords_are_rows();
+        let takes_password =
+            |class: &Class| class.known().is_some_and(|known| known.takes_password);
+        let carried = classes.iter().filter(|class| rows || !takes_password(class));
+        let entries: Vec<String> =
+            carried.filter_map(|class| class.gateway.as_ref()).map(yaml).collect();
+        format!("[{}]", entries.join(", "))
     }
 
     /// Whether passwords are checked by Django's own backend and no other.
     fn passwords_are_rows(&self) -> bool {
-        let backends = list(&self.project["settings"]["AUTHENTICATION_BACKENDS"]).iter();
-        backends.map(text_of).all(|backend| backend == "django.contrib.auth.backends.ModelBackend")
+        let mut backends = self.project.settings.list("AUTHENTICATION_BACKENDS").iter();
+        backends.all(|backend| backend == "django.contrib.auth.backends.ModelBackend")
     }
 }
 
 /// What cannot be carried is asked by the project itself; the gateway refuses no request for it.
-fn rule(gateway: &Value) -> String {
-    if gateway.is_null() { "anyone".into() } else { yaml(gateway) }
+fn rule(permission: &Permission) -> String {
+    permission.gateway.as_ref().map_or("anyone".into(), yaml)
 }
 
 /// YAML is JSON with blanks after the colons, for people.
