@@ -171,8 +171,9 @@ impl UserModel {
             }
             _ => format!("u.{}", self.key_column.quoted()),
         };
+        // A model of a project's own may allow NULL.
         let text = |column: &Option<Column>| match column {
-            Some(column) => format!("u.{}", column.quoted()),
+            Some(column) => format!("COALESCE(u.{}, '')", column.quoted()),
             None => "''".to_owned(),
         };
         let flag = |column: &Option<Column>, missing: &str| match column {

@@ -150,7 +150,7 @@ class Wrong(unittest.TestCase):
         self.assertEqual(status, 1, said)
         ways = "1 way in" if len(attacks) == 1 else f"{len(attacks)} ways in"
         self.assertIn(f"{ways} around the gateway", said)
-        self.assertNotIn("Nobody gets in", said)
+        self.assertNotIn("No request gets in", said)
         return found
 
 
@@ -213,7 +213,7 @@ class Django(Wrong):
                 status, said = self.doctor(name)
                 self.assertEqual((status, ways_in(said)), (0, {}), said)
                 self.assertIn("well      what the gateway itself sends: 200", said)
-                self.assertIn("Nobody gets in around the gateway.", said)
+                self.assertIn("No request gets in around the gateway.", said)
 
     def test_another_user(self):
         """Who is asked about is the store's first user, unless somebody is named."""
@@ -320,13 +320,13 @@ class Reach(unittest.TestCase):
         self.assertEqual(status, 1)
         for words in [url, "no answer", "is it running?", "could not tell"]:
             self.assertIn(words, said)
-        self.assertNotIn("Nobody gets in", said)
+        self.assertNotIn("No request gets in", said)
 
     def test_nothing_to_examine(self):
         status, said = doctor("unix:/nowhere/socket")
         self.assertEqual(status, 0)
         self.assertIn("unix:/nowhere/socket", said)
-        self.assertNotIn("Nobody gets in", said)
+        self.assertNotIn("No request gets in", said)
 
     def test_path_that_is_none(self):
         for path in ["me", "/a b"]:

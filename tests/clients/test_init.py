@@ -583,7 +583,7 @@ class Move(unittest.TestCase):
 
     def test_doctor_finds_no_way_in(self):
         self.assertEqual(doctor.returncode, 0, doctor.stdout + doctor.stderr)
-        self.assertIn("Nobody gets in around the gateway.", doctor.stdout)
+        self.assertIn("No request gets in around the gateway.", doctor.stdout)
         self.assertIn("what the gateway itself sends: 200", doctor.stdout)
         self.assertNotIn("WAY IN", doctor.stdout)
         self.assertNotIn("unsure", doctor.stdout)
