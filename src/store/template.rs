@@ -173,7 +173,7 @@ impl UserModel {
         };
         // A model of a project's own may allow NULL.
         let text = |column: &Option<Column>| match column {
-            Some(column) => format!("COALESCE(u.{}, '')", column.quoted()),
+            Some(column) => format!("COALESCE(u.{},'')", column.quoted()),
             None => "''".to_owned(),
         };
         let flag = |column: &Option<Column>, missing: &str| match column {
@@ -281,7 +281,7 @@ mod tests {
         let model = "{ name: a.U, columns: { email: null, is_active: null, is_staff: null } }";
         let columns = statement(Dialect::Sqlite, model, "{user_columns}");
         assert_eq!(columns.split(", ").count(), USER_COLUMNS);
-        assert!(columns.contains("u.\"username\", '', u.\"first_name\""), "{columns}");
+        assert!(columns.contains("u.\"username\", '', COALESCE(u.\"first_name\",'')"), "{columns}");
         assert!(columns.contains("u.\"password\", 1, 0, CASE"), "{columns}");
     }
 }
