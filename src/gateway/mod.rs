@@ -263,9 +263,9 @@ impl Gateway {
 
     /// What every answer gets, the upstream's too; then the one report.
     fn finish(&self, reply: &mut Reply, exchange: &mut Exchange<'_>) {
-        let own = exchange.disposition != Disposition::Passed
+        let answered_here = exchange.disposition != Disposition::Passed
             || exchange.route.is_some_and(|route| !route.target.is_upstream());
-        if own && self.language.as_ref().is_some_and(Languages::negotiates) {
+        if answered_here && self.language.as_ref().is_some_and(Languages::negotiates) {
             said_in(exchange.language, reply.headers_mut());
         }
         exchange.write_notes(reply.headers_mut());

@@ -252,7 +252,7 @@ fn no_key_is_in_a_message() {
     for end in ["page", "command", "django", "sql"] {
         let (mut browser, _) = session(&gateway);
         let key = browser.session();
-        sessions.insert(format!("session {}", sha256_hex(key.as_bytes())), end);
+        sessions.insert(format!("credential session {}", sha256_hex(key.as_bytes())), end);
         secrets.extend(browser.cookies.values().cloned());
         match end {
             "page" => assert_eq!(browser.post("/accounts/logout/", &[]).status, 200),

@@ -45,7 +45,7 @@ pub static PACKAGE: Descriptor = Descriptor {
         on_user_delete: Some("DELETE FROM knox_authtoken WHERE user_id = {user_key}"),
         trigger: Some(Trigger {
             events: "UPDATE OF digest, user_id OR DELETE",
-            message: "'credential knox ' || left(OLD.digest, 64)",
+            message: "'credential knox ' || encode(sha256(convert_to(OLD.digest, 'UTF8')), 'hex')",
         }),
     }],
     import: import::IMPORT,

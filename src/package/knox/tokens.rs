@@ -15,7 +15,7 @@ use crate::{
     account::{Ended, Grant, Granted, Revoker},
     clock::{Clock, Timestamp},
     credential_cache::{CacheNamespace, CachedResult, CredentialCache, Loaded},
-    crypto::random_bytes,
+    crypto::{digest::sha256_hex, random_bytes},
     identity::UserKey,
     limits::Limits,
     package::{Shared, Site},
@@ -213,9 +213,9 @@ impl Knox {
     }
 }
 
-/// What a revocation calls a token: half of the digest that is kept is enough to tell it apart.
+/// What a revocation calls a token: messages carry no digest that is kept.
 pub(super) fn id_of(digest: &str) -> CredentialId {
-    CredentialId::new("knox", digest.get(..64).unwrap_or(digest))
+    CredentialId::new("knox", sha256_hex(digest.as_bytes()))
 }
 
 impl Grant for Knox {
