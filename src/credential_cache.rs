@@ -37,12 +37,12 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Cache")]
 pub struct Config {
-    /// How long a good credential is believed without asking again: the longest that a user who
+    /// How long a valid credential is accepted without asking again: the longest that a user who
     /// was disabled elsewhere can still get in.
     pub ttl: Period,
     /// How long a bad credential is refused without asking again.
     pub negative_ttl: Period,
-    /// How much longer a good credential is believed while the store is down.
+    /// How much longer a valid credential is accepted while the store is down.
     pub grace: Period,
     /// Credentials at the most.
     pub capacity: Count,

@@ -68,7 +68,7 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     let process = ProcessState::new(&loaded.document, Clock::system(), handle, AccessLog::off());
     let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
     let (head, body) = head(&arguments)?;
-    println!("{} {}", head.method, head.uri);
+    println!("{} {}", head.method, shown(&head.uri.to_string()));
     let peer = Peer::new(arguments.from, arguments.https);
     let gateway = &built.serving.gateway;
     control.block_on(async {
@@ -131,7 +131,8 @@ fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitte
         Err(rejection) => refused(&rejection),
         Ok(Preview::Gateway(by)) => println!("  answered   {by}"),
         Ok(Preview::Upstream(outgoing)) => {
-            println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), outgoing.target());
+            let target = outgoing.target().to_string();
+            println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), shown(&target));
             for (name, value) in outgoing.headers() {
                 // The explanation may be pasted into a ticket.
                 let secret = ["authorization", "cookie", "assertion", "key", "token", "secret"];

@@ -42,8 +42,8 @@ pub(super) enum User {
     Enable(Username),
     /// Refuse a user from now on; nothing is deleted.
     Disable(Username),
-    /// Delete a user with everything that belongs to it; nothing is deleted if a row of another table
-    /// refers to the user.
+    /// Delete a user with its rows in every package's tables. Nothing is deleted if the foreign key of
+    /// another table forbids it; one that cascades does what it says.
     Delete(Username),
 }
 

@@ -45,7 +45,7 @@ pub struct Document {
     pub store: store::Config,
     /// Django's `SECRET_KEY`.
     pub secret_key: Option<Secret>,
-    /// Django's `SECRET_KEY_FALLBACKS`: keys that sign no more and are still believed.
+    /// Django's `SECRET_KEY_FALLBACKS`: keys that sign no more and still verify.
     pub secret_key_fallbacks: Vec<Secret>,
     /// Networks of proxies in front that may say who the client is. Empty is none.
     pub trusted_proxies: Vec<Network>,

@@ -34,12 +34,11 @@ pub struct Config {
     /// Further certificates, each for the names that stand in it.
     #[serde(default)]
     more: Vec<Pair>,
-    /// A PEM file with the authorities whose clients may show certificates. Who has to show one, the
-    /// schemes and rules of routes say; routes are those of all listeners, so whoever one of them
-    /// believes is believed.
+    /// A PEM file with the authorities of client certificates. Routes decide whether a certificate is
+    /// required; these authorities apply to every route that is reached by this listener.
     client_ca: Option<PathBuf>,
     /// A PEM file with the lists of certificates that these authorities have revoked. Each list has
-    /// a date by which the next is there: after that, no certificate is believed.
+    /// a date by which the next is there: after that, no certificate is accepted.
     client_crl: Option<PathBuf>,
     /// For how long browsers shall come by HTTPS only: `Strict-Transport-Security`.
     hsts: Option<Period>,

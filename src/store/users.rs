@@ -198,8 +198,8 @@ impl Database {
         .await
     }
 
-    /// Deletes a user with what belongs to it in every package's tables: all of it, or nothing if a
-    /// row of another table refers to the user.
+    /// Deletes a user with what belongs to it in every package's tables: all of it, or nothing if the
+    /// foreign key of another table forbids it.
     ///
     /// # Errors
     /// If the store does not answer.

@@ -17,7 +17,7 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "UpstreamTls")]
 pub(super) struct Config {
-    /// A PEM file with the authorities that are believed, instead of the system's.
+    /// A PEM file with the authorities that are trusted, instead of the system's.
     ca: Option<PathBuf>,
     /// A PEM file with the certificate that the gateway shows, and those between it and the root.
     certificate: Option<PathBuf>,

@@ -168,3 +168,17 @@ fn a_reset_is_no_end_of_a_body() {
     stream.read_to_end(&mut seen).unwrap();
     assert!(seen.ends_with(b"10\r\n"), "{}", seen.escape_ascii());
 }
+
+/// The rule: an answer to HEAD has no body, which HTTP/2 clients take for a broken stream, and says how
+/// long it would be (RFC 9110 section 9.3.2).
+#[test]
+fn head_has_no_body() {
+    with_client(|mut client| async move {
+        for (uri, status) in [("http://h/", 401), ("http://h/public/", 200)] {
+            let (got, body) = send_as(&mut client, "GET", uri, &[]).await;
+            let (head, none) = send_as(&mut client, "HEAD", uri, &[]).await;
+            assert_eq!((got.as_u16(), head.as_u16()), (status, status), "{uri}");
+            assert!(!body.is_empty() && none.is_empty(), "{uri}: {none:?}");
+        }
+    });
+}

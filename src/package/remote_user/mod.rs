@@ -50,7 +50,7 @@ pub struct Config {
     /// Names in the certificates of peers that may set it, wherever they are.
     from_certificates: Vec<String>,
     /// `create_unknown_user`: makes a user of a name that is seen for the first time. Django does
-    /// so by default; here a typo in front makes nobody.
+    /// so by default; here a typo in front makes no account.
     create_unknown_user: bool,
     /// Begins a session, so that the user stays known where the header does not come along: put
     /// `session` into the chain too.

@@ -63,7 +63,7 @@ pub struct Config {
     pub(super) check_revoke_token: bool,
     /// `REVOKE_TOKEN_CLAIM`.
     pub(super) revoke_token_claim: String,
-    /// `JWTStatelessUserAuthentication`: the token is believed without asking the store.
+    /// `JWTStatelessUserAuthentication`: the token is accepted without asking the store.
     pub(super) stateless: bool,
     /// Keeps tokens in cookies that scripts cannot read, and asks for a CSRF token then.
     pub cookies: Option<super::cookies::Config>,
