@@ -137,7 +137,6 @@ impl Gateway {
             return Box::pin(self.check(body, peer)).await;
         }
         let mut exchange = self.begin(&head, peer);
-        let is_head = head.method == Method::HEAD;
         let answer = match self.read(head, body, peer) {
             Ok(request) => self.serve(request, peer, &mut exchange).await,
             Err(malformed) => Err(malformed.into()),
@@ -150,9 +149,6 @@ impl Gateway {
             self.invalidation.note_session_change(&exchange.cookies, &reply).await;
         }
         self.finish(&mut reply, &mut exchange);
-        if is_head {
-            without_body(&mut reply);
-        }
         reply
     }
 
@@ -453,12 +449,4 @@ fn log(rejection: &Rejection, path: &str, id: RequestId) {
         Some(cause) => warn!(%id, path, cause, status, "not served"),
         None => debug!(%id, path, status, "refused"),
     }
-}
-
-/// The answer to a HEAD says how long the body would be. Over HTTP/1 the library leaves the body out,
-/// over HTTP/2 it does not.
-fn without_body(reply: &mut Reply) {
-    let Some(length) = reply.body().whole().map(|body| body.len()) else { return };
-    reply.headers_mut().entry(header::CONTENT_LENGTH).or_insert_with(|| length.into());
-    *reply.body_mut() = ReplyBody::full(Vec::new());
 }

@@ -12,9 +12,9 @@ use std::{
 
 use arc_swap::ArcSwap;
 use hyper::{
-    Request, StatusCode,
+    Method, Request, StatusCode,
     body::Incoming,
-    header::{HeaderValue, STRICT_TRANSPORT_SECURITY},
+    header::{CONTENT_LENGTH, HeaderValue, STRICT_TRANSPORT_SECURITY},
     service::service_fn,
 };
 use hyper_util::{
@@ -43,7 +43,7 @@ use super::{
 use crate::{
     request::{Certificate, Peer},
     target::Watched,
-    upstream::{Reply, Tunnel},
+    upstream::{Reply, ReplyBody, Tunnel},
 };
 
 /// Of one HTTP/2 stream's answers that a slow reader leaves in memory.
@@ -125,6 +125,15 @@ struct Connection {
 
 impl Connection {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let is_head = request.method() == Method::HEAD;
+        let mut reply = self.answer_whole(request).await;
+        if is_head {
+            without_body(&mut reply);
+        }
+        reply
+    }
+
+    async fn answer_whole(&self, request: Request<Incoming>) -> Reply {
         self.begun.fetch_add(1, Ordering::Relaxed);
         // An authority knows no host that is redirected, and no credential.
         if let Some(page) = self.answers.as_ref().and_then(|all| all.page(request.uri().path())) {
@@ -155,6 +164,14 @@ impl Connection {
             reply.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
     }
+}
+
+/// The answer to a HEAD says how long the body would be. Over HTTP/1 the library leaves the body out,
+/// over HTTP/2 it does not.
+fn without_body(reply: &mut Reply) {
+    let Some(length) = reply.body().whole().map(|body| body.len()) else { return };
+    reply.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    *reply.body_mut() = ReplyBody::full(Vec::new());
 }
 
 async fn connection<S>(stream: S, peer: Peer, arrived: Arrived, shared: Shared)

@@ -60,6 +60,39 @@ pub struct Page {
     pub build: BuildPage,
 }
 
+impl Page {
+    /// A DRF view that takes forms from any caller.
+    pub const fn drf(name: &'static str, path: &'static str, build: BuildPage) -> Self {
+        Self {
+            allow: "POST, OPTIONS",
+            throttled: true,
+            negotiates: true,
+            ..Self::plain(name, path, "", build)
+        }
+    }
+
+    /// A page that is no DRF view, for any caller.
+    pub const fn plain(
+        name: &'static str,
+        path: &'static str,
+        allow: &'static str,
+        build: BuildPage,
+    ) -> Self {
+        Self {
+            name,
+            path,
+            allow,
+            asks: Asks::None,
+            rule: Some(Word::Anyone),
+            throttled: false,
+            limit: Limit::None,
+            negotiates: false,
+            slash: true,
+            build,
+        }
+    }
+}
+
 /// Builds what answers at a page; or says everything that is wrong in the settings for it.
 pub type BuildPage = fn(&Site<'_>, &PageContext<'_>) -> Result<Arc<dyn Handler>, Problems>;
 

@@ -9,18 +9,10 @@ use hyper::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    Asks, BuildPage, Descriptor, Handler, Limit, Page, PageCall, PageContext, PageSet, Site,
-};
+use super::{Asks, BuildPage, Descriptor, Handler, Page, PageCall, PageContext, PageSet, Site};
 use crate::{
-    forward::Signer,
-    language::Content,
-    policy::{Admitted, Word},
-    rejection::Rejection,
-    store::Unavailable,
-    upstream::Reply,
-    value::Problems,
-    web::answer,
+    forward::Signer, language::Content, policy::Admitted, rejection::Rejection, store::Unavailable,
+    upstream::Reply, value::Problems, web::answer,
 };
 
 /// Pages about the gateway itself.
@@ -46,18 +38,7 @@ pub static PACKAGE: Descriptor = Descriptor {
 };
 
 const fn page(name: &'static str, build: BuildPage) -> Page {
-    Page {
-        name,
-        path: "",
-        allow: "GET, HEAD, OPTIONS",
-        asks: Asks::None,
-        rule: Some(Word::Anyone),
-        throttled: false,
-        limit: Limit::None,
-        negotiates: false,
-        slash: false,
-        build,
-    }
+    Page { slash: false, ..Page::plain(name, "", "GET, HEAD, OPTIONS", build) }
 }
 
 /// The answer to `OPTIONS`, and to methods that read.

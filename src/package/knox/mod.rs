@@ -56,18 +56,7 @@ pub static PACKAGE: Descriptor = Descriptor {
 };
 
 const fn page(name: &'static str, path: &'static str, asks: Asks, build: BuildPage) -> Page {
-    Page {
-        name,
-        path,
-        allow: "POST, OPTIONS",
-        asks,
-        rule: Some(Word::Authenticated),
-        throttled: true,
-        limit: Limit::None,
-        negotiates: true,
-        slash: true,
-        build,
-    }
+    Page { asks, rule: Some(Word::Authenticated), ..Page::drf(name, path, build) }
 }
 
 /// The `knox` setting: `REST_KNOX`.

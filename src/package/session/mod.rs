@@ -13,11 +13,8 @@ mod write;
 
 pub use self::{config::Config, list::Listed, sessions::Sessions, write::Begun};
 
-use super::{Asks, BuildPage, Commands, Descriptor, Limit, Page, PageSet, SchemeKind, Section};
-use crate::{
-    policy::Word,
-    store::{Owner, Table, Trigger},
-};
+use super::{Commands, Descriptor, Page, PageSet, SchemeKind, Section};
+use crate::store::{Owner, Table, Trigger};
 
 /// Django's `django.contrib.sessions`, and log-in with it.
 pub static PACKAGE: Descriptor = Descriptor {
@@ -28,8 +25,8 @@ pub static PACKAGE: Descriptor = Descriptor {
             word: "session",
             description: "Django's login and logout: `login/` and `logout/` below the route.",
             pages: &[
-                page("login", "login/", "GET, HEAD, POST, OPTIONS", pages::login),
-                page("logout", "logout/", "POST, OPTIONS", pages::logout),
+                Page::plain("login", "login/", "GET, HEAD, POST, OPTIONS", pages::login),
+                Page::plain("logout", "logout/", "POST, OPTIONS", pages::logout),
             ],
         },
         PageSet {
@@ -37,7 +34,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             description: "A CSRF token and its cookie, for single-page applications.",
             pages: &[Page {
                 slash: false,
-                ..page("csrf", "", "GET, HEAD, OPTIONS", pages::csrf_token)
+                ..Page::plain("csrf", "", "GET, HEAD, OPTIONS", pages::csrf_token)
             }],
         },
     ],
@@ -61,23 +58,3 @@ pub static PACKAGE: Descriptor = Descriptor {
     build: Some(|site| site.shared::<Sessions>().map(|_| ())),
     ..Descriptor::new("session", include_str!("README.md"))
 };
-
-const fn page(
-    name: &'static str,
-    path: &'static str,
-    allow: &'static str,
-    build: BuildPage,
-) -> Page {
-    Page {
-        name,
-        path,
-        allow,
-        asks: Asks::None,
-        rule: Some(Word::Anyone),
-        throttled: false,
-        limit: Limit::None,
-        negotiates: false,
-        slash: true,
-        build,
-    }
-}

@@ -18,9 +18,8 @@ pub use self::{
     tokens::SimpleJwt,
 };
 
-use super::{Asks, BuildPage, Descriptor, Limit, Page, PageSet, SchemeKind, Section, Site};
+use super::{Descriptor, Limit, Page, PageSet, SchemeKind, Section, Site};
 use crate::{
-    policy::Word,
     store::{CredentialId, Owner, Table, Trigger},
     value::Problems,
 };
@@ -36,18 +35,18 @@ pub static PACKAGE: Descriptor = Descriptor {
             description: "simplejwt: obtain a pair at the route itself, `refresh/`, `verify/` and \
                           `blacklist/` below.",
             pages: &[
-                Page { limit: Limit::Passwords, ..page("obtain", "", pages::obtain_pair) },
-                page("refresh", "refresh/", pages::refresh),
-                page("verify", "verify/", pages::verify),
-                page("blacklist", "blacklist/", pages::blacklist),
+                Page { limit: Limit::Passwords, ..Page::drf("obtain", "", pages::obtain_pair) },
+                Page::drf("refresh", "refresh/", pages::refresh),
+                Page::drf("verify", "verify/", pages::verify),
+                Page::drf("blacklist", "blacklist/", pages::blacklist),
             ],
         },
         PageSet {
             word: "jwt_sliding",
             description: "simplejwt's sliding tokens: obtain at the route itself, `refresh/` below.",
             pages: &[
-                Page { limit: Limit::Passwords, ..page("obtain", "", pages::obtain_sliding) },
-                page("refresh", "refresh/", pages::refresh_sliding),
+                Page { limit: Limit::Passwords, ..Page::drf("obtain", "", pages::obtain_sliding) },
+                Page::drf("refresh", "refresh/", pages::refresh_sliding),
             ],
         },
     ],
@@ -92,21 +91,6 @@ fn build(site: &Site<'_>) -> Result<(), Problems> {
         return Ok(());
     }
     site.shared::<SimpleJwt>().map(|_| ())
-}
-
-const fn page(name: &'static str, path: &'static str, build: BuildPage) -> Page {
-    Page {
-        name,
-        path,
-        allow: "POST, OPTIONS",
-        asks: Asks::None,
-        rule: Some(Word::Anyone),
-        throttled: true,
-        limit: Limit::None,
-        negotiates: true,
-        slash: true,
-        build,
-    }
 }
 
 /// What a revocation calls a token; nothing, if its `jti` cannot be told in a message.
