@@ -236,7 +236,7 @@ impl CredentialCache {
         })
     }
 
-    /// How long a good credential is believed while the store is down.
+    /// How long a valid credential is accepted while the store is down.
     pub fn grace(&self) -> Duration {
         self.config.grace.0
     }
@@ -325,7 +325,7 @@ impl CredentialCache {
         }
     }
 
-    /// Whether an entry is believed without asking.
+    /// Whether an entry is accepted without asking the store.
     fn is_fresh(&self, entry: &Entry, purpose: Purpose) -> bool {
         entry.fresh_until > self.clock.now()
             && entry.watermark.resyncs == self.resyncs.load(Ordering::Relaxed)

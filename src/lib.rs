@@ -55,7 +55,7 @@
 //! # Floors
 //!
 //! ```text
-//! app        config → gateway; the one place that knows all rooms          app  config  cli  admin
+//! app        config → gateway; the only module that sees all others         app  config  cli  admin
 //! gateway    a connection, a request's way, an answer         listen  gateway  decision  cors  reply
 //! packages   what the Django world calls a package                                        package
 //! way        the steps of a decision     route  web  target  upstream  forward  policy  chain  scheme

@@ -1,5 +1,5 @@
-//! `portcullis doctor`: attacks the configured upstreams as a stranger could who reaches them
-//! around the gateway, and says what such a stranger could do.
+//! `portcullis doctor`: attacks the configured upstreams with requests that bypass the gateway, and
+//! reports which of them get in.
 #![expect(clippy::indexing_slicing, reason = "of a JSON object: naming a member makes it")]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -29,13 +29,13 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A path that needs an authenticated caller; the most telling is one that says who the caller is.
+    /// A path that requires an authenticated caller, best one whose answer names the caller.
     #[arg(long, default_value = "/", value_parser = path_of)]
     path: PathAndQuery,
-    /// The user to pretend to be, who has to exist in the service; the store's first, if left out.
+    /// The user to impersonate, who has to exist in the service [default: the store's first user].
     #[arg(long)]
     user: Option<String>,
-    /// The `Host` to send, where the service insists on one; its own address, if left out.
+    /// The `Host` to send, where the service requires one [default: the server's address].
     #[arg(long)]
     host: Option<String>,
 }
@@ -47,7 +47,7 @@ fn path_of(text: &str) -> Result<PathAndQuery, String> {
     }
 }
 
-/// What the examination of all servers comes to.
+/// The results for all servers.
 #[derive(Default)]
 struct Findings {
     ways_in: usize,
@@ -100,7 +100,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     Ok(())
 }
 
-/// The user to pretend to be, with the primary key if the store knows it.
+/// The user to impersonate, with the primary key if the store has the user.
 async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<(String, String)> {
     let name = match named {
         Some(name) => name.to_owned(),
@@ -139,7 +139,7 @@ struct Patient<'a> {
     uri: Uri,
     host: Option<&'a str>,
     user: &'a str,
-    /// The user's primary key, as the gateway would say it.
+    /// The user's primary key, as the gateway would send it.
     id: &'a str,
     identity: &'a forward::Config,
     keys: Option<SigningKeys>,
@@ -196,13 +196,13 @@ impl Patient<'_> {
         }
         let worked =
             |answer: &Answer| *answer != nothing && (answer.names_user || answer.lets_in());
-        let mut names_are_believed = false;
+        let mut names_are_trusted = false;
         for probe in self.forged_names() {
             let answer = self.call(&probe.fields).await?;
-            names_are_believed |= worked(&answer);
+            names_are_trusted |= worked(&answer);
             Self::judge(&probe, &answer, worked(&answer), findings);
         }
-        if names_are_believed {
+        if names_are_trusted {
             println!("            so the assertion is not looked at");
             return Ok(());
         }

@@ -1,7 +1,9 @@
 //! `portcullis explain`: what would happen to a request, and why; or what has happened to one.
 
 use std::{
+    ffi::{OsStr, OsString},
     net::{IpAddr, SocketAddr},
+    os::unix::ffi::OsStrExt,
     path::PathBuf,
     time::Duration,
 };
@@ -32,27 +34,27 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The method.
+    /// The request method.
     #[arg(required_unless_present = "request")]
     method: Option<Method>,
-    /// The URL, or just its path.
+    /// The URL, or its path alone.
     #[arg(required_unless_present = "request")]
     url: Option<String>,
-    /// A header field, as curl takes it; may be repeated.
+    /// A header field, as for curl; may be repeated.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The body, where it decides: a CSRF token in a form, a payload hash. `@FILE` is what stands in
-    /// a file.
+    headers: Vec<OsString>,
+    /// The body, where the decision depends on it (a CSRF token in a form, a payload hash); `@FILE`
+    /// reads it from a file.
     #[arg(long, value_name = "BODY")]
     body: Option<String>,
-    /// The address the request comes from.
+    /// The address that the request comes from.
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     from: IpAddr,
-    /// Whether it comes over HTTPS.
+    /// The request comes over HTTPS.
     #[arg(long)]
     https: bool,
-    /// One of the last requests of the gateway that runs: the id at the end of its access line. It
-    /// is asked on its `admin` listener.
+    /// A recent request of the running gateway, by the id at the end of its access line. The gateway is
+    /// asked on its `admin` listener.
     #[arg(long, value_name = "ID", conflicts_with_all = ["method", "url", "headers", "body", "from", "https"])]
     request: Option<RequestId>,
 }
@@ -226,12 +228,7 @@ fn head(arguments: &Arguments) -> anyhow::Result<(hyper::http::request::Parts, B
     let request = hyper::Request::builder().method(method).uri(target);
     let (mut parts, ()) = request.body(()).context("this is not a path")?.into_parts();
     for header in &arguments.headers {
-        let Some((name, value)) = header.split_once(':') else {
-            bail!("`{header}` is not a header; write `Name: value`");
-        };
-        let name: HeaderName = name.trim().parse().context("this is not a header name")?;
-        let value = HeaderValue::from_bytes(value.trim_matches([' ', '\t']).as_bytes())
-            .context("this is not a header value")?;
+        let (name, value) = field(header)?;
         parts.headers.append(name, value);
     }
     if !parts.headers.contains_key(HOST) {
@@ -253,4 +250,16 @@ fn head(arguments: &Arguments) -> anyhow::Result<(hyper::http::request::Parts, B
         parts.headers.insert(CONTENT_LENGTH, body.len().into());
     }
     Ok((parts, Body::given(body.into())))
+}
+
+/// A field is bytes, not text: clients send names in Latin-1.
+fn field(header: &OsStr) -> anyhow::Result<(HeaderName, HeaderValue)> {
+    let mut parts = header.as_bytes().splitn(2, |byte| *byte == b':');
+    let (Some(name), Some(value)) = (parts.next(), parts.next()) else {
+        bail!("`{}` is not a header; write `Name: value`", header.display());
+    };
+    let name = HeaderName::from_bytes(name.trim_ascii()).context("this is not a header name")?;
+    let value =
+        HeaderValue::from_bytes(value.trim_ascii()).context("this is not a header value")?;
+    Ok((name, value))
 }

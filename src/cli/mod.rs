@@ -31,8 +31,8 @@ use crate::{
     value::Problems,
 };
 
-/// An authentication gateway for HTTP APIs: it proves who is asking, the way Django REST framework
-/// does, and tells the service behind in headers it can trust.
+/// An authentication gateway for HTTP APIs: it authenticates each request as Django REST framework
+/// does, and forwards the caller's identity to the upstream service in headers that it can trust.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, max_term_width = 100, after_long_help = MORE)]
 pub struct Cli {
@@ -47,7 +47,7 @@ pub struct Cli {
 const MORE: &str = "\
 Examples:
   portcullis init --django manage.py       write gateway.yaml for a Django project
-  portcullis check                         say what is wrong with it
+  portcullis check                         report every mistake in it
   portcullis                               serve
   portcullis explain GET /api/orders/ -H 'Authorization: Token 9944b09199c6'
   printf %s \"$PASSWORD\" | portcullis user create alice --password-stdin
@@ -59,58 +59,59 @@ Files:
   gateway.db     The embedded store, where none is named.
 
 Environment:
-  ${NAME} in the configuration is the variable NAME. (`secret_key_file: PATH`, and the like, is what
-  stands in a file.) Listening sockets of systemd's come by LISTEN_FDS.
+  ${NAME} in the configuration is replaced by the variable NAME. (`secret_key_file: PATH`, and each
+  key of a secret with `_file`, reads the value from a file.) LISTEN_FDS passes systemd's sockets.
 
 Signals:
-  SIGHUP   Read the configuration again; a bad one changes nothing.
-  SIGTERM  End, when open requests have finished (SIGINT too).
-  SIGUSR2  Start the binary anew, hand it the sockets, and end.
+  SIGHUP   Reload the configuration; an invalid one changes nothing.
+  SIGTERM  Shut down once open requests have finished (SIGINT too).
+  SIGUSR2  Start the binary again, pass it the listening sockets, and shut down.
 
 Exit status:
-  0  Done.
-  1  It failed: what was asked for is not so, or the configuration is bad. Standard error says why.
-  2  The command line cannot be read.";
+  0  Success.
+  1  Failure, or an invalid configuration. Standard error says why.
+  2  The command line is invalid.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve (what happens without a command).
+    /// Run the gateway (the default command).
     ///
-    /// SIGHUP reads the configuration again: a good one replaces the old one between two requests,
-    /// a bad one is reported and the old one stays. SIGTERM ends: open requests finish first,
-    /// within `limits.drain`. SIGUSR2 starts the binary anew, hands it the sockets and ends.
+    /// SIGHUP reloads the configuration: a valid one replaces the old one between two requests, an
+    /// invalid one is reported and the old one stays. SIGTERM shuts down: open requests finish
+    /// first, within `limits.drain`. SIGUSR2 starts the binary again, passes it the listening
+    /// sockets, and shuts down.
     Run {
-        /// Read the configuration again whenever its file has another content.
+        /// Reload the configuration whenever the content of its file changes.
         #[arg(long)]
         watch: bool,
     },
     /// Write a configuration for a Django project that keeps what it does.
     ///
     /// Reads the project's real settings and URLs with its own Python; opens no database and
-    /// writes nothing into the project. Says what could not be carried over, and the lines that
-    /// the project needs so that it believes the gateway.
+    /// writes nothing into the project. Reports what could not be carried over, and prints the
+    /// lines that make the project trust the gateway.
     Init(init::Arguments),
-    /// Say everything that is wrong with the configuration; start nothing.
+    /// Report every mistake in the configuration; start nothing.
     ///
     /// Exits with 0 if a gateway can be built from it, else with 1 and a list of problems, each
-    /// with its line and what would be right.
+    /// with its line and remedy.
     Check {
-        /// Say what would change from this file, setting by setting; secrets are not shown.
+        /// List each setting that differs from this older file; secrets are not shown.
         #[arg(long, value_name = "FILE")]
         diff: Option<PathBuf>,
     },
-    /// Say what would happen to a request: its route, what each scheme makes of it, the rule that
-    /// decides, and what the upstream would see. Nothing is sent.
+    /// Show how a request would be decided: its route, the result of each scheme, the rule that
+    /// applies, and what the upstream would receive. Nothing is sent.
     ///
-    /// With `--request`, what the gateway that runs has decided of one of the last requests: the id
-    /// stands at the end of its access line, and in warnings about it.
+    /// With `--request`, shows how the running gateway decided a recent request: its id is at the
+    /// end of the access line, and in warnings about the request.
     Explain(explain::Arguments),
-    /// Attack the configured upstreams as a stranger could who reaches them around the gateway.
+    /// Test whether the configured upstreams can be entered by requests that bypass the gateway.
     ///
-    /// Sends GET requests straight to each server: without anything, with forged identity headers
-    /// in the spellings that servers fold, and with assertions that are unsigned, foreign, expired
-    /// or for another user. Exits with 1 if one of them gets in, and if that cannot be told: a
-    /// server does not answer, or answers alike to everybody (`unsure`).
+    /// Sends GET requests directly to each server: without credentials, with forged identity headers
+    /// in the spellings that servers normalize, and with assertions that are unsigned, signed by
+    /// another key, expired, or for another user. Exits with 1 if one of them is admitted, or if the
+    /// result is unknown: a server does not answer, or answers every request alike (`unsure`).
     Doctor(doctor::Arguments),
     /// Print the JSON Schema of the configuration, for editors.
     Schema {
@@ -118,23 +119,23 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
-    /// Users of the store.
+    /// Manage the store's users.
     #[command(subcommand)]
     User(users::User),
-    /// End one credential, which comes from standard input, as it was found.
+    /// Revoke one credential, read from standard input.
     ///
-    /// A token, a knox token, a refresh or sliding token, a session's key, an API key; the word before
-    /// it (`Token …`) may be there. The next request with it is refused, by every gateway that hears
-    /// of it, and the command says how many have. What cannot be ended is said to be so: an access
-    /// token of simplejwt's (its user can be disabled), a session in a signed cookie.
+    /// A token, a knox token, a refresh or sliding token, a session key or an API key, with or without
+    /// its keyword (`Token …`). Every gateway that was notified refuses the next request with it; the
+    /// command prints how many were. Reports credentials that cannot be revoked: an access token of
+    /// simplejwt (disable its user instead), a session in a signed cookie.
     ///
     /// For example: portcullis revoke < found.txt
     #[command(verbatim_doc_comment)]
     Revoke,
-    /// The store itself: triggers that tell every gateway at once what Django ends.
+    /// Manage the store: triggers that notify every gateway at once of what Django revokes.
     #[command(subcommand)]
     Store(store::Store),
-    /// Hash a password from standard input as the configuration says; for `auth_user.password`.
+    /// Hash a password from standard input with the configured hasher, for `auth_user.password`.
     HashPassword,
     /// Print the SHA-256 of a key from standard input, for `keys:` of an `api_key` scheme.
     HashKey,
@@ -222,7 +223,8 @@ fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
     for warning in &built.warnings {
         println!("warning: {warning}");
     }
-    println!("{name} is good: {} routes", built.serving.gateway.router.routes().count());
+    let routes = built.serving.gateway.router.routes().count();
+    println!("{name} is valid: {routes} {}", if routes == 1 { "route" } else { "routes" });
     match changes.as_deref() {
         None => {}
         Some("") => println!("nothing would change"),

@@ -9,7 +9,7 @@ pub(super) enum Store {
     /// Make PostgreSQL tell every gateway at once what Django ends: users disabled, passwords
     /// changed, tokens and sessions deleted. Without it they learn within `cache.ttl`.
     Triggers {
-        /// Take them out again.
+        /// Remove the triggers.
         #[arg(long)]
         remove: bool,
     },

@@ -23,27 +23,27 @@ pub(super) enum User {
     Create {
         #[command(flatten)]
         username: Username,
-        /// The e-mail address.
+        /// The user's e-mail address.
         #[arg(long, default_value = "")]
         email: String,
-        /// Grant all permissions, like createsuperuser.
+        /// Make a superuser, as Django's `createsuperuser` does.
         #[arg(long)]
         superuser: bool,
-        /// Read the password from standard input without asking.
+        /// Read the password from standard input without a prompt.
         #[arg(long, conflicts_with = "no_password")]
         password_stdin: bool,
-        /// A user who cannot log in with a password.
+        /// Set an unusable password: the user cannot log in with one.
         #[arg(long)]
         no_password: bool,
     },
-    /// List the names.
+    /// List the user names.
     List,
-    /// Admit a user again.
+    /// Enable a disabled user.
     Enable(Username),
-    /// Refuse a user from now on; nothing is deleted.
+    /// Disable a user: every credential is refused from now on; nothing is deleted.
     Disable(Username),
     /// Delete a user with its rows in every package's tables. Nothing is deleted if the foreign key of
-    /// another table forbids it; one that cascades does what it says.
+    /// another table forbids it; foreign keys with ON DELETE CASCADE or SET NULL apply.
     Delete(Username),
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
         }
         User::Enable(user) => {
             set_active(site, &user.username, true).await?;
-            println!("What was refused before is asked for again within cache.negative_ttl.");
+            println!("Credentials that were refused before are checked again within cache.negative_ttl.");
         }
         User::Disable(user) => {
             set_active(site, &user.username, false).await?;

@@ -1,4 +1,4 @@
-//! Tells when the configuration's file has another content, however it came to it: written in place,
+//! Reports when the content of the configuration file has changed, in whatever way: written in place,
 //! renamed over, or behind a symbolic link that was swapped, as Kubernetes does.
 
 use std::{
@@ -41,7 +41,7 @@ impl Changes {
         Ok(Self { path: path.to_owned(), seen: content(path), events, _watcher: watcher })
     }
 
-    /// Waits for another content.
+    /// Waits until the content changes.
     pub(super) async fn next(&mut self) {
         loop {
             if self.events.recv().await.is_none() {

@@ -131,7 +131,7 @@ fn read<'t>(
                 place.line = line;
                 if let Some((_, first)) = map.iter().find(|(known, _)| *known == key) {
                     let message =
-                        format!("`{key}` stands here twice; the first is in line {}", first.line);
+                        format!("`{key}` is defined twice; the first is in line {}", first.line);
                     let problem = Problem::new(&path.key(&key), message);
                     repeated.push((line, problem.help("keep one of them")));
                 }

@@ -1,5 +1,5 @@
 //! Signed JSON Web Tokens (RFC 7515, RFC 7519), read strictly: one spelling of each token, the
-//! algorithm is the key's and never the token's, and nothing in a token is believed before its
+//! algorithm is the key's and never the token's, and nothing in a token is trusted before its
 //! signature has been checked.
 
 use std::fmt;

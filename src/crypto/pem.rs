@@ -25,7 +25,7 @@ pub fn certificates(file: &File, at: &Path) -> Result<Vec<CertificateDer<'static
     }
 }
 
-/// Authorities that are believed.
+/// Trusted authorities.
 ///
 /// # Errors
 /// As [`certificates`], and what is no authority.

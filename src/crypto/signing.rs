@@ -17,7 +17,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The key that signs, and those that are still believed.
+    /// The key that signs, and those that still verify.
     pub fn new(current: Secret, fallbacks: Vec<Secret>) -> Self {
         Self { current, fallbacks }
     }

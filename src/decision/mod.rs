@@ -1,6 +1,6 @@
 //! The gateway beside another proxy: nginx (`auth_request`), Traefik (ForwardAuth), Caddy
 //! (`forward_auth`), HAProxy and Envoy (`ext_authz`, over HTTP or gRPC) ask about a request that they hold,
-//! and the answer is the gateway's own decision. What they say of the request is believed from
+//! and the answer is the gateway's own decision. What they say of the request is trusted from
 //! listed peers alone; for everybody else the page is not there.
 //!
 #![doc = include_str!("README.md")]

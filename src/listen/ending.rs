@@ -82,7 +82,7 @@ impl Ending {
         is_unparsed(poll_fn(|context| cycle.poll(connection.as_mut(), context)).await)
     }
 
-    /// Until the client's certificate may no longer be believed: since the connection has begun, the
+    /// Until the client's certificate is no longer valid: since the connection has begun, the
     /// authorities and what they revoke were read again, or its listener was closed.
     pub(super) async fn distrusted(&self) {
         if !self.certified {

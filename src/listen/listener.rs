@@ -57,7 +57,7 @@ impl FromWord for Listener {
 
 /// What a listener is built among.
 pub struct ListenerContext<'a> {
-    /// Whether there are proxies that are believed.
+    /// Whether there are trusted proxies.
     pub proxies: bool,
     /// Whether some listener has no TLS.
     pub plain: bool,

@@ -48,7 +48,7 @@ pub trait SchemeSettings: fmt::Debug + Send + Sync {
     fn needs_certificates(&self) -> bool {
         false
     }
-    /// A header that names a user and that this scheme believes from its peers alone: it is removed
+    /// A header that names a user and that this scheme trusts from its peers alone: it is removed
     /// from what goes upstream.
     fn owned_header(&self) -> Option<&str> {
         None

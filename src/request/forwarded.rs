@@ -1,5 +1,5 @@
 //! `Forwarded` (RFC 7239) and `X-Forwarded-*`, read only from trusted peers and from the right
-//! end: what a client wrote into the left end is not believed.
+//! end: what a client wrote into the left end is not trusted.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -22,7 +22,7 @@ pub struct Notes {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Signs the answer.
     pub seal: Option<Arc<dyn Seal>>,
-    /// The CSRF secret of the session that was believed, where sessions keep it.
+    /// The CSRF secret of the session that was accepted, where sessions keep it.
     pub csrf_secret: Option<Secret>,
     /// What a scheme that did not attempt it has found all the same: a session that is over.
     pub ended: bool,

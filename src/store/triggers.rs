@@ -50,7 +50,7 @@ impl Database {
 }
 
 impl Sql {
-    /// Half of the triggers would be believed to be all.
+    /// A part of the triggers would be taken for all of them.
     async fn all_or_nothing(&self, statements: &[String]) -> Result<(), sqlx::Error> {
         let mut transaction = self.transaction().await?;
         for statement in statements {

@@ -193,12 +193,12 @@ impl Inner {
 }
 
 impl Traces {
-    /// The request's trace, if it is sampled. A caller that is `believed` has a say in that; of the others
+    /// The request's trace, if it is sampled. A caller that is `trusted` has a say in that; of the others
     /// only the id is taken, so that a client cannot make every request cost a trace.
-    pub fn begin(&self, headers: &HeaderMap, believed: impl FnOnce() -> bool) -> Option<Trace> {
+    pub fn begin(&self, headers: &HeaderMap, trusted: impl FnOnce() -> bool) -> Option<Trace> {
         let inner = self.0.as_ref()?;
         let parent = Parent::of(headers);
-        let asked = parent.as_ref().is_some_and(|parent| parent.sampled) && believed();
+        let asked = parent.as_ref().is_some_and(|parent| parent.sampled) && trusted();
         if !asked && !inner.draws() {
             return None;
         }

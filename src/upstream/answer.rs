@@ -1,4 +1,4 @@
-//! An upstream's answer, as far as it can be believed.
+//! An upstream's answer, as far as it can be trusted.
 
 use hyper::header;
 

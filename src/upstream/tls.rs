@@ -1,4 +1,4 @@
-//! TLS to upstreams: whose certificates are believed, and which one the gateway shows.
+//! TLS to upstreams: whose certificates are trusted, and which one the gateway shows.
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -26,7 +26,7 @@ impl FromStr for Network {
     fn from_str(text: &str) -> Result<Self, ()> {
         let network: IpNet =
             text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| ())?;
-        // Host bits would make the reader believe in one address and the gateway in many.
+        // With host bits, a reader would see one address where the gateway sees many.
         if network.addr() == network.network() { Ok(Self(network)) } else { Err(()) }
     }
 }

@@ -30,7 +30,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
                 let mut pairs: Vec<(String, V)> = Vec::new();
                 while let Some((key, value)) = map.next_entry::<String, V>()? {
                     if pairs.iter().any(|(known, _)| *known == key) {
-                        return Err(de::Error::custom(format!("key `{key}` stands here twice")));
+                        return Err(de::Error::custom(format!("key `{key}` is defined twice")));
                     }
                     pairs.push((key, value));
                 }

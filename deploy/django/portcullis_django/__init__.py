@@ -1,4 +1,4 @@
-"""Lets a Django project believe the Portcullis gateway, and nobody else, about who is asking."""
+"""Lets a Django project trust the Portcullis gateway, and it alone, for the identity of its callers."""
 
 from .identity import decode_groups, decode_identity
 

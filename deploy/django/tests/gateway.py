@@ -1,4 +1,4 @@
-"""What the gateway does, for tests: keys, assertions, headers, and the settings that believe them."""
+"""What the gateway does, for tests: keys, assertions, headers, and the settings that trust them."""
 
 import base64
 import hashlib

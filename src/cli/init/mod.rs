@@ -57,7 +57,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let mut classes = project.rest_framework.authentication.iter();
     if classes.any(|class| class.class.starts_with("portcullis_django.")) {
         bail!(
-            "the project believes a gateway already: take those lines out first, or edit the file"
+            "the project already trusts a gateway: remove those lines first, or edit the file by hand"
         );
     }
     let written = Writer::new(&project, &arguments.upstream, config).document();

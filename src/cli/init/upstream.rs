@@ -7,7 +7,7 @@ use super::{
     writer::jwks_path,
 };
 
-/// What the project has to add, so that it believes the gateway alone.
+/// What the project has to add, so that it trusts the gateway alone.
 pub(super) fn upstream_lines(project: &Project) -> String {
     let keeps = match project.urls.iter().any(|url| url.kind != Kind::Drf) {
         false => "    # No page of Django's own needs its session any more.\n",

@@ -108,7 +108,7 @@ impl Config {
                 ..Identity::default()
             };
             if services.insert(key.sha256.to_lowercase(), Arc::new(identity)).is_some() {
-                problems.push(Problem::new(&at, "this key stands here twice"));
+                problems.push(Problem::new(&at, "this key is listed twice"));
             }
         }
         problems.finish(services)

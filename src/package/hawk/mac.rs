@@ -119,7 +119,7 @@ pub fn may_omit_hash(body_is_empty: bool, content_type: &[u8]) -> bool {
     body_is_empty && content_type.is_empty()
 }
 
-/// The MAC of the server's time (`tsm`), by which a client knows that it may believe it.
+/// The MAC of the server's time (`tsm`), by which a client knows that it can trust it.
 pub fn ts_mac(key: &Key, now: i64) -> String {
     STANDARD.encode(key.sign(format!("hawk.1.ts\n{now}\n").as_bytes()))
 }

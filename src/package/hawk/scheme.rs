@@ -99,7 +99,7 @@ impl Config {
         let mut signers = HashMap::new();
         let path = path.key("keys");
         if self.keys.is_empty() {
-            let problem = Problem::new(&path, "no client could sign a request: `keys` is empty");
+            let problem = Problem::new(&path, "no client can sign a request: `keys` is empty");
             problems.push(problem.help("list `{ id: …, key_file: … }` for each client"));
         }
         for (index, entry) in self.keys.iter().enumerate() {
@@ -116,7 +116,7 @@ impl Config {
                 problems.push(problem.help("use 32 random characters and more, at the client too"));
             }
             if signers.insert(entry.id.clone(), entry.signer(algorithm)).is_some() {
-                problems.push(Problem::new(&at.key("id"), "this id stands here twice"));
+                problems.push(Problem::new(&at.key("id"), "this id is listed twice"));
             }
         }
         problems.finish(signers)

@@ -25,7 +25,7 @@ pub static PACKAGE: Descriptor = Descriptor {
         schemes: &[SchemeClass {
             attributes: &[("header", "header")],
             headers: &["header"],
-            note: Some("believes everybody; list whom to believe in `from` of `remote_user`."),
+            note: Some("accepts any name from any peer; list the trusted peers in `from` of `remote_user`."),
             ..SchemeClass::new(
                 "rest_framework.authentication.RemoteUserAuthentication",
                 "remote_user",
@@ -134,7 +134,7 @@ impl Scheme for RemoteUser {
 
     fn authenticate<'a>(&'a self, request: &'a Request, purpose: Purpose) -> Answer<'a> {
         // The peer of the connection counts, never an address that a header tells.
-        if !self.believes(&request.client) {
+        if !self.trusts(&request.client) {
             return Answer::not_attempted();
         }
         let mut fields = request.headers.get_all(&self.header).iter();
@@ -175,7 +175,7 @@ impl Scheme for RemoteUser {
 }
 
 impl RemoteUser {
-    fn believes(&self, client: &Client) -> bool {
+    fn trusts(&self, client: &Client) -> bool {
         self.from.iter().any(|network| network.contains(client.peer))
             || client.certificate.as_deref().is_some_and(|certificate| {
                 let names = certificate.dns.iter().chain(&certificate.uri);

@@ -84,7 +84,7 @@ impl SimpleJwt {
         self.end_access(token).await
     }
 
-    /// Access tokens are believed until they expire.
+    /// Access tokens are valid until they expire.
     async fn end_access(&self, token: &str) -> Result<Ended, Unavailable> {
         let claims = match self.read(token.as_bytes(), Some(TokenType::Access)).await? {
             Ok(claims) => claims,

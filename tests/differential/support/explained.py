@@ -104,12 +104,11 @@ def command(request):
     first, *lines = head.split(b"\r\n")
     try:
         method, target, _ = first.decode().split(" ")
-        headers = [line.decode() for line in lines]
     except ValueError:
         return None
     if b"\0" in head:
         return None
-    words = [method, target, *(f"--header={line}" for line in headers)]
+    words = [method, target, *(b"--header=" + line for line in lines)]
     return (words + ["--body=@/dev/stdin"] * bool(body), body)
 
 
