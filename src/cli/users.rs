@@ -82,7 +82,9 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
         }
         User::Enable(user) => {
             set_active(site, &user.username, true).await?;
-            println!("Credentials that were refused before are checked again within cache.negative_ttl.");
+            println!(
+                "Credentials that were refused before are checked again within cache.negative_ttl."
+            );
         }
         User::Disable(user) => {
             set_active(site, &user.username, false).await?;

@@ -223,6 +223,9 @@ impl<'a> Unverified<'a> {
         if ["crit", "b64", "zip"].iter().any(|asked| header.contains_key(*asked)) {
             return None;
         }
+        if !header.iter().all(|(name, value)| parameter_has_its_type(name, value)) {
+            return None;
+        }
         Some(Self { header, payload: decode(payload)?, signed: signed.as_bytes(), signature })
     }
 
@@ -249,6 +252,25 @@ impl<'a> Unverified<'a> {
         };
         if good { object(&self.payload) } else { None }
     }
+}
+
+/// RFC 7515 section 4.1. A parameter of the wrong type is not one that is missing: the
+/// key would be chosen as if the token had not named one.
+fn parameter_has_its_type(name: &str, value: &Value) -> bool {
+    match name {
+        "alg" | "kid" | "typ" | "cty" | "jku" | "x5u" | "x5t" | "x5t#S256" => value.is_string(),
+        "jwk" => value.is_object(),
+        "x5c" => value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+        _ => true,
+    }
+}
+
+/// Whether the registered claims (RFC 7519 section 4.1) that are there have their types. One of the
+/// wrong type is not one that is missing (CVE-2026-25537).
+pub fn claims_have_their_types(claims: &Map<String, Value>) -> bool {
+    ["iss", "sub", "jti"].iter().all(|name| claims.get(*name).is_none_or(Value::is_string))
+        && ["exp", "nbf", "iat"].iter().all(|name| claims.get(*name).is_none_or(Value::is_number))
+        && claims.get("aud").is_none_or(|aud| audience(aud).is_some())
 }
 
 /// Whom a token is for, if its claim `aud` (RFC 7519 section 4.1.3) is one.

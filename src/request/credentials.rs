@@ -82,26 +82,32 @@ pub fn keyword_token<'a>(
 /// The value of a cookie as Django reads it: of several with one name the last counts, names are
 /// case-sensitive, blanks around are not part of either, a value may be quoted. Several `Cookie`
 /// fields are one list, which is also what is sent on.
+///
+/// Blanks are the two of RFC 9110 section 5.6.3. Django's `str.strip` removes all that Unicode calls a
+/// space as well, so that another cookie passes for this one.
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<Cow<'a, str>> {
     let mut found = None;
     for line in headers.get_all(COOKIE) {
         for pair in line.as_bytes().split(|byte| *byte == b';') {
             let Some(equals) = pair.iter().position(|byte| *byte == b'=') else { continue };
             let (key, value) = pair.split_at(equals);
-            // Blanks as `str.strip` knows them.
-            if String::from_utf8_lossy(key).trim() == name {
+            if without_blanks(key) == name.as_bytes() {
                 found = Some(value.get(1..).unwrap_or_default());
             }
         }
     }
-    let value = match String::from_utf8_lossy(found?) {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
-    };
+    let value = String::from_utf8_lossy(without_blanks(found?));
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(quoted) => Some(unquote(quoted).into()),
         None => Some(value),
     }
+}
+
+fn without_blanks(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
 }
 
 /// A cookie's value as a scheme takes what stands in a header.
@@ -169,5 +175,23 @@ mod tests {
         assert_eq!(read(&["sid=a=b"]).as_deref(), Some("a=b"));
         assert_eq!(read(&["SID=a; sid2=b; sid"]), None);
         assert_eq!(read(&["sid=a; sid="]).as_deref(), Some(""));
+    }
+
+    /// Attack: a subdomain sets a cookie whose name is the session's and a space of Unicode, which no
+    /// `__Host-` prefix and no attribute of the session cookie keeps out. Trimmed, it is the session's
+    /// and, being the last, wins over the browser's own.
+    #[test]
+    fn a_cookie_whose_name_has_a_space_of_unicode_is_another_one() {
+        let read = |line: String| {
+            let line = HeaderValue::from_bytes(line.as_bytes()).unwrap();
+            cookie(&HeaderMap::from_iter([(COOKIE, line)]), "sid").map(Cow::into_owned)
+        };
+        for space in ["\u{2000}", "\u{a0}", "\u{3000}", "\u{85}", "\u{feff}", "\u{2028}"] {
+            for name in [format!("sid{space}"), format!("{space}sid"), format!(" {space}sid")] {
+                let found = read(format!("sid=own; {name}=planted"));
+                assert_eq!(found.as_deref(), Some("own"), "{name:?}");
+            }
+            assert_eq!(read(format!("sid={space}own")), Some(format!("{space}own")));
+        }
     }
 }

@@ -7,10 +7,11 @@
 
 mod pattern;
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
 use hyper::Method;
 
+use self::pattern::Relation;
 pub use self::pattern::{HostPattern, PathPattern};
 use crate::{
     request::{Target, decode_path},
@@ -33,7 +34,14 @@ pub struct Router<R> {
     routes: Vec<(Matcher, R)>,
     /// By host pattern, the most specific first.
     hosts: Vec<(HostPattern, Paths)>,
-    /// Of pages, whose paths have variable segments.
+}
+
+/// The routes of one host pattern, by their places among all.
+#[derive(Default)]
+struct Paths {
+    /// By folded path; a route with methods before one without.
+    literal: HashMap<Box<[u8]>, Vec<usize>>,
+    /// Those with variable segments, the most specific first.
     variable: Vec<usize>,
 }
 
@@ -48,36 +56,36 @@ pub enum Found<'r, R> {
     Nothing,
 }
 
-/// Indices of routes by folded path, longest method list last.
-type Paths = HashMap<Box<[u8]>, Vec<usize>>;
-
 impl<R> Router<R> {
     /// A router of routes among which [`overlaps`] finds no two for the same requests.
     pub fn new(routes: Vec<(Matcher, R)>) -> Self {
         let mut hosts: Vec<(HostPattern, Paths)> = Vec::new();
-        let mut variable = Vec::new();
         for (index, (matcher, _)) in routes.iter().enumerate() {
             let place = hosts.iter().position(|(host, _)| *host == matcher.host);
             let place = place.unwrap_or_else(|| {
-                hosts.push((matcher.host.clone(), Paths::new()));
+                hosts.push((matcher.host.clone(), Paths::default()));
                 hosts.len() - 1
             });
+            let Some((_, paths)) = hosts.get_mut(place) else { continue };
             if matcher.path.has_variables() {
-                variable.push(index);
-            } else if let Some((_, paths)) = hosts.get_mut(place) {
-                paths.entry(matcher.path.folded().into()).or_default().push(index);
+                paths.variable.push(index);
+            } else {
+                paths.literal.entry(matcher.path.folded().into()).or_default().push(index);
             }
         }
-        // At one path, `=/exact` before the prefix, and a route with methods before one without.
+        let matcher = |index: &usize| routes.get(*index).map(|(matcher, _)| matcher);
         for (_, paths) in &mut hosts {
-            for indices in paths.values_mut() {
+            // At one path, `=/exact` before the prefix, and a route with methods before one without.
+            for indices in paths.literal.values_mut() {
                 indices.sort_by_key(|index| {
-                    routes.get(*index).map(|(m, _)| (!m.path.is_exact(), m.methods.is_empty()))
+                    matcher(index).map(|m| (!m.path.is_exact(), m.methods.is_empty()))
                 });
             }
+            let specificity = |index: &usize| matcher(index).map(|m| m.path.specificity());
+            paths.variable.sort_by_key(|index| Reverse(specificity(index)));
         }
-        hosts.sort_by_key(|(host, _)| std::cmp::Reverse(host.specificity()));
-        Self { routes, hosts, variable }
+        hosts.sort_by_key(|(host, _)| Reverse(host.specificity()));
+        Self { routes, hosts }
     }
 
     /// The route for a request. A path that has routes only for other methods is not left to a
@@ -94,60 +102,46 @@ impl<R> Router<R> {
             false => path.into(),
         };
         let slash = whole.ends_with(b"/");
-        for (pattern, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
+        for (_, paths) in self.hosts.iter().filter(|(pattern, _)| pattern.matches(host)) {
+            let variable = self.at(&paths.variable).find(|(m, _)| m.path.covers(path, slash));
             // From the whole path up, a segment at a time.
             let mut end = folded.len();
             loop {
-                let candidates = folded.get(..end).and_then(|prefix| paths.get(prefix));
-                let candidates =
-                    candidates.into_iter().flatten().filter_map(|i| self.routes.get(*i));
+                let here = folded.get(..end).and_then(|prefix| paths.literal.get(prefix));
+                let here = self.at(here.map_or(&[], Vec::as_slice));
                 let at_end = end == folded.len();
-                let mut here = candidates.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
-                if here.peek().is_some() {
-                    // `HEAD` goes to a route of its own before one that it has by `GET`.
-                    let fit = here.filter(|(matcher, _)| matcher.has_method(method));
-                    let own = |m: &Matcher| m.methods.is_empty() || m.methods.contains(method);
-                    let order = |m: &Matcher| (!m.path.is_exact(), m.methods.is_empty(), !own(m));
-                    return match fit.min_by_key(|(matcher, _)| order(matcher)) {
-                        None => Found::WrongMethod,
-                        Some((matcher, route)) => match path.get(..end) {
-                            Some(spelled) if matcher.path.is_spelled(spelled) => {
-                                Found::Route(route)
-                            }
-                            _ => Found::Nothing,
-                        },
+                let mut here = here.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
+                if let Some((literal, _)) = here.peek() {
+                    return match variable {
+                        Some((it, _)) if it.path.specificity() > literal.path.specificity() => {
+                            choose(self.same(paths, &it.path), path, method)
+                        }
+                        _ => choose(here, path, method),
                     };
-                }
-                if at_end && let Some(found) = self.find_variable(pattern, path, slash, method) {
-                    return found;
                 }
                 match folded.get(..end).and_then(|path| path.iter().rposition(|b| *b == b'/')) {
                     Some(slash) => end = slash,
                     None => break,
                 }
             }
+            if let Some((matcher, _)) = variable {
+                return choose(self.same(paths, &matcher.path), path, method);
+            }
         }
         Found::Nothing
     }
 
-    /// The page whose path has variable segments: behind every path that is written out.
-    fn find_variable(
-        &self,
-        host: &HostPattern,
-        path: &[u8],
-        slash: bool,
-        method: &Method,
-    ) -> Option<Found<'_, R>> {
-        let routes = self.variable.iter().filter_map(|index| self.routes.get(*index));
-        let mut here = routes.filter(|(matcher, _)| {
-            let reached = matcher.path.reaches(true, slash) && matcher.path.fits(path);
-            matcher.host == *host && reached
-        });
-        let (matcher, route) = here.next()?;
-        Some(match matcher.has_method(method) {
-            true => Found::Route(route),
-            false => Found::WrongMethod,
-        })
+    fn at<'p>(&'p self, indices: &'p [usize]) -> impl Iterator<Item = &'p (Matcher, R)> {
+        indices.iter().filter_map(|index| self.routes.get(*index))
+    }
+
+    /// The routes for the same paths, which differ in their methods.
+    fn same<'p>(
+        &'p self,
+        paths: &'p Paths,
+        path: &'p PathPattern,
+    ) -> impl Iterator<Item = &'p (Matcher, R)> {
+        self.at(&paths.variable).filter(|(m, _)| m.path.relation(path) == Relation::Same)
     }
 
     /// All routes, in the order of the file.
@@ -156,16 +150,43 @@ impl<R> Router<R> {
     }
 }
 
+/// Of the routes for the most specific path, the one for a method.
+fn choose<'r, R>(
+    here: impl Iterator<Item = &'r (Matcher, R)>,
+    path: &[u8],
+    method: &Method,
+) -> Found<'r, R> {
+    // `HEAD` goes to a route of its own before one that it has by `GET`.
+    let fit = here.filter(|(matcher, _)| matcher.has_method(method));
+    let own = |m: &Matcher| m.methods.is_empty() || m.methods.contains(method);
+    match fit.min_by_key(|(m, _)| (!m.path.is_exact(), m.methods.is_empty(), !own(m))) {
+        None => Found::WrongMethod,
+        Some((matcher, route)) if matcher.path.is_spelled(path) => Found::Route(route),
+        Some(_) => Found::Nothing,
+    }
+}
+
 /// Routes of which two could win, by their places in the file.
 pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
     let mut problems = Problems::default();
     for (index, later) in routes.iter().enumerate() {
         if let Some(earlier) = routes.iter().take(index).find(|route| route.overlaps(later)) {
-            let message = format!(
-                "this route and `path: {}` before it match the same requests",
-                earlier.path
-            );
-            let help = "make one more specific by host, path or method, or remove it";
+            let (message, help) = match earlier.path.relation(&later.path) {
+                Relation::Crossing => (
+                    format!(
+                        "this route and `path: {}` before it have requests in common, and neither is more specific",
+                        earlier.path
+                    ),
+                    "write out a segment of one of them, make one longer, or one exact",
+                ),
+                _ => (
+                    format!(
+                        "this route and `path: {}` before it match the same requests",
+                        earlier.path
+                    ),
+                    "make one more specific by host, path or method, or remove it",
+                ),
+            };
             problems.push(Problem::new(&path.index(index), message).help(help));
         }
     }
@@ -191,7 +212,13 @@ impl Matcher {
             (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
             _ => false,
         };
-        self.host == other.host && self.path.is_same(&other.path) && methods
+        self.host == other.host
+            && match self.path.relation(&other.path) {
+                Relation::Same => methods,
+                // A request of another method must not fall through from one to the other.
+                Relation::Crossing => true,
+                Relation::Apart | Relation::Nested => false,
+            }
     }
 }
 
@@ -275,19 +302,17 @@ mod tests {
 
     #[test]
     fn a_variable_segment_is_any_one_segment() {
-        let route: PathPattern = "/auth/".parse().unwrap();
-        let matcher = |below| Matcher {
-            host: HostPattern::Any,
-            path: PathPattern::of_page(&route, below, true).unwrap(),
-            methods: Vec::new(),
-        };
-        let whole = Matcher::everything_at("/".parse().unwrap());
-        let router = Router::new(vec![
-            (matcher("users/{id}/"), 0),
-            (matcher("users/me/"), 1),
-            (matcher("users/{id}/set/"), 2),
-            (whole, 3),
-        ]);
+        let router = router(&[
+            ("*", "=/auth/users/{id}/", &[]),
+            ("*", "=/auth/users/me/", &[]),
+            ("*", "=/auth/users/{id}/set/", &[]),
+            ("*", "/", &[]),
+            ("*", "/api/{version}/admin/", &[]),
+            ("*", "/api/{version}/admin/open/", &[Method::GET]),
+            ("*", "/api/v1/admin/closed/", &[]),
+            ("h", "/{any}/", &[]),
+        ])
+        .unwrap();
         for (path, expected) in [
             ("/auth/users/12/", 0),
             ("/auth/users/me/", 1),
@@ -295,9 +320,22 @@ mod tests {
             ("/auth/users/12", 3),
             ("/auth/users/12/other/", 3),
             ("/auth/users/", 3),
+            ("/auth/users/a%2Cb/", 0),
+            ("/api/v2/admin", 4),
+            ("/api/v2/admin/x/y", 4),
+            ("/api/v1/admin/closed/x", 6),
+            ("/api/v1/admin/x", 4),
+            ("/api/v1/administrator", 3),
+            ("/api/v2/", 3),
+            ("/api/v2/admin/open/x", 5),
         ] {
-            assert_eq!(find(&router, "h", path, Method::GET), Some(expected), "{path}");
+            assert_eq!(find(&router, "g", path, Method::GET), Some(expected), "{path}");
         }
+        // Neither the shorter rule nor that of another case is a way around it.
+        assert_eq!(find(&router, "g", "/api/v2/admin/open/", Method::POST), None);
+        assert_eq!(find(&router, "g", "/api/v2/Admin/", Method::GET), None);
+        // The most specific host decides alone, as it does for paths that are written out.
+        assert_eq!(find(&router, "h", "/api/v2/admin/", Method::GET), Some(7));
     }
 
     /// Attack: a character of a protected path is percent-encoded, which the application decodes.
@@ -315,5 +353,9 @@ mod tests {
                 .is_err()
         );
         assert!(router(&[("*", "/a", &[Method::GET]), ("*", "/a", &[])]).is_ok());
+        assert!(router(&[("*", "/a/{x}/", &[]), ("*", "/a/{y}/", &[])]).is_err());
+        assert!(router(&[("*", "/{x}/b/", &[]), ("*", "/a/{y}/", &[])]).is_err());
+        let get = &[Method::GET][..];
+        assert!(router(&[("*", "/{x}/b/", get), ("*", "/a/{y}/", &[Method::POST])]).is_err());
     }
 }

@@ -1,6 +1,9 @@
 //! The `host` and `path` of a route.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, cmp::Ordering, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::request::{Target, canonical_host, decode_path};
 
@@ -65,7 +68,8 @@ crate::value::text_notation!(
     r"^(\*|(\*\.)?[A-Za-z0-9.\-_\[\]:]+)$"
 );
 
-/// A path: a prefix by segments, or with `=` in front one path exactly.
+/// A path: a prefix by segments, or with `=` in front one path exactly. `{name}` in the place of a
+/// segment stands for any one segment.
 #[derive(Clone, Debug)]
 pub struct PathPattern {
     written: Box<str>,
@@ -73,51 +77,110 @@ pub struct PathPattern {
     /// Decoded, without a final slash.
     path: Box<[u8]>,
     slash: bool,
-    /// Whether segments in braces stand for any segment, as in `users/{id}/` of a page.
-    variables: bool,
+    /// Which segments of `path`, counted from 0, are variable. The first one is empty.
+    variables: Box<[usize]>,
 }
 
+/// Why a text is no path pattern, and what is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAPattern(String);
+
+/// How the requests that two patterns match lie to one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// No request matches both.
+    Apart,
+    /// The same.
+    Same,
+    /// All of the one, and more, or all of the other.
+    Nested,
+    /// Some match both, and neither pattern is the more specific.
+    Crossing,
+}
+
+/// What decides between patterns that match one request: the greatest wins.
+pub(super) type Specificity = (usize, bool, std::cmp::Reverse<usize>);
+
 impl PathPattern {
-    /// The exact path of a page below a route, with its final slash or without; `{id}` in it stands
-    /// for any one segment.
+    /// The exact path of a page below a route, with its final slash or without.
     pub fn of_page(route: &Self, below: &str, slash: bool) -> Option<Self> {
         let text = format!("={}/{below}", route.to_string().trim_end_matches('/'));
         let text = if slash { &*text } else { text.trim_end_matches('/') };
-        let pattern: Self = text.parse().ok()?;
-        Some(Self { variables: below.contains('{'), ..pattern })
+        text.parse().ok()
     }
 
     /// Whether a request's path is one that it is for; only spellings that can be read in one way.
     pub fn matches(&self, target: &Target) -> bool {
         let decoded = decode_path(target.path());
         let path = decoded.strip_suffix(b"/").unwrap_or(&decoded);
-        let below = || path.strip_prefix(&*self.path).is_some_and(|rest| rest.starts_with(b"/"));
-        let here = *self.path == *path;
-        let reached = here && self.reaches(true, decoded.ends_with(b"/")) || !self.exact && below();
-        reached && target.ambiguities.is_empty()
+        let slash = decoded.ends_with(b"/");
+        target.ambiguities.is_empty() && self.covers(path, slash) && self.is_spelled(path)
     }
 
     pub(super) fn has_variables(&self) -> bool {
-        self.variables
+        !self.variables.is_empty()
     }
 
-    /// Whether a path, decoded and without a final slash, has this pattern's segments, whatever
-    /// stands in the place of its variables.
-    pub(super) fn fits(&self, path: &[u8]) -> bool {
-        let segments = |path: &'_ [u8]| path.split(|byte| *byte == b'/').count();
-        let mut pairs = self.path.split(|b| *b == b'/').zip(path.split(|b| *b == b'/'));
-        segments(&self.path) == segments(path)
-            && pairs.all(|(pattern, segment)| match pattern {
-                [b'{', .., b'}'] => !segment.is_empty(),
-                literal => literal == segment,
-            })
+    /// Whether it is for a path, decoded and without a final slash, in whatever case.
+    pub(super) fn covers(&self, path: &[u8], slash: bool) -> bool {
+        let own = segments(&self.path).count();
+        let all = segments(path).count();
+        let fits = self.pairs(path).all(|(pattern, segment)| match pattern {
+            None => !segment.is_empty(),
+            Some(literal) => literal.eq_ignore_ascii_case(segment),
+        });
+        own <= all && fits && self.reaches(own == all, slash)
     }
 
-    /// Whether two patterns are for the same paths, however they are written. Case does not tell
-    /// them apart, since some upstreams ignore it.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let slash = self.slash == other.slash || !self.exact;
-        self.folded() == other.folded() && self.exact == other.exact && slash
+    /// Whether the segments that are written out are so in a path that it covers.
+    pub(super) fn is_spelled(&self, path: &[u8]) -> bool {
+        if self.variables.is_empty() {
+            return path.starts_with(&self.path);
+        }
+        self.pairs(path).all(|(pattern, segment)| pattern.is_none_or(|literal| literal == segment))
+    }
+
+    /// Each segment (none: a variable one) with that of a path.
+    fn pairs<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (Option<&'a [u8]>, &'a [u8])> {
+        let own = segments(&self.path).enumerate();
+        let own = own.map(|(i, literal)| (!self.variables.contains(&i)).then_some(literal));
+        own.zip(segments(path))
+    }
+
+    pub(super) fn specificity(&self) -> Specificity {
+        let variables = std::cmp::Reverse(self.variables.len());
+        (segments(&self.path).count(), self.exact, variables)
+    }
+
+    /// How it lies to another one. Case does not tell them apart, since some upstreams ignore it.
+    pub(super) fn relation(&self, other: &Self) -> Relation {
+        let apart = self.pairs(&other.path).enumerate().any(|(i, (own, its))| {
+            let literal = own.filter(|_| !other.variables.contains(&i));
+            literal.is_some_and(|own| !own.eq_ignore_ascii_case(its))
+        });
+        let lengths = segments(&self.path).count().cmp(&segments(&other.path).count());
+        let apart = apart
+            || match lengths {
+                Ordering::Less => self.exact,
+                Ordering::Greater => other.exact,
+                Ordering::Equal => self.exact && other.exact && self.slash != other.slash,
+            };
+        match (apart, self.is_within(other), other.is_within(self)) {
+            (true, ..) => Relation::Apart,
+            (_, true, true) => Relation::Same,
+            (_, false, false) => Relation::Crossing,
+            _ => Relation::Nested,
+        }
+    }
+
+    /// Whether all that it matches is matched by one that has a path in common with it.
+    fn is_within(&self, other: &Self) -> bool {
+        let more = segments(&self.path).count() >= segments(&other.path).count();
+        let narrower =
+            |(i, _): (usize, &[u8])| other.variables.contains(&i) || !self.variables.contains(&i);
+        let wide = !other.exact || self.exact;
+        more && wide && segments(&other.path).enumerate().all(narrower)
     }
 
     /// Whether it is for one path only.
@@ -141,31 +204,106 @@ impl PathPattern {
     pub(super) fn folded(&self) -> Vec<u8> {
         self.path.to_ascii_lowercase()
     }
+}
 
-    pub(super) fn is_spelled(&self, path: &[u8]) -> bool {
-        *self.path == *path
-    }
+fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.split(|byte| *byte == b'/')
 }
 
 impl FromStr for PathPattern {
-    type Err = ();
+    type Err = NotAPattern;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
+    fn from_str(text: &str) -> Result<Self, NotAPattern> {
+        let refused = |why: &str| NotAPattern(format!("`{text}` is not a path pattern: {why}"));
         let (exact, path) = text.strip_prefix('=').map_or((false, text), |path| (true, path));
-        let plain = path.starts_with('/') && !path.contains(['?', '#']);
-        let target = path.parse().ok().filter(|_| plain).and_then(|raw| Target::new(raw).ok());
+        if !path.starts_with('/') {
+            return Err(refused("write /api/ (all below it) or =/exact (only it)"));
+        }
+        let mut variables = Vec::new();
+        for (index, segment) in path.split('/').enumerate() {
+            match variable(segment) {
+                Ok(true) => variables.push(index),
+                Ok(false) => {}
+                Err(why) => return Err(refused(&why)),
+            }
+        }
+        // A name in braces is no part of a URL.
+        let literal = |(i, part)| if variables.contains(&i) { "_" } else { part };
+        let plain: Vec<&str> = path.split('/').enumerate().map(literal).collect();
+        let target = plain.join("/").parse().ok().and_then(|raw| Target::new(raw).ok());
         // A pattern that is ambiguous itself would never match, or match what was not meant.
-        let target = target.filter(|target| target.ambiguities.is_empty()).ok_or(())?;
+        let target = target.filter(|target| target.ambiguities.is_empty()).ok_or_else(|| {
+            refused("it can be read in two ways, or has characters that must be percent-encoded")
+        })?;
         let decoded = decode_path(target.path());
         let path = decoded.strip_suffix(b"/").unwrap_or(&decoded).into();
-        Ok(Self {
-            written: text.into(),
-            exact,
-            path,
-            slash: decoded.ends_with(b"/"),
-            variables: false,
-        })
+        let slash = decoded.ends_with(b"/");
+        Ok(Self { written: text.into(), exact, path, slash, variables: variables.into() })
     }
+}
+
+/// Whether a segment is variable.
+///
+/// # Errors
+/// Attack: a pattern in another router's words is taken literally, so no request ever matches it,
+/// and what it was to protect has the rule of a shorter one.
+fn variable(segment: &str) -> Result<bool, String> {
+    let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    if let Some(name) = inner.filter(|name| !name.contains(['{', '}'])) {
+        if is_name(name) {
+            return Ok(true);
+        }
+        let rest = name.starts_with('*') || name.ends_with("...") || name.ends_with(":path");
+        let name = name.split(':').next().unwrap_or_default();
+        let name = if is_name(name) { name } else { "name" };
+        return Err(match rest {
+            true => "a prefix such as /files/ covers everything below it without a variable".into(),
+            false => format!("write {{{name}}} for any one segment; its type cannot be said"),
+        });
+    }
+    let name = |from: &str| {
+        let name = segment.trim_matches([':', '<', '>', '{', '}']);
+        let name = name.rsplit(':').next().filter(|name| is_name(name)).unwrap_or("name");
+        format!("write {{{name}}} for any one segment{from}")
+    };
+    if segment.starts_with(':') {
+        return Err(name("; a literal colon at the start is %3A"));
+    }
+    if segment.contains(['<', '>']) {
+        return Err(match segment.starts_with("<path:") {
+            true => "a prefix such as /files/ covers everything below it".into(),
+            false => name(""),
+        });
+    }
+    if segment.contains('*') {
+        return Err("a prefix such as /api/ covers everything below it, and {name} is any one \
+                    segment; a literal asterisk is %2A"
+            .into());
+    }
+    if segment.contains(['{', '}']) {
+        return Err("a variable such as {id} takes the place of a whole segment; literal braces \
+                    are %7B and %7D"
+            .into());
+    }
+    let regular = |part: &str| part.contains(['^', '\\', '|', '[', ']']) || part.contains(".+");
+    if regular(segment) || segment.contains("(.") || segment.ends_with('$') {
+        return Err(
+            "it is not a regular expression: /api/ is a prefix, =/api/ one path, and {name} \
+                    any one segment; literal characters are percent-encoded"
+                .into(),
+        );
+    }
+    if segment.contains(['?', '#']) {
+        return Err(
+            "a query or fragment is not part of a path; a literal question mark is %3F".into()
+        );
+    }
+    Ok(false)
+}
+
+fn is_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(inner) && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 impl fmt::Display for PathPattern {
@@ -174,9 +312,117 @@ impl fmt::Display for PathPattern {
     }
 }
 
-crate::value::text_notation!(
-    PathPattern,
-    "PathPattern",
-    "a path such as /api/ (all below it) or =/exact (only it), percent-encoded",
-    r"^=?/[^?#]*$"
-);
+impl<'de> Deserialize<'de> for PathPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Notation;
+        impl de::Visitor<'_> for Notation {
+            type Value = PathPattern;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(NOTATION)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<PathPattern, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Notation)
+    }
+}
+
+const NOTATION: &str =
+    "a path such as /api/ (all below it), =/exact (only it) or /users/{id}/, percent-encoded";
+
+impl JsonSchema for PathPattern {
+    fn schema_name() -> Cow<'static, str> {
+        "PathPattern".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^=?/[^?#*<>^\\|\[\]]*$",
+            "description": NOTATION,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attack (an accident, in truth): `path: /admin/*` protects nothing and `/` is open, because the
+    /// asterisk is an asterisk.
+    #[test]
+    fn another_router_s_pattern_is_refused_with_the_right_spelling() {
+        for (written, help) in [
+            ("/admin/*", "a prefix such as /api/"),
+            ("/admin/**", "a prefix such as /api/"),
+            ("/users/:id/", "{id}"),
+            ("/users/<int:pk>/", "{pk}"),
+            ("/users/<pk>", "{pk}"),
+            ("/files/<path:rest>", "a prefix such as /files/"),
+            ("/users/{id:[0-9]+}/", "{id}"),
+            ("/users/{id:int}/", "{id}"),
+            ("/users/{id?}/", "{name}"),
+            ("/users/{}/", "{name}"),
+            ("/files/{path:path}", "a prefix such as /files/"),
+            ("/files/{rest...}", "a prefix such as /files/"),
+            ("/files/{*rest}", "a prefix such as /files/"),
+            ("/files/{**rest}", "a prefix such as /files/"),
+            ("/v{version}/", "a whole segment"),
+            ("/items/{id}.json", "a whole segment"),
+            ("/{a}{b}/", "a whole segment"),
+            ("/api/.*", "a prefix such as /api/"),
+            ("/api/.+", "not a regular expression"),
+            ("/(.+)/x", "not a regular expression"),
+            ("/api$", "not a regular expression"),
+            (r"/api/\d/", "not a regular expression"),
+            ("/api/[0-9]/", "not a regular expression"),
+            ("/(a|b)/", "not a regular expression"),
+            ("/api/(?P<pk>x)/", "{name}"),
+            ("^/api/", "write /api/"),
+            ("~ ^/api/", "write /api/"),
+            ("api/", "write /api/"),
+            ("/api?x", "not part of a path"),
+            ("/a//b", "two ways"),
+            ("/a/../b", "two ways"),
+        ] {
+            let refused = written.parse::<PathPattern>().unwrap_err().to_string();
+            assert!(refused.contains(help), "{written}: {refused}");
+        }
+        for literal in [
+            "/$metadata",
+            "/v1/items:batch",
+            "/Products(5)",
+            "/a+b/",
+            "/~user/",
+            "/@x",
+            "/%2A/",
+            "/%7Bid%7D/",
+        ] {
+            assert!(literal.parse::<PathPattern>().is_ok_and(|p| !p.has_variables()), "{literal}");
+        }
+    }
+
+    #[test]
+    fn of_two_patterns_one_is_the_more_specific_or_they_cross() {
+        use Relation::{Apart, Crossing, Nested, Same};
+        for (one, other, expected) in [
+            ("/users/{id}/", "/users/me/", Nested),
+            ("/users/{id}/", "/Users/{pk}", Same),
+            ("=/users/{id}/", "=/users/{id}", Apart),
+            ("=/users/{id}/", "/users/{id}/", Nested),
+            ("/users/{id}/", "/", Nested),
+            ("/users/{id}/", "/{x}/admin/", Crossing),
+            ("=/users/{id}/", "/users/me/", Crossing),
+            ("=/users/{id}/", "=/users/me/", Nested),
+            ("/{a}/b/", "/{a}/c/", Apart),
+            ("/{a}/", "/x/y/", Nested),
+            ("=/{a}/", "/x/y/", Apart),
+        ] {
+            let (one, other): (PathPattern, PathPattern) =
+                (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.relation(&other), expected, "{one} {other}");
+            assert_eq!(other.relation(&one), expected, "{other} {one}");
+        }
+    }
+}

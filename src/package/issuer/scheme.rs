@@ -190,9 +190,11 @@ impl Issuer {
         Ok(loaded.until(Some(expiry)))
     }
 
-    /// RFC 7519 section 4.1, strictly: a claim of the wrong type is not a missing one
-    /// (CVE-2026-25537), and without an end no token is good.
+    /// RFC 7519 section 4.1, strictly: without an end no token is good.
     fn check(&self, claims: &Map<String, Value>) -> Result<Timestamp, &'static str> {
+        if !jws::claims_have_their_types(claims) {
+            return Err(INVALID);
+        }
         let now = self.clock.now().seconds();
         let leeway = self.leeway.0.as_secs();
         let seconds = |name: &str| match claims.get(name) {
@@ -274,7 +276,10 @@ fn words(
     split: bool,
 ) -> std::collections::BTreeSet<Box<str>> {
     match find(claims, name) {
-        Some(Value::String(text)) if split => text.split_whitespace().map(Into::into).collect(),
+        Some(Value::String(text)) if split => {
+            // RFC 6749 section 3.3.
+            text.split(' ').filter(|scope| !scope.is_empty()).map(Into::into).collect()
+        }
         Some(Value::String(text)) => [text.as_str().into()].into(),
         Some(Value::Array(list)) => {
             list.iter().filter_map(|v| v.as_str()).map(Into::into).collect()

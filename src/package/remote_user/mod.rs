@@ -25,7 +25,9 @@ pub static PACKAGE: Descriptor = Descriptor {
         schemes: &[SchemeClass {
             attributes: &[("header", "header")],
             headers: &["header"],
-            note: Some("accepts any name from any peer; list the trusted peers in `from` of `remote_user`."),
+            note: Some(
+                "accepts any name from any peer; list the trusted peers in `from` of `remote_user`.",
+            ),
             ..SchemeClass::new(
                 "rest_framework.authentication.RemoteUserAuthentication",
                 "remote_user",

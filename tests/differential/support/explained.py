@@ -23,6 +23,9 @@ WORDS = {
     "authenticated": "a good credential",
     "wait": "has to wait: too many failures",
 }
+# As Rust's `escape_debug` writes for a terminal what may not be printed there.
+ESCAPED = re.compile(r"\\(?:u\{([0-9a-f]+)\}|(.))")
+CONTROLS = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 # At the end of an access line.
 ID = re.compile(rb"us ([0-9a-f]{16})$", re.MULTILINE)
 PATIENCE = 10
@@ -113,9 +116,8 @@ def command(request):
 
 
 def decided(text):
-    # Quotes are escaped for a terminal.
-    text = re.sub(r"\\(['\"])", r"\1", text)
-    lines = [(line[:13].strip(), line[13:]) for line in text.partition("\n\n")[0].splitlines()[1:]]
+    told = text.partition("\n\n")[0].splitlines()[1:]
+    lines = [(line[:13].strip(), ESCAPED.sub(unescaped, line[13:])) for line in told]
     named = dict(line for line in lines if line[0] != "scheme")
     admitted = named.get("admitted")
     refused = named.get("refused")
@@ -127,6 +129,11 @@ def decided(text):
         "admitted": (user[1] if user else "") if admitted else None,
         "refused": refused and int(refused[:3]),
     }
+
+
+def unescaped(found):
+    number, character = found.groups()
+    return chr(int(number, 16)) if number else CONTROLS.get(character, character)
 
 
 def happened(told, text):
