@@ -11,13 +11,13 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": os.e
 USE_TZ = True
 
 INSTALLED_APPS = [
+    "portcullis_django",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "rest_framework",
     "rest_framework.authtoken",
 ]
 MIDDLEWARE = ["portcullis_django.middleware.PortcullisMiddleware"]
-AUTHENTICATION_BACKENDS = ["portcullis_django.backend.PortcullisBackend"]
 REST_FRAMEWORK = {"DEFAULT_AUTHENTICATION_CLASSES": ["portcullis_django.authentication.PortcullisAuthentication"]}
 PORTCULLIS = {
     "JWKS_URL": os.environ["PORTCULLIS_JWKS_URL"],

@@ -140,7 +140,7 @@ impl Passwords {
         password: &Secret,
         purpose: Purpose,
     ) -> Result<Option<User>, Unavailable> {
-        let user = self.db.user_by_name(username).await?;
+        let user = self.db.user_by_typed_name(username).await?;
         // The same password for the same hash: what was right before is right. Changing either asks
         // the hash again.
         let key = |user: &User| {
@@ -175,7 +175,7 @@ impl Passwords {
                         // Sessions and tokens are bound to the hash that is stored.
                         Ok(Some(encoded)) => user.password = encoded,
                         Ok(None) => {
-                            let fresh = self.db.user_by_name(username).await?;
+                            let fresh = self.db.user_by_typed_name(username).await?;
                             user = fresh.unwrap_or(user);
                         }
                         Err(error) => {

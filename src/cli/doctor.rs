@@ -173,6 +173,8 @@ struct Probe {
 
 const VERIFY: &str = "verify the assertion on every request: for Django, put \
                       portcullis_django.middleware.PortcullisMiddleware first in MIDDLEWARE";
+const NAMESAKE: &str = "take the user by the assertion's `user_id`, as portcullis_django does, and \
+                        never by the name";
 const REACH: &str = "let only the gateway connect: bind to 127.0.0.1 or a Unix socket, or close the \
                      port; and verify the assertion on every request";
 const FOLD: &str = "have the server drop names with underscores (gunicorn: --header-map drop, nginx: \
@@ -215,6 +217,10 @@ impl Patient<'_> {
             let answer = self.call(&probe.fields).await?;
             let worked = answer.names_user && !nothing.names_user;
             Self::judge(&probe, &answer, worked, findings);
+        }
+        if let Some(probe) = self.namesake() {
+            let answer = self.call(&probe.fields).await?;
+            Self::judge(&probe, &answer, answer != nothing && answer.names_user, findings);
         }
         if let Some(proper) = self.assertion(Some((self.user, self.id)), |_| {}) {
             let answer = self.call(&[self.named(self.identity.user()), self.proof(proper)]).await?;
@@ -300,6 +306,18 @@ impl Patient<'_> {
         Some(Probe { what, fields, remedy: VERIFY })
     }
 
+    /// What the gateway itself sends for a service, or for whom another issuer names.
+    fn namesake(&self) -> Option<Probe> {
+        let token = self.assertion(Some((self.user, "issuer|1")), |claims| {
+            if let Some(claims) = claims.as_object_mut() {
+                claims.remove("user_id");
+            }
+        })?;
+        let fields = vec![self.named(self.identity.user()), self.proof(token)];
+        let what = "another issuer's identity of the user's name".into();
+        Some(Probe { what, fields, remedy: NAMESAKE })
+    }
+
     fn named(&self, header: &str) -> (String, String) {
         let value = forward::encode(self.user);
         (header.to_owned(), value)
@@ -320,6 +338,7 @@ impl Patient<'_> {
         if let Some((name, id)) = user {
             claims["sub"] = json!(id);
             claims["preferred_username"] = json!(name);
+            claims["user_id"] = json!(id);
         }
         claims
     }

@@ -16,7 +16,7 @@ use crate::{
         NoRandomness,
         keys::{SigningKey, SigningKeys},
     },
-    identity::Accepted,
+    identity::{Accepted, UserKey},
     value::{Path, Period, Problem, Problems, Secret},
 };
 
@@ -118,8 +118,14 @@ pub(super) struct Assertion {
     made: Cache<Made, (Timestamp, HeaderValue)>,
 }
 
-/// Subject, user name and scheme.
-type Made = (Box<str>, Box<str>, Option<Arc<str>>);
+/// What is in an assertion that differs from one caller to another.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Made {
+    subject: Box<str>,
+    username: Box<str>,
+    row: Option<UserKey>,
+    scheme: Option<Arc<str>>,
+}
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -131,6 +137,10 @@ struct Claims<'a> {
     sub: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferred_username: Option<&'a str>,
+    /// The primary key of the user's row in the store, as text. `sub` and the name of any other
+    /// identity are another authority's, and may equal a user's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
     /// The name of the scheme that accepted the credential.
     #[serde(skip_serializing_if = "Option::is_none")]
     scheme: Option<&'a str>,
@@ -179,8 +189,12 @@ impl Assertion {
             None => format!("service:{}", i.username).into(),
         });
         let scheme = caller.map(|accepted| Arc::clone(&accepted.scheme));
-        let named = username.unwrap_or_default().into();
-        let key = (subject.clone().unwrap_or_default(), named, scheme);
+        let key = Made {
+            subject: subject.clone().unwrap_or_default(),
+            username: username.unwrap_or_default().into(),
+            row: identity.and_then(|i| i.row.clone()),
+            scheme,
+        };
         if let Some((until, value)) = self.made.get(&key)
             && until > now
         {
@@ -195,7 +209,8 @@ impl Assertion {
             exp: iat + self.lifetime.as_secs(),
             sub: subject.as_deref(),
             preferred_username: username,
-            scheme: key.2.as_deref(),
+            user_id: key.row.as_ref().map(ToString::to_string),
+            scheme: key.scheme.as_deref(),
         };
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
         header.kid = Some(signing.1.id.clone());

@@ -170,27 +170,33 @@ fn choose<'r, R>(
 pub fn overlaps(routes: &[Matcher], path: &Path) -> Problems {
     let mut problems = Problems::default();
     for (index, later) in routes.iter().enumerate() {
-        if let Some(earlier) = routes.iter().take(index).find(|route| route.overlaps(later)) {
-            let (message, help) = match earlier.path.relation(&later.path) {
-                Relation::Crossing => (
-                    format!(
-                        "this route and `path: {}` before it have requests in common, and neither is more specific",
-                        earlier.path
-                    ),
-                    "write out a segment of one of them, make one longer, or one exact",
-                ),
-                _ => (
-                    format!(
-                        "this route and `path: {}` before it match the same requests",
-                        earlier.path
-                    ),
-                    "make one more specific by host, path or method, or remove it",
-                ),
-            };
+        let problem = routes.iter().take(index).find_map(|earlier| {
+            let path = &earlier.path;
+            match path.crossing(&later.path).filter(|_| earlier.host == later.host) {
+                Some(meet) if has_pattern(routes, later, &meet) => None,
+                Some(meet) => Some((
+                    format!("this route and `path: {path}` before it have requests in common, and neither is more specific"),
+                    format!("add a route for `{meet}`, which then decides about those"),
+                )),
+                None => earlier.overlaps(later).then(|| (
+                    format!("this route and `path: {path}` before it match the same requests"),
+                    "make one more specific by host, path or method, or remove it".to_owned(),
+                )),
+            }
+        });
+        if let Some((message, help)) = problem {
             problems.push(Problem::new(&path.index(index), message).help(help));
         }
     }
     problems
+}
+
+/// Whether one of the routes is for this pattern, on the host of `like`.
+fn has_pattern(routes: &[Matcher], like: &Matcher, pattern: &str) -> bool {
+    pattern.parse().is_ok_and(|pattern| {
+        let same = |route: &Matcher| route.path.relation(&pattern) == Relation::Same;
+        routes.iter().any(|route| route.host == like.host && same(route))
+    })
 }
 
 impl Matcher {
@@ -212,13 +218,7 @@ impl Matcher {
             (false, false) => self.methods.iter().any(|method| other.methods.contains(method)),
             _ => false,
         };
-        self.host == other.host
-            && match self.path.relation(&other.path) {
-                Relation::Same => methods,
-                // A request of another method must not fall through from one to the other.
-                Relation::Crossing => true,
-                Relation::Apart | Relation::Nested => false,
-            }
+        self.host == other.host && methods && self.path.relation(&other.path) == Relation::Same
     }
 }
 
@@ -357,5 +357,10 @@ mod tests {
         assert!(router(&[("*", "/{x}/b/", &[]), ("*", "/a/{y}/", &[])]).is_err());
         let get = &[Method::GET][..];
         assert!(router(&[("*", "/{x}/b/", get), ("*", "/a/{y}/", &[Method::POST])]).is_err());
+        let third = router(&[("*", "/{x}/b/", &[]), ("*", "/a/{y}/", &[]), ("*", "/a/b/", &[])]);
+        assert_eq!(find(&third.unwrap(), "h", "/a/b/c", Method::GET), Some(2));
+        assert!(router(&[("*", "=/{x}/b/", &[]), ("*", "/a/", &[])]).is_err());
+        let third = router(&[("*", "=/{x}/b/", &[]), ("*", "/a/", &[]), ("*", "=/a/b/", &[])]);
+        assert_eq!(find(&third.unwrap(), "h", "/a/b/", Method::GET), Some(2));
     }
 }

@@ -174,6 +174,36 @@ impl PathPattern {
         }
     }
 
+    /// The pattern of what it and another one both match, if neither is the more specific.
+    pub fn crossing(&self, other: &Self) -> Option<String> {
+        if self.relation(other) != Relation::Crossing {
+            return None;
+        }
+        let (longer, shorter) = match segments(&self.path).count() < segments(&other.path).count() {
+            true => (other, self),
+            false => (self, other),
+        };
+        let mut parts: Vec<&str> = longer.plain().split('/').collect();
+        for (index, part) in shorter.plain().split('/').enumerate() {
+            if !shorter.variables.contains(&index)
+                && longer.variables.contains(&index)
+                && let Some(place) = parts.get_mut(index)
+            {
+                *place = part;
+            }
+        }
+        let exact = [self, other].into_iter().find(|pattern| pattern.exact);
+        let slash = exact.is_none_or(|pattern| pattern.slash);
+        let (sign, end) = (if exact.is_some() { "=" } else { "" }, if slash { "/" } else { "" });
+        Some(format!("{sign}{}{end}", parts.join("/")))
+    }
+
+    /// As it is written, without sign and final slash.
+    fn plain(&self) -> &str {
+        let text = self.written.strip_prefix('=').unwrap_or(&self.written);
+        text.strip_suffix('/').unwrap_or(text)
+    }
+
     /// Whether all that it matches is matched by one that has a path in common with it.
     fn is_within(&self, other: &Self) -> bool {
         let more = segments(&self.path).count() >= segments(&other.path).count();

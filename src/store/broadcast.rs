@@ -189,8 +189,9 @@ impl Database {
     pub fn revocations(&self) -> Revocations {
         let (sender, received) = unbounded_channel();
         let socket = self.listen_locally(&sender);
-        if self.inner.model.dialect == Dialect::Postgres {
-            let url = self.inner.url.clone();
+        if self.inner.model.dialect == Dialect::Postgres
+            && let Some(url) = self.inner.listen_url.clone()
+        {
             self.control.spawn(async move { listen_to_postgres(url.reveal(), sender).await });
         }
         Revocations { received, socket }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sqlx::any::AnyPoolOptions;
 use tokio::runtime::Handle;
 
@@ -42,6 +42,14 @@ pub struct Config {
     user_model: model::Config,
     /// The user model's `USERNAME_FIELD`.
     pub username_field: String,
+    /// Which spellings of a user name a person may log in with.
+    username_match: UsernameMatch,
+    /// Whether a pooler such as PgBouncer is between, which gives each transaction another
+    /// connection: `pool_mode = transaction`.
+    pooler: bool,
+    /// PostgreSQL itself, where a pooler is between: `LISTEN` needs a connection that stays. Without
+    /// it what Django ends is learned of within `cache.ttl`.
+    listen_url: Option<Secret>,
     /// Connections at the most.
     connections: Count,
     /// How long an answer may take before the store counts as unavailable.
@@ -57,10 +65,25 @@ impl Default for Config {
             own_tables: false,
             user_model: model::Config::default(),
             username_field: "username".into(),
+            username_match: UsernameMatch::Exact,
+            pooler: false,
+            listen_url: None,
             connections: Count(8),
             timeout: Period::seconds(5),
         }
     }
+}
+
+/// Which spellings of a user name a person may log in with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UsernameMatch {
+    /// The stored one alone.
+    #[default]
+    Exact,
+    /// All that the column's collation takes for it, as Django does: with MySQL's usual ones `ALICE`,
+    /// `álice` and `alice ` are alice.
+    Collation,
 }
 
 impl FromWord for Config {
@@ -111,6 +134,12 @@ impl Database {
                 dry_run: AtomicBool::new(false),
                 file: file(&url),
                 own_tables: config.own_tables,
+                username_match: config.username_match,
+                pooler: config.pooler,
+                listen_url: match &config.listen_url {
+                    Some(url) => Some(url.clone()),
+                    None => (!config.pooler).then(|| Secret::new(url.clone())),
+                },
                 metrics,
             }),
             control: control.clone(),
@@ -121,20 +150,28 @@ impl Database {
 /// Which database it is, and its URL as the library wants it.
 fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> {
     let url = config.url.reveal();
-    let dialect = match url.split_once(':').map_or("", |(scheme, _)| scheme) {
-        "sqlite" => Dialect::Sqlite,
-        "postgres" | "postgresql" => Dialect::Postgres,
-        "mysql" | "mariadb" => Dialect::Mysql,
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    // As django-environ and dj-database-url spell them, too.
+    let (dialect, scheme) = match scheme {
+        "sqlite" | "sqlite3" | "spatialite" => (Dialect::Sqlite, "sqlite"),
+        "postgres" | "postgresql" | "psql" | "pgsql" | "postgis" | "timescale" | "timescalegis" => {
+            (Dialect::Postgres, "postgres")
+        }
+        "mysql" | "mariadb" | "mysql2" | "mysqlgis" | "mysql-connector" => {
+            (Dialect::Mysql, "mysql")
+        }
         other => {
             let problem = Problem::new(path, format!("unknown database `{other}`"));
             return Err(problem.help("use sqlite://…, postgres://… or mysql://…"));
         }
     };
+    if dialect != Dialect::Sqlite {
+        check_parts(rest, dialect, path)?;
+    }
     let url = match dialect {
         // What only looks makes no file.
-        Dialect::Sqlite if !url.contains('?') => format!("{url}?mode=rw"),
-        Dialect::Mysql => url.replacen("mariadb:", "mysql:", 1),
-        _ => url.to_owned(),
+        Dialect::Sqlite if !url.contains('?') => format!("{scheme}:{rest}?mode=rw"),
+        _ => format!("{scheme}:{rest}"),
     };
     let Some(password) = &config.password else { return Ok((dialect, url)) };
     let url = with_password(&url, password).ok_or_else(|| {
@@ -142,6 +179,69 @@ fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> 
         problem.help("write postgres://user@host/database, and leave the password out")
     })?;
     Ok((dialect, url))
+}
+
+/// What a URL library would read as something else, or pass over.
+fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem> {
+    let known: &[&str] = match dialect {
+        Dialect::Postgres => &[
+            "sslmode",
+            "ssl-mode",
+            "sslrootcert",
+            "ssl-root-cert",
+            "ssl-ca",
+            "sslcert",
+            "ssl-cert",
+            "sslkey",
+            "ssl-key",
+            "statement-cache-capacity",
+            "host",
+            "hostaddr",
+            "port",
+            "dbname",
+            "user",
+            "password",
+            "application_name",
+            "options",
+        ],
+        _ => &[
+            "sslmode",
+            "ssl-mode",
+            "sslca",
+            "ssl-ca",
+            "charset",
+            "collation",
+            "sslcert",
+            "ssl-cert",
+            "sslkey",
+            "ssl-key",
+            "statement-cache-capacity",
+            "socket",
+        ],
+    };
+    let secret = rest.rsplit_once('@').map_or("", |(secret, _)| secret);
+    if secret.trim_start_matches("//").contains(['#', '?', '/']) {
+        let problem = Problem::new(path, "a character before the `@` ends the user and password");
+        return Err(problem.help(
+            "write # as %23, ? as %3F, / as %2F and @ as %40 in it, or give the password apart as `password`",
+        ));
+    }
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let name = pair.split(['=', '[']).next().unwrap_or_default();
+        if name == "service" {
+            let problem = Problem::new(path, "a service file of libpq is not read");
+            return Err(
+                problem.help("write host, port, user and database of the service into the URL")
+            );
+        }
+        if !known.contains(&name) {
+            let problem =
+                Problem::new(path, format!("unknown parameter `{name}` of the database URL"));
+            return Err(problem.help(format!("known are {}", known.join(", "))));
+        }
+    }
+    Ok(())
 }
 
 /// A URL with the password in it, encoded as URLs want it.

@@ -9,12 +9,15 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{AnyPool, AssertSqlSafe, Row, any::AnyRow};
+use sqlx::{
+    AnyPool, AssertSqlSafe, Row,
+    any::{AnyArguments, AnyRow},
+};
 use tokio::runtime::Handle;
 
 use super::{
     Table, Unavailable, User,
-    config::is_django_project,
+    config::{UsernameMatch, is_django_project},
     model::{Column, UserModel},
     table::Owner,
     template::{Arg, Dialect},
@@ -35,7 +38,7 @@ pub struct Database {
 
 pub(super) struct Inner {
     pub(super) pool: AnyPool,
-    /// Where it is, for a connection that listens.
+    /// Where it is.
     pub(super) url: Secret,
     pub(super) model: UserModel,
     /// Of all packages, Django's own first.
@@ -51,6 +54,11 @@ pub(super) struct Inner {
     /// SQLite's.
     pub(super) file: Option<std::path::PathBuf>,
     pub(super) own_tables: bool,
+    pub(super) username_match: UsernameMatch,
+    /// Whether a pooler is between, which gives each transaction a connection.
+    pub(super) pooler: bool,
+    /// Where PostgreSQL is listened to; nothing where a pooler alone can be reached.
+    pub(super) listen_url: Option<Secret>,
     pub(super) metrics: StoreMetrics,
 }
 
@@ -112,6 +120,10 @@ impl Database {
         Column::new(name, self.inner.model.dialect)
     }
 
+    pub(super) fn matches_exactly(&self) -> bool {
+        self.inner.username_match == UsernameMatch::Exact
+    }
+
     /// Whether it answers, for readiness.
     ///
     /// # Errors
@@ -169,8 +181,8 @@ impl Sql {
     ///   user's key;
     /// - `{users}`, `{pk}`, `{username}`, `{password}` are the user table and its columns, and
     ///   `{user_columns}` is what [`Self::user`] reads of a table called `u`;
-    /// - `{groups}`, `{permissions}`, `{member}` are its many-to-many tables, and their column that
-    ///   names the user;
+    /// - `{groups}`, `{groups.user}`, `{groups.group}`, and the same of `{permissions}`, are its
+    ///   many-to-many tables, where it has them, and their columns;
     /// - `{micros X}` reads a moment (see [`moment`]), `{text X}` a text;
     /// - `{key}` is the quoted column `key`; `{true}`, `{false}`, `{bigint}` are literals and a type.
     ///
@@ -205,7 +217,15 @@ impl Sql {
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
         let text = self.0.model.statement(template, column);
         let args = self.0.model.arguments(args)?;
-        sqlx::query_with(AssertSqlSafe(text), args).fetch_all(&self.0.pool).await
+        if !self.0.pooler {
+            return sqlx::query_with(AssertSqlSafe(text), args).fetch_all(&self.0.pool).await;
+        }
+        // Outside a transaction the pooler may hand the connection on between the statement and its
+        // parameters, which would then be another client's statement's.
+        let mut transaction = self.transaction().await?;
+        let rows = transaction.fetch(text, args).await?;
+        transaction.end().await?;
+        Ok(rows)
     }
 
     /// How many rows a statement changed; its text is as for [`Self::rows`].
@@ -232,8 +252,18 @@ impl Sql {
         }
         let text = self.0.model.statement(template, column);
         let args = self.0.model.arguments(args)?;
-        let done = sqlx::query_with(AssertSqlSafe(text), args).execute(&self.0.pool).await?;
-        Ok(done.rows_affected())
+        self.change(text, args).await
+    }
+
+    async fn change(&self, text: String, args: AnyArguments) -> Result<u64, sqlx::Error> {
+        if !self.0.pooler {
+            let done = sqlx::query_with(AssertSqlSafe(text), args).execute(&self.0.pool).await?;
+            return Ok(done.rows_affected());
+        }
+        let mut transaction = self.transaction().await?;
+        let rows = transaction.change(text, args).await?;
+        transaction.end().await?;
+        Ok(rows)
     }
 
     pub(super) async fn insert_into_users(
@@ -242,7 +272,7 @@ impl Sql {
         args: Vec<Arg>,
     ) -> Result<(), sqlx::Error> {
         let (text, args) = (self.0.model.insert(values), self.0.model.arguments(args)?);
-        sqlx::query_with(AssertSqlSafe(text), args).execute(&self.0.pool).await.map(|_| ())
+        self.change(text, args).await.map(|_| ())
     }
 
     /// Whether nothing is written; see [`Database::dry_run`].
@@ -270,8 +300,8 @@ impl Sql {
             username: text(1)?.into(),
             email: text(2)?.into(),
             name: name.trim().into(),
-            groups: self.words(GROUPS, [Arg::from(&key)]).await?,
-            permissions: self.words(PERMISSIONS, [Arg::from(&key), Arg::from(&key)]).await?,
+            groups: self.groups(&key).await?,
+            permissions: self.permissions(&key).await?,
             staff: flag(7)?,
             superuser: flag(8)?,
             ..Identity::default()
@@ -291,11 +321,28 @@ impl Sql {
         }
     }
 
+    async fn groups(&self, key: &UserKey) -> Result<Words, sqlx::Error> {
+        match &self.0.model.groups {
+            Some(_) => self.words(GROUPS, [Arg::from(key)]).await,
+            None => Ok(Words::new()),
+        }
+    }
+
+    async fn permissions(&self, key: &UserKey) -> Result<Words, sqlx::Error> {
+        let key = Arg::from(key);
+        match (&self.0.model.permissions, &self.0.model.groups) {
+            (Some(_), Some(_)) => self.words(PERMISSIONS, [key.clone(), key]).await,
+            (Some(_), None) => self.words(OWN_PERMISSIONS, [key]).await,
+            (None, Some(_)) => self.words(GROUP_PERMISSIONS, [key]).await,
+            (None, None) => Ok(Words::new()),
+        }
+    }
+
     async fn words(
         &self,
         template: &'static str,
         args: impl IntoIterator<Item = Arg>,
-    ) -> Result<std::collections::BTreeSet<Box<str>>, sqlx::Error> {
+    ) -> Result<Words, sqlx::Error> {
         let rows = self.rows(template, args).await?;
         rows.iter().map(|row| row.try_get::<String, _>(0).map(Into::into)).collect()
     }
@@ -314,14 +361,27 @@ impl Inner {
     }
 }
 
+type Words = std::collections::BTreeSet<Box<str>>;
+
 const GROUPS: &str = "SELECT g.name FROM auth_group g \
-    JOIN {groups} ug ON ug.group_id = g.id WHERE ug.{member} = {user_key}";
+    JOIN {groups} ug ON ug.{groups.group} = g.id WHERE ug.{groups.user} = {user_key}";
 
 const PERMISSIONS: &str = "SELECT CONCAT(c.app_label, '.', p.codename) FROM auth_permission p \
     JOIN django_content_type c ON c.id = p.content_type_id \
-    WHERE p.id IN (SELECT up.permission_id FROM {permissions} up WHERE up.{member} = {user_key}) \
+    WHERE p.id IN (SELECT up.{permissions.permission} FROM {permissions} up \
+        WHERE up.{permissions.user} = {user_key}) \
     OR p.id IN (SELECT gp.permission_id FROM auth_group_permissions gp \
-        JOIN {groups} ug ON ug.group_id = gp.group_id WHERE ug.{member} = {user_key})";
+        JOIN {groups} ug ON ug.{groups.group} = gp.group_id WHERE ug.{groups.user} = {user_key})";
+
+const OWN_PERMISSIONS: &str = "SELECT CONCAT(c.app_label, '.', p.codename) FROM auth_permission p \
+    JOIN django_content_type c ON c.id = p.content_type_id \
+    JOIN {permissions} up ON up.{permissions.permission} = p.id \
+    WHERE up.{permissions.user} = {user_key}";
+
+const GROUP_PERMISSIONS: &str = "SELECT CONCAT(c.app_label, '.', p.codename) FROM auth_permission p \
+    JOIN django_content_type c ON c.id = p.content_type_id \
+    WHERE p.id IN (SELECT gp.permission_id FROM auth_group_permissions gp \
+        JOIN {groups} ug ON ug.{groups.group} = gp.group_id WHERE ug.{groups.user} = {user_key})";
 
 /// What `{micros …}` reads.
 ///

@@ -1,9 +1,9 @@
 //! The project's user model: Django's `AUTH_USER_MODEL`, whatever its table, key and columns are.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::template::Dialect;
+use super::template::{Arg, Dialect};
 use crate::{
     identity::UserKey,
     value::{FromWord, Path, Problem},
@@ -23,8 +23,56 @@ pub(super) struct Config {
     key_column: String,
     /// The type of the primary key.
     key: KeyKind,
+    /// The name of the primary key's field, where it is not `id`; settings such as `USER_ID_FIELD`
+    /// name it.
+    key_field: Option<String>,
+    /// The type of `USERNAME_FIELD`.
+    username: UsernameKind,
     /// The columns that are named otherwise, or not there.
     columns: Columns,
+    /// The table between users and groups; `null` where users have none.
+    #[serde(deserialize_with = "said")]
+    #[schemars(with = "Option<Membership>")]
+    groups: Said<Membership>,
+    /// The table between users and permissions of their own; `null` where they have none.
+    #[serde(deserialize_with = "said")]
+    #[schemars(with = "Option<Membership>")]
+    permissions: Said<Membership>,
+}
+
+/// A setting of which `null` says that there is none, and its absence that it is as in Django.
+type Said<T> = Option<Option<T>>;
+
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Said<T>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The type of `USERNAME_FIELD`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum UsernameKind {
+    /// `CharField`, `EmailField`.
+    #[default]
+    Text,
+    /// `CITextField`, `CIEmailField`: PostgreSQL's `citext`.
+    Citext,
+    /// `IntegerField`, `BigIntegerField`.
+    Integer,
+}
+
+/// A many-to-many table.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Membership")]
+struct Membership {
+    /// Its name.
+    table: String,
+    /// Its column of the user.
+    user: String,
+    /// Its column of the group or permission.
+    other: String,
 }
 
 impl Default for Config {
@@ -34,7 +82,11 @@ impl Default for Config {
             table: None,
             key_column: "id".into(),
             key: KeyKind::Integer,
+            key_field: None,
+            username: UsernameKind::Text,
             columns: Columns::default(),
+            groups: None,
+            permissions: None,
         }
     }
 }
@@ -65,6 +117,8 @@ pub enum KeyKind {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "UserColumns")]
 struct Columns {
+    /// `USERNAME_FIELD`, where its column is named otherwise.
+    username: Option<String>,
     /// `password`.
     password: String,
     /// `email`; without it no user has an e-mail address.
@@ -89,6 +143,7 @@ impl Default for Columns {
     fn default() -> Self {
         let named = |name: &str| Some(name.to_owned());
         Self {
+            username: None,
             password: "password".into(),
             email: named("email"),
             first_name: named("first_name"),
@@ -136,7 +191,9 @@ pub struct UserModel {
     pub(super) key: KeyKind,
     pub(super) table: Column,
     pub(super) key_column: Column,
+    key_field: Box<str>,
     pub(super) username: Column,
+    pub(super) username_kind: UsernameKind,
     pub(super) password: Column,
     pub(super) email: Option<Column>,
     pub(super) first_name: Option<Column>,
@@ -146,10 +203,16 @@ pub struct UserModel {
     pub(super) is_superuser: Option<Column>,
     pub(super) last_login: Option<Column>,
     pub(super) date_joined: Option<Column>,
-    /// The many-to-many tables, and their column that names the user.
-    pub(super) groups: Column,
-    pub(super) permissions: Column,
-    pub(super) member: Column,
+    pub(super) groups: Option<Members>,
+    pub(super) permissions: Option<Members>,
+}
+
+/// A many-to-many table, and its columns.
+#[derive(Clone, Debug)]
+pub(super) struct Members {
+    pub(super) table: Column,
+    pub(super) user: Column,
+    pub(super) other: Column,
 }
 
 impl UserModel {
@@ -172,11 +235,29 @@ impl UserModel {
             None => format!("{app}_{model}").to_lowercase(),
         };
         let columns = &config.columns;
+        let members = |said: &Said<Membership>, tail: &str, other: &str| {
+            let usual = || Membership {
+                table: format!("{table}_{tail}"),
+                user: format!("{model}_id").to_lowercase(),
+                other: other.to_owned(),
+            };
+            let members = said.clone().unwrap_or_else(|| Some(usual()));
+            let members = members.map(|members| {
+                Ok(Members {
+                    table: column(&members.table)?,
+                    user: column(&members.user)?,
+                    other: column(&members.other)?,
+                })
+            });
+            members.transpose()
+        };
         Ok(Self {
             dialect,
             key: config.key,
             key_column: column(&config.key_column)?,
-            username: column(username)?,
+            key_field: config.key_field.as_deref().unwrap_or("id").into(),
+            username: column(columns.username.as_deref().unwrap_or(username))?,
+            username_kind: config.username,
             password: column(&columns.password)?,
             email: optional(&columns.email)?,
             first_name: optional(&columns.first_name)?,
@@ -186,9 +267,8 @@ impl UserModel {
             is_superuser: optional(&columns.is_superuser)?,
             last_login: optional(&columns.last_login)?,
             date_joined: optional(&columns.date_joined)?,
-            groups: column(&format!("{table}_groups"))?,
-            permissions: column(&format!("{table}_user_permissions"))?,
-            member: column(&format!("{model}_id").to_lowercase())?,
+            groups: members(&config.groups, "groups", "group_id")?,
+            permissions: members(&config.permissions, "user_permissions", "permission_id")?,
             table: column(&table)?,
         })
     }
@@ -204,7 +284,15 @@ impl UserModel {
 
     /// Whether a setting that names a column (`USER_ID_FIELD`) means the primary key.
     pub fn is_key(&self, column: &str) -> bool {
-        column == "pk" || column == self.key_column.name()
+        column == "pk" || column == &*self.key_field || column == self.key_column.name()
+    }
+
+    /// The parameter that a user name is in queries; none if the column can have no such value.
+    pub(super) fn username_arg(&self, username: &str) -> Option<Arg> {
+        match self.username_kind {
+            UsernameKind::Text | UsernameKind::Citext => Some(Arg::from(username)),
+            UsernameKind::Integer => username.parse().ok().map(Arg::Integer),
+        }
     }
 }
 
@@ -231,8 +319,9 @@ mod tests {
     fn tables_are_named_as_django_names_them() {
         let model = model("{ name: accounts.Person }");
         assert_eq!(model.table.quoted(), "`accounts_person`");
-        assert_eq!(model.groups.quoted(), "`accounts_person_groups`");
-        assert_eq!(model.member.quoted(), "`person_id`");
+        let groups = model.groups.unwrap();
+        assert_eq!(groups.table.quoted(), "`accounts_person_groups`");
+        assert_eq!(groups.user.quoted(), "`person_id`");
     }
 
     #[test]

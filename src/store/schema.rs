@@ -6,7 +6,8 @@ use super::table::{Owner, Table, Trigger};
 /// What the message of a change to a user's own row is.
 const USER: &str = "'user ' || COALESCE(OLD.{pk}, NEW.{pk})";
 /// The same of a row of a many-to-many table.
-const MEMBER: &str = "'user ' || COALESCE(OLD.{member}, NEW.{member})";
+const OF_GROUPS: &str = "'user ' || COALESCE(OLD.{groups.user}, NEW.{groups.user})";
+const OF_PERMISSIONS: &str = "'user ' || COALESCE(OLD.{permissions.user}, NEW.{permissions.user})";
 
 const fn django(name: &'static str, sqlite: &'static [&'static str]) -> Table {
     Table { name, sqlite, owner: Owner::Django, on_user_delete: None, trigger: None }
@@ -54,8 +55,8 @@ pub const TABLES: &[Table] = &[
         )
     },
     Table {
-        on_user_delete: Some("DELETE FROM {groups} WHERE {member} = {user_key}"),
-        trigger: Some(Trigger { events: "INSERT OR UPDATE OR DELETE", message: MEMBER }),
+        on_user_delete: Some("DELETE FROM {groups} WHERE {groups.user} = {user_key}"),
+        trigger: Some(Trigger { events: "INSERT OR UPDATE OR DELETE", message: OF_GROUPS }),
         ..django(
             "{groups}",
             &[
@@ -65,8 +66,8 @@ pub const TABLES: &[Table] = &[
         )
     },
     Table {
-        on_user_delete: Some("DELETE FROM {permissions} WHERE {member} = {user_key}"),
-        trigger: Some(Trigger { events: "INSERT OR UPDATE OR DELETE", message: MEMBER }),
+        on_user_delete: Some("DELETE FROM {permissions} WHERE {permissions.user} = {user_key}"),
+        trigger: Some(Trigger { events: "INSERT OR UPDATE OR DELETE", message: OF_PERMISSIONS }),
         ..django(
             "{permissions}",
             &[

@@ -3,7 +3,7 @@
 
 use sqlx::any::AnyArguments;
 
-use super::model::{Column, KeyKind, UserModel};
+use super::model::{Column, KeyKind, Members, UserModel, UsernameKind};
 use crate::{clock::Timestamp, identity::UserKey};
 
 /// A kind of database.
@@ -115,11 +115,23 @@ impl UserModel {
         };
         text.push_str(match word {
             "users" => self.table.quoted(),
-            "groups" => self.groups.quoted(),
-            "permissions" => self.permissions.quoted(),
-            "member" => self.member.quoted(),
+            "groups" => of(&self.groups, |members| &members.table),
+            "groups.user" => of(&self.groups, |members| &members.user),
+            "groups.group" => of(&self.groups, |members| &members.other),
+            "permissions" => of(&self.permissions, |members| &members.table),
+            "permissions.user" => of(&self.permissions, |members| &members.user),
+            "permissions.permission" => of(&self.permissions, |members| &members.other),
             "pk" => self.key_column.quoted(),
             "username" => self.username.quoted(),
+            // As the column compares: an index of `citext` is of no use to a text.
+            "username_value" if self.username_kind == UsernameKind::Citext => {
+                by_dialect("?", "CAST(? AS citext)", "?")
+            }
+            "username_value" => "?",
+            "username_text" => {
+                return text
+                    .push_str(&self.function("text", &format!("u.{}", self.username.quoted())));
+            }
             "password" => self.password.quoted(),
             "column" => column.map_or("", Column::quoted),
             "column_text" => {
@@ -172,8 +184,9 @@ impl UserModel {
             _ => format!("u.{}", self.key_column.quoted()),
         };
         // A model of a project's own may allow NULL.
+        let plain = |column: &Column| self.function("text", &format!("u.{}", column.quoted()));
         let text = |column: &Option<Column>| match column {
-            Some(column) => format!("COALESCE(u.{},'')", column.quoted()),
+            Some(column) => format!("COALESCE({},'')", plain(column)),
             None => "''".to_owned(),
         };
         let flag = |column: &Option<Column>, missing: &str| match column {
@@ -182,11 +195,11 @@ impl UserModel {
         };
         [
             key,
-            format!("u.{}", self.username.quoted()),
+            plain(&self.username),
             text(&self.email),
             text(&self.first_name),
             text(&self.last_name),
-            format!("u.{}", self.password.quoted()),
+            plain(&self.password),
             flag(&self.is_active, "1"),
             flag(&self.is_staff, "0"),
             flag(&self.is_superuser, "0"),
@@ -234,6 +247,10 @@ impl UserModel {
         }
         Ok(arguments)
     }
+}
+
+fn of(members: &Option<Members>, part: impl Fn(&Members) -> &Column) -> &str {
+    members.as_ref().map_or("", |members| part(members).quoted())
 }
 
 /// PostgreSQL numbers its parameters.

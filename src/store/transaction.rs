@@ -1,6 +1,10 @@
 //! Several statements that hold together: all of them, or none.
 
-use sqlx::{AnyConnection, AssertSqlSafe, any::AnyRow};
+use sqlx::{
+    AnyConnection, AssertSqlSafe,
+    any::{AnyArguments, AnyRow},
+    query::Query,
+};
 
 use super::{
     database::Sql,
@@ -40,7 +44,21 @@ impl Transaction {
     ) -> Result<Vec<AnyRow>, sqlx::Error> {
         let model = &self.sql.0.model;
         let (text, args) = (model.statement(template, None), model.arguments(args)?);
-        sqlx::query_with(AssertSqlSafe(text), args).fetch_all(&mut *self.inner).await
+        self.fetch(text, args).await
+    }
+
+    pub(super) async fn fetch(
+        &mut self,
+        text: String,
+        args: AnyArguments,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        self.query(text, args).fetch_all(&mut *self.inner).await
+    }
+
+    /// Behind a pooler statements have no names: another client's may be known under the same one.
+    fn query(&self, text: String, args: AnyArguments) -> Query<'static, sqlx::Any, AnyArguments> {
+        let query = sqlx::query_with(AssertSqlSafe(text), args);
+        query.persistent(!self.sql.0.pooler)
     }
 
     /// As [`Sql::execute`].
@@ -54,8 +72,20 @@ impl Transaction {
     ) -> Result<u64, sqlx::Error> {
         let model = &self.sql.0.model;
         let (text, args) = (model.statement(template, None), model.arguments(args)?);
-        let done = sqlx::query_with(AssertSqlSafe(text), args).execute(&mut *self.inner).await?;
-        Ok(done.rows_affected())
+        self.change(text, args).await
+    }
+
+    pub(super) async fn change(
+        &mut self,
+        text: String,
+        args: AnyArguments,
+    ) -> Result<u64, sqlx::Error> {
+        Ok(self.query(text, args).execute(&mut *self.inner).await?.rows_affected())
+    }
+
+    /// Ends one that has one statement.
+    pub(super) async fn end(self) -> Result<(), sqlx::Error> {
+        self.inner.commit().await
     }
 
     pub(super) fn dialect(&self) -> Dialect {

@@ -54,7 +54,7 @@ impl Sql {
     async fn all_or_nothing(&self, statements: &[String]) -> Result<(), sqlx::Error> {
         let mut transaction = self.transaction().await?;
         for statement in statements {
-            let query = sqlx::query(AssertSqlSafe(statement.clone()));
+            let query = sqlx::raw_sql(AssertSqlSafe(statement.clone()));
             query.execute(transaction.connection()).await?;
         }
         transaction.commit().await

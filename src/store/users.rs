@@ -27,23 +27,40 @@ pub enum Deleted {
 }
 
 impl Database {
-    /// By `USERNAME_FIELD`, compared exactly.
+    /// By `USERNAME_FIELD`, compared exactly: for a name that another authority has said.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn user_by_name(&self, username: &str) -> Result<Option<User>, Unavailable> {
-        if !storable(username) {
-            return Ok(None);
-        }
+        self.named(username, true).await
+    }
+
+    /// By `USERNAME_FIELD`, as the setting `username_match` says: for a name that a person types.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn user_by_typed_name(&self, username: &str) -> Result<Option<User>, Unavailable> {
+        self.named(username, self.matches_exactly()).await
+    }
+
+    async fn named(&self, username: &str, exactly: bool) -> Result<Option<User>, Unavailable> {
+        let arg = self.model().username_arg(username).filter(|_| storable(username));
+        let Some(arg) = arg else { return Ok(None) };
         let username = username.to_owned();
         self.run(|sql| async move {
-            const QUERY: &str = "SELECT {user_columns} FROM {users} u WHERE u.{username} = ?";
-            let rows = sql.rows(QUERY, [Arg::from(&*username)]).await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            // MySQL's usual collations find `ALICE` and `álice` too: each spelling would be a
-            // lockout counter of its own.
-            let exact = row.try_get::<String, _>(1)? == username;
-            if exact { sql.user(row).await.map(Some) } else { Ok(None) }
+            let rows = sql.rows(BY_NAME, [arg]).await?;
+            let mut found = Vec::new();
+            for row in &rows {
+                // The usual collations of MySQL find `ALICE` and `álice` too.
+                if !exactly || row.try_get::<String, _>(1)? == username {
+                    found.push(row);
+                }
+            }
+            // As Django's `get`, of several spellings that the column takes for one none is meant.
+            match found[..] {
+                [row] => sql.user(row).await.map(Some),
+                _ => Ok(None),
+            }
         })
         .await
     }
@@ -149,8 +166,7 @@ impl Database {
                 Err(error) if is_unique_violation(&error) => return Ok(None),
                 other => other?,
             };
-            const QUERY: &str = "SELECT {user_columns} FROM {users} u WHERE u.{username} = ?";
-            let rows = sql.rows(QUERY, [Arg::from(user.username)]).await?;
+            let rows = sql.rows(BY_NAME, name_arg(&sql, &user.username)).await?;
             sql.first_user(&rows).await
         })
         .await
@@ -187,11 +203,11 @@ impl Database {
         let username = username.to_owned();
         self.run(|sql| async move {
             let update = match active {
-                true => "UPDATE {users} SET {column} = {true} WHERE {username} = ?",
-                false => "UPDATE {users} SET {column} = {false} WHERE {username} = ?",
+                true => "UPDATE {users} SET {column} = {true} WHERE {pk} = {user_key}",
+                false => "UPDATE {users} SET {column} = {false} WHERE {pk} = {user_key}",
             };
             let Some(key) = sql.key_by_name(&username).await? else { return Ok(false) };
-            let rows = sql.execute_of(update, Some(&column), [Arg::from(username)]).await?;
+            let rows = sql.execute_of(update, Some(&column), [Arg::from(&key)]).await?;
             sql.announce(Revocation::User(key.to_string().into())).await;
             Ok(rows > 0)
         })
@@ -233,17 +249,24 @@ impl Database {
     /// If the store does not answer.
     pub async fn usernames(&self) -> Result<Vec<String>, Unavailable> {
         self.run(|sql| async move {
-            let rows = sql.rows("SELECT u.{username} FROM {users} u ORDER BY u.{pk}", []).await?;
+            let rows =
+                sql.rows("SELECT {username_text} FROM {users} u ORDER BY u.{pk}", []).await?;
             rows.iter().map(|row| row.try_get(0)).collect()
         })
         .await
     }
 }
 
+const BY_NAME: &str = "SELECT {user_columns} FROM {users} u WHERE u.{username} = {username_value}";
+
+/// The parameter of [`BY_NAME`]; a name that the column cannot have is no user's.
+fn name_arg(sql: &Sql, username: &str) -> [Arg; 1] {
+    [sql.0.model.username_arg(username).unwrap_or(Arg::Integer(i64::MIN))]
+}
+
 impl Sql {
     async fn key_by_name(&self, username: &str) -> Result<Option<UserKey>, sqlx::Error> {
-        const QUERY: &str = "SELECT {user_columns} FROM {users} u WHERE u.{username} = ?";
-        let rows = self.rows(QUERY, [Arg::from(username)]).await?;
+        let rows = self.rows(BY_NAME, name_arg(self, username)).await?;
         rows.first().map(|row| self.0.key_of(row, 0)).transpose()
     }
 
@@ -257,7 +280,7 @@ impl Sql {
         };
         let all = [
             (key.as_ref().map(|_| &model.key_column), "{user_key}", key.clone().map(Arg::from)),
-            (Some(&model.username), "?", Some(Arg::from(&*user.username))),
+            (Some(&model.username), "{username_value}", model.username_arg(&user.username)),
             (Some(&model.password), "?", Some(Arg::from(&*user.password))),
             (model.email.as_ref(), "?", Some(Arg::from(&*user.email))),
             (model.first_name.as_ref(), "''", None),
@@ -325,7 +348,7 @@ impl Transaction {
                 Ok(after.into_iter().find(|row| !before.contains(row)).map(|(table, ..)| table))
             }
             Dialect::Postgres => {
-                sqlx::query("SET CONSTRAINTS ALL IMMEDIATE").execute(self.connection()).await?;
+                sqlx::raw_sql("SET CONSTRAINTS ALL IMMEDIATE").execute(self.connection()).await?;
                 Ok(None)
             }
             Dialect::Mysql => Ok(None),

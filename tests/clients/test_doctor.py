@@ -43,8 +43,8 @@ SETTINGS = """
         "django.contrib.auth.middleware.AuthenticationMiddleware",
     ]
     if MODE.startswith("package"):
+        INSTALLED_APPS.insert(0, "portcullis_django")
         MIDDLEWARE.append("portcullis_django.middleware.PortcullisMiddleware")
-        AUTHENTICATION_BACKENDS = ["portcullis_django.backend.PortcullisBackend"]
         PORTCULLIS = {
             "JWKS_URL": os.environ["JWKS_URL"], "ISSUER": "portcullis", "AUDIENCE": "django",
             "REQUIRE_ASSERTION": MODE != "package_without_proof",

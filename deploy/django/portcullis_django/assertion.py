@@ -35,6 +35,8 @@ class Caller:
     username: str | None
     subject: str | None = None
     scheme: str | None = None
+    # The primary key of the user's row; None for services, and for whom another issuer names.
+    user_id: str | None = None
 
 
 class Verified(NamedTuple):
@@ -150,7 +152,8 @@ def caller(claims: dict) -> Caller:
         return Caller(None)
     if not all(isinstance(value, str) and value for value in (subject, username)):
         raise Refused("assertion: sub and preferred_username must be two texts or none")
-    scheme = claims.get("scheme")
-    if scheme is not None and not isinstance(scheme, str):
-        raise Refused("assertion: scheme must be a text")
-    return Caller(username, subject, scheme)
+    scheme, user_id = claims.get("scheme"), claims.get("user_id")
+    for name, value in (("scheme", scheme), ("user_id", user_id)):
+        if value is not None and not (isinstance(value, str) and value):
+            raise Refused(f"assertion: {name} must be a text")
+    return Caller(username, subject, scheme, user_id)

@@ -7,10 +7,11 @@ import logging
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from . import conf
+from . import conf, expectations
 from .assertion import Caller, KeysUnavailable, Refused
 from .backend import REMOTE_USER, gateway_user
 from .identity import decode_identity
@@ -26,11 +27,24 @@ class PortcullisMiddleware:
 
     def __init__(self, get_response):
         options = conf.load()
+        # A server that runs no system checks, such as gunicorn, stops here.
+        if found := expectations.unmet(options["EXPECTS"]):
+            raise ImproperlyConfigured("\n".join(found))
         self._get_response = get_response
         self._header = "HTTP_" + options["HEADER"].upper().replace("-", "_")
         self._verifier = conf.verifier(options) if options["REQUIRE_ASSERTION"] else None
-        self._set_user = options["SET_USER"]
-        self._auth = conf.auth_classes(options)
+        self._set_user = conf.sets_user(options)
+        self._auth = conf.classes(options, "AUTH")
+        self._classes = conf.classes(options, "CLASSES")
+        self._foreign = conf.foreign_users(options)
+        self._user_id_header = options["USER_ID_HEADER"]
+        if self._classes:
+            # A project may have no Django REST framework.
+            from .native import stand_in
+
+            for natives in self._classes.values():
+                for native in natives:
+                    stand_in(native)
         self._async = iscoroutinefunction(get_response)
         if self._async:
             markcoroutinefunction(self)
@@ -63,7 +77,8 @@ class PortcullisMiddleware:
         """The answer to a request that must not go on, else None."""
         try:
             request.portcullis = self._caller(request)
-            request._portcullis_auth = self._auth
+            request._portcullis_auth, request._portcullis_classes = self._auth, self._classes
+            request._portcullis_foreign = self._foreign
         except Refused as reason:
             logger.warning("refused %s %r: %s", request.method, request.path, reason)
             return answer(403, "This service answers only requests that come through its gateway.")
@@ -77,11 +92,16 @@ class PortcullisMiddleware:
     def _caller(self, request) -> Caller:
         username = remote_user(request)
         if self._verifier is None:
-            return Caller(username)
+            return Caller(username, user_id=self._named_row(request))
         caller = self._verifier.verify(request.META.get(self._header))
         if caller.username != username:
             raise Refused("Remote-User differs from the assertion")
         return caller
+
+    def _named_row(self, request):
+        key = self._user_id_header and request.headers.get(self._user_id_header)
+        # Services have none, and some proxies send an empty header for that.
+        return decoded(self._user_id_header, key) if key else None
 
 
 def remote_user(request):
@@ -89,13 +109,17 @@ def remote_user(request):
     value = request.META.get(REMOTE_USER)
     if value is None:
         return None
-    try:
-        name = decode_identity(value)
-    except ValueError as error:
-        raise Refused("Remote-User cannot be decoded") from error
+    name = decoded("Remote-User", value)
     if not name:
         raise Refused("Remote-User is empty")
     return name
+
+
+def decoded(header, value):
+    try:
+        return decode_identity(value)
+    except ValueError as error:
+        raise Refused(f"{header} cannot be decoded") from error
 
 
 def set_user(request):

@@ -1,4 +1,4 @@
-"""A throw-away Django project for these tests: `python -m unittest` or `pytest`, in the folder above."""
+"""A throw-away Django project for these tests: `python -m unittest discover -s tests -t .`, in the folder above."""
 
 import django
 from django.conf import settings
@@ -11,9 +11,16 @@ settings.configure(
     ROOT_URLCONF="tests.urls",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework"],
+    INSTALLED_APPS=[
+        "portcullis_django",
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+        "django.contrib.sessions",
+        "rest_framework",
+        "rest_framework.authtoken",
+        "tests",
+    ],
     MIDDLEWARE=["portcullis_django.middleware.PortcullisMiddleware"],
-    AUTHENTICATION_BACKENDS=["portcullis_django.backend.PortcullisBackend"],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": ["portcullis_django.authentication.PortcullisAuthentication"],
     },

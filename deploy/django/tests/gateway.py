@@ -10,6 +10,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from portcullis_django.assertion import Caller
+
 KEY = Ed25519PrivateKey.generate()
 OTHER_KEY = Ed25519PrivateKey.generate()
 HEADER = {"alg": "EdDSA", "kid": "one", "typ": "JWT"}
@@ -27,17 +29,26 @@ def jwk(key=KEY, kid="one", **members):
     return {"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": base64url(public_bytes(key)), **members}
 
 
+# Users of the store, and their primary keys.
+ROWS = {"alice": "1", "élise": "2", "a, b": "3", "bob": "4"}
 SETTINGS = {"KEYS": [jwk()], "ISSUER": "portcullis", "AUDIENCE": "django"}
 
 
 def claims(username=None, **changes):
-    """The gateway's claims; a change to None leaves that claim out."""
+    """The gateway's claims; a change to None leaves that claim out. Who has no row is another issuer's."""
     now = int(time.time())
     made = {"iss": "portcullis", "aud": "django", "iat": now, "exp": now + 60}
     if username is not None:
-        made.update(sub="1", preferred_username=username)
+        row = ROWS.get(username)
+        made.update(sub=row or f"of {username}", preferred_username=username, user_id=row)
     made.update(changes)
     return {name: value for name, value in made.items() if value is not None}
+
+
+def caller(username):
+    """Whom these claims name."""
+    row = ROWS.get(username)
+    return Caller(username, row or f"of {username}", None, row)
 
 
 def parts(header, payload):

@@ -17,7 +17,7 @@ from . import gateway
 from .gateway import HEADER, KEY, OTHER_KEY, claims, jwk, sign
 
 
-ALICE = Caller("alice", "1")
+ALICE = gateway.caller("alice")
 
 
 def verifier(keys=None):
@@ -26,9 +26,9 @@ def verifier(keys=None):
 
 class Accepted(unittest.TestCase):
     def test_a_user_and_nobody(self):
-        self.assertEqual(verifier().verify(sign(claims("élise"))), Caller("élise", "1"))
+        self.assertEqual(verifier().verify(sign(claims("élise"))), gateway.caller("élise"))
         self.assertEqual(verifier().verify(sign(claims())), Caller(None, None))
-        self.assertEqual(verifier().verify(gateway.pyjwt_token("alice")), Caller("alice", "1"))
+        self.assertEqual(verifier().verify(gateway.pyjwt_token("alice")), ALICE)
 
     def test_a_clock_that_is_a_little_off(self):
         now = int(time.time())
@@ -119,9 +119,14 @@ class Attacks(unittest.TestCase):
                 self.refuse(sign(claims("alice", **{name: None})))
 
     def test_identity_that_is_no_text(self):
-        for changes in [{"sub": 1}, {"sub": ""}, {"preferred_username": ""}, {"preferred_username": ["alice"]}, {"scheme": 1}]:
-            with self.subTest(changes):
-                self.refuse(sign(claims("alice", **changes)))
+        for name in ["sub", "preferred_username", "scheme", "user_id"]:
+            for value in [1, True, "", ["1"], {"1": 1}]:
+                with self.subTest(name=name, value=value):
+                    self.refuse(sign(claims("alice", **{name: value})))
+
+    def test_key_of_a_row_beside_nobodys_name(self):
+        """An anonymous caller's assertion that has a key all the same is an anonymous caller's."""
+        self.assertEqual(verifier().verify(sign(claims(user_id="1"))), Caller(None))
 
     def test_claims_that_are_no_object(self):
         for payload in [[], "alice", 1, None]:
@@ -313,7 +318,7 @@ class Remembered(unittest.TestCase):
         """Two assertions are known, and a third is put together of their parts."""
         alice, bob = sign(claims("alice")), sign(claims("bob"))
         self.accept(alice)
-        self.accept(bob, Caller("bob", "1"))
+        self.accept(bob, gateway.caller("bob"))
         (header, payload, signature), (_, other_payload, other_signature) = alice.split("."), bob.split(".")
         self.refuse(f"{header}.{payload}.{other_signature}")
         self.refuse(f"{header}.{other_payload}.{signature}")
@@ -323,7 +328,7 @@ class Remembered(unittest.TestCase):
         tokens = {name: sign(claims(name)) for name in ["alice", "alicf", "Alice"]}
         for _ in range(3):
             for name, token in tokens.items():
-                self.accept(token, Caller(name, "1"))
+                self.accept(token, gateway.caller(name))
 
     def test_known_to_a_neighbour(self):
         """In one process another service has verified what was meant for it; now it is sent to this one."""
@@ -383,7 +388,7 @@ class Remembered(unittest.TestCase):
         sys.setswitchinterval(1e-6)
         with mock.patch.object(assertion, "REMEMBERED", 3), ThreadPoolExecutor(8) as crowd:
             found = list(crowd.map(lambda name: self.verifier.verify(tokens[name]), names))
-        self.assertEqual(found, [Caller(name, "1") for name in names])
+        self.assertEqual(found, [gateway.caller(name) for name in names])
         self.assertLessEqual(len(self.verifier._verified), 3)
 
     def test_two_push_out_the_same_one(self):

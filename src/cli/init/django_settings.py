@@ -1,11 +1,12 @@
 """Tells `portcullis init` what a Django project does: one JSON document on the standard output.
 
-    PROJECT'S-OWN-PYTHON - path/to/manage.py TABLES < django_settings.py
+    PROJECT'S-OWN-PYTHON - GIVEN TABLES < django_settings.py
 
-TABLES is what the gateway's packages know of theirs, as JSON:
+GIVEN is {manage, settings}: a manage.py or console script, or a settings module. TABLES is what the gateway's packages know of theirs, as JSON:
 
-    schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note}}
-    pages            {class: {endpoint, drf}}
+    schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note, takes_password, fires}}
+    pages            {class: {endpoint, drf, takes_password, fires}}: `fires` is what the real one sends signals of:
+                     user_logged_in and the like, or `saved:LABEL`, `deleted:LABEL` of a model (`user`: the user model)
     apps             {name in INSTALLED_APPS: name}
     fixed            {setting: what the gateway does, whatever it says}
     settings         [name]
@@ -17,30 +18,41 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
 
     format           1
     settings_module  text
-    database         {vendor, name (SQLite's as a whole path), host, port, user, password_set, options: {name: value}}
-    user             {model, table, username_field, pk: {column, type: integer|uuid|text|other}, password: column,
-                     columns: {name: column}}, null where the model has none
+    database         {vendor, name (SQLite's as a whole path), host, port, user, password_set, pooler,
+                     options: {name: value}}
+    user             {model, table, username: {field, column, type, collates}, pk: {column, type: integer|uuid|text|other},
+                     key_field: the primary key's name, password: column, columns: {name: column}, null where the model has
+                     none, groups, permissions: {table, user, other: columns}, or null, readable: false if the model
+                     has what no table says, own: [method of log-ins that is the project's]}
     secret_key       {set, fallbacks: count}
-    passwords        {preferred, accept: [name], iterations}: as in gateway.yaml; preferred, iterations may be null
+    passwords        {preferred, accept: [name], iterations, rows}: as in gateway.yaml; preferred, iterations may be null;
+                     `rows`: whether a password that is right in its row is all that a log-in asks
     installed        [name] of the apps in TABLES
     settings         {name: value}: SESSION_*, CSRF_* and more in Django's names, with defaults, and those of TABLES
-    rest_framework   {authentication: [{class, base, gateway}], permission: {classes: [text], gateway},
+    rest_framework   {authentication: [{class, base, gateway, asks_more}], permission: {classes: [text], gateway},
                       throttle: [{class, gateway}], rates: {scope: rate}, num_proxies}, or null
-                     `base` is the class in TABLES that a class is or inherits from, or null
+                     `base` is the class in TABLES that a class is or inherits from, or null; `asks_more`: it accepts
+                     what its base accepts, or less; `gateway` of a class whose meaning is not carried is null
     packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not
                      in use. A key is {set, is_secret_key}, or itself if it is the PEM of a public one
-    urls             [{pattern, path, view, kind, methods, csrf_exempt, endpoint}], several may have one path:
+    urls             [{pattern, path, view, kind, methods, endpoint}], several may have one path:
                      pattern   Django's
-                     path      `=/exact/`; or `/prefix/`, up to the first part that varies; or null: no whole segment
+                     path      `=/exact/{variable}/`; or `/prefix/`, up to what no whole segment tells
                      kind      drf, django, or admin (all below it)
                      methods   [name], or null: all
                      endpoint  the gateway's page that does the same, or null
-                     and where a DRF view differs from the defaults: authentication, permission, throttle, as above
+                     and where a DRF view differs from the defaults: authentication (null: not to be told), permission,
+                     throttle, as above
+    open             [path]: files that the project serves to anyone
+    lines            {module, layered: whether lines at its end would not count, packaged: whether it is an installed
+                      one, dynaconf, middleware: [name], apps: [name], expects: {part: value}}
     languages        {code: {messages: {English: text, or [of one, of many]}} or code}: the languages that refusals come in,
                      each translated by the project's own catalogues; null where they come in English
-    not_carried      [sentence]
+    notes            [{group: refused|do|differs|information, text, about: [what it is true of]}]
 """
 
+import ast
+import functools
 import importlib
 import inspect
 import json
@@ -48,7 +60,10 @@ import os
 import re
 import runpy
 import sys
+import textwrap
+import traceback
 from datetime import timedelta
+from urllib.parse import quote
 
 try:
     from re import _parser as regex
@@ -59,6 +74,8 @@ TABLES = json.loads(sys.argv[2])
 
 # Each row: what the gateway has for a class, and the attributes that a class may set and still be carried.
 SCHEMES = {name: (row, row["attributes"]) for name, row in TABLES["schemes"].items()}
+# What an authentication class may override and still be carried, if it only asks more.
+NARROWED = {"authenticate", "authenticate_credentials"}
 RULES = {
     "rest_framework.permissions.AllowAny": ("anyone", {}),
     "rest_framework.permissions.IsAuthenticated": ("authenticated", {}),
@@ -71,9 +88,7 @@ THROTTLES = {
     "rest_framework.throttling.ScopedRateThrottle": ("scope", {}),
 }
 ROUTE = {"authentication_classes", "permission_classes", "throttle_classes", "throttle_scope"}
-PAGES = {
-    name: (row["endpoint"], ROUTE if row["drf"] else {"template_name"}) for name, row in TABLES["pages"].items()
-}
+PAGES = {name: (row, ROUTE if row["drf"] else {"template_name"}) for name, row in TABLES["pages"].items()}
 SETTINGS = re.compile(
     "(SESSION|CSRF)_.*|LANGUAGE_COOKIE_NAME|AUTHENTICATION_BACKENDS|MIDDLEWARE|LOGIN_URL|LOG(IN|OUT)_REDIRECT_URL|SECURE_PROXY_SSL_HEADER"
     "|(STATIC|MEDIA)_URL|USE_X_FORWARDED_(HOST|PORT)|ALLOWED_HOSTS|APPEND_SLASH|FORCE_SCRIPT_NAME|LANGUAGE_CODE|TIME_ZONE|USE_(I18N|TZ)"
@@ -91,50 +106,70 @@ USER_COLUMNS = {
 }
 # django-cors-headers, and what its settings are where a project does not have them.
 CORS_MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
-CORS = {
-    "CORS_ALLOWED_ORIGINS": [],
-    "CORS_ALLOWED_ORIGIN_REGEXES": [],
-    "CORS_ALLOW_ALL_ORIGINS": False,
-    "CORS_ALLOW_CREDENTIALS": False,
-    "CORS_ALLOW_METHODS": ["DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT"],
-    "CORS_ALLOW_HEADERS": ["accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with"],
-    "CORS_EXPOSE_HEADERS": [],
-    "CORS_PREFLIGHT_MAX_AGE": 86400,
-}
+CORS = (
+    "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES", "CORS_ALLOW_ALL_ORIGINS", "CORS_ALLOW_CREDENTIALS",
+    "CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS", "CORS_EXPOSE_HEADERS", "CORS_PREFLIGHT_MAX_AGE", "CORS_URLS_REGEX",
+)  # fmt: skip
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SAFE = ("GET", "HEAD", "OPTIONS")
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 THROTTLED = [f"Request was throttled. Expected available in {{wait}} {unit}." for unit in ("second", "seconds")]
-not_carried = []
+notes = {}
 
 
-def note(sentence):
-    if sentence not in not_carried:
-        not_carried.append(sentence)
+def note(group, text, about=None):
+    """`group` says what it comes to: clients are refused, somebody has to do something, answers differ, information."""
+    told = notes.setdefault((group, text), [])
+    if about is not None and about not in told:
+        told.append(about)
+
+
+def progress(what):
+    print(f"  reading {what}", file=sys.stderr, flush=True)
 
 
 def note_fixed(values, defaults):
     for name, what in TABLES["fixed"].items():
         if name in values and plain(values[name]) != plain(defaults.get(name)):
-            note(f"{name} is {plain(values[name])}, which is not carried: {what}.")
+            note("differs", f"{name} is {plain(values[name])}, which is not carried: {what}.")
 
 
-def load(manage):
-    """Runs manage.py without its command: only it knows the settings module, the import path and the .env file."""
-    sys.path.insert(0, os.path.dirname(manage))
-    os.chdir(sys.path[0])
+def load(given):
+    """Runs manage.py, or a console script of the same use, without its command: only it knows the settings module, the
+    import path and the .env file. Or sets up the settings module that is named."""
     try:
         import django
         from django.core.management import ManagementUtility
     except ImportError:
         sys.exit("this Python has no Django: name the project's own")
-    ManagementUtility.execute = lambda self: None
-    sys.argv = [manage, "check"]
-    try:
-        runpy.run_path(manage, run_name="__main__")
-    except SystemExit:
-        pass
-    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
-        sys.exit(manage + " sets no DJANGO_SETTINGS_MODULE: set it in the environment")
+    sys.path.insert(0, os.getcwd())
+    if given["settings"]:
+        os.environ["DJANGO_SETTINGS_MODULE"] = given["settings"]
+    else:
+        manage = os.path.abspath(given["manage"])
+        sys.path[0] = os.path.dirname(manage)
+        os.chdir(sys.path[0])
+        ManagementUtility.execute = lambda self: None
+        sys.argv = [manage, "check"]
+        try:
+            runpy.run_path(manage, run_name="__main__")
+        except SystemExit:
+            pass
+        if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+            sys.exit(manage + " sets no DJANGO_SETTINGS_MODULE: name the module with --settings")
+    no_database()
     django.setup()
+
+
+def no_database():
+    """What a project asks its database while it is imported is none of our business, nor what a permission asks."""
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.utils import OperationalError
+
+    def ensure_connection(self):
+        raise OperationalError("`portcullis init` opens no database")
+
+    BaseDatabaseWrapper.connect = ensure_connection
 
 
 def dotted(thing):
@@ -154,15 +189,130 @@ def plain(value):
     return dotted(value if hasattr(value, "__qualname__") else type(value))
 
 
-def known(cls, table, also_set=()):
-    """The table's row for a class, and the class that the row is of. None if it does more than set attributes."""
-    for base in inspect.getmro(cls) if inspect.isclass(cls) else ():
-        if dotted(base) in table:
-            own = {name for c in inspect.getmro(cls) if c not in inspect.getmro(base) for name in vars(c)}
-            own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")}
-            name, attributes = table[dotted(base)]
-            return (name, attributes, base) if own.union(also_set) <= set(attributes) else None
-    return None
+def known(cls, table, also_set=(), narrowed=(), adds=True):
+    """The table's row for a class, its attributes, the class that the row is of, and whether it asks more than that
+    one. None if it does otherwise: what it overrides is read, and no class is guessed. `adds`: whether it may have
+    what its base has not, and so does not ask for."""
+    mro = inspect.getmro(cls) if inspect.isclass(cls) else ()
+    base = next((base for base in mro if dotted(base) in table), None)
+    if base is None:
+        return None
+    row, attributes = table[dotted(base)]
+    own = {name for c in mro if c not in inspect.getmro(base) for name in vars(c)}
+    own = {name for name in own.union(also_set) if not adds or hasattr(base, name)}
+    own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")} - set(attributes)
+    if not own <= set(narrowed) or not all(only_narrows(cls, name, base) for name in own):
+        return None
+    return row, attributes, base, bool(own)
+
+
+def only_narrows(cls, name, base):
+    """Whether a method first asks that of the class above, and then returns its result or nothing, or raises."""
+    for owner in inspect.getmro(cls):
+        if owner is base:
+            return True
+        if name in vars(owner) and not asks_first(vars(owner)[name], name):
+            return False
+    return False
+
+
+def asks_first(function, name):
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return False
+    if not isinstance(tree, ast.FunctionDef):
+        return False
+    body = [line for line in tree.body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+    arguments = [argument.arg for argument in tree.args.args[1:]]
+    if not body or not asked_above(getattr(body[0], "value", None), name, arguments):
+        return False
+    if isinstance(body[0], ast.Return):
+        return True
+    found = targets(body[0])
+    for line in ast.walk(tree):
+        # Another result under the same name would be another caller.
+        if isinstance(line, ast.Assign) and line is not body[0] and found & targets(line):
+            return False
+        if isinstance(line, (ast.NamedExpr, ast.AugAssign, ast.For, ast.With, ast.Global, ast.Nonlocal)):
+            return False
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Name) and line.value.id in found:
+            found |= targets(line)
+    returned = [line.value for line in ast.walk(tree) if isinstance(line, ast.Return)]
+    return bool(found) and all(is_result(value, found) for value in returned)
+
+
+def asked_above(call, name, arguments):
+    return (
+        isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == name
+        and isinstance(call.func.value, ast.Call)
+        and getattr(call.func.value.func, "id", None) == "super"
+        and [getattr(argument, "id", None) for argument in call.args] == arguments
+        and not call.keywords
+    )
+
+
+def targets(line):
+    names = [name for target in getattr(line, "targets", ()) for name in ast.walk(target)]
+    return {name.id for name in names if isinstance(name, ast.Name)}
+
+
+def is_result(value, found):
+    if value is None or isinstance(value, ast.Constant) and value.value is None:
+        return True
+    parts = value.elts if isinstance(value, ast.Tuple) else [value]
+    return all(isinstance(part, ast.Name) and part.id in found for part in parts)
+
+
+def source(thing):
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return ""
+
+
+# --- signals ---------------------------------------------------------------------------------------
+
+
+def receivers(what):
+    """The project's own functions that are called when this happens."""
+    from django.apps import apps
+    from django.contrib.auth import get_user_model, signals
+    from django.db.models import signals as models
+
+    word, _, label = what.partition(":")
+    if not label:
+        sent = [(getattr(signals, word), None)]
+    else:
+        try:
+            model = get_user_model() if label == "user" else apps.get_model(label)
+        except LookupError:
+            return []
+        names = ("pre_save", "post_save") if word == "saved" else ("pre_delete", "post_delete")
+        sent = [(getattr(models, name), model) for name in names]
+    found = []
+    for signal, sender in sent:
+        live = signal._live_receivers(sender)
+        for receiver in live[0] + live[1] if isinstance(live, tuple) else live:
+            receiver = getattr(receiver, "__wrapped__", receiver)
+            module = getattr(receiver, "__module__", type(receiver).__module__)
+            if not module.startswith(("django.", "rest_framework.", "rest_framework_simplejwt.", "knox.")):
+                found.append(f"{module}.{getattr(receiver, '__qualname__', type(receiver).__qualname__)}")
+    return found
+
+
+@functools.lru_cache(None)
+def watched(fires):
+    from django.conf import settings
+
+    found = set()
+    for what, _, condition in (word.partition(" if ") for word in fires):
+        setting, _, key = condition.partition(".")
+        if not condition or (getattr(settings, setting, None) or {}).get(key):
+            found.update(receivers(what))
+    return sorted(found)
 
 
 # --- settings --------------------------------------------------------------------------------------
@@ -173,11 +323,11 @@ def database():
 
     vendor, told = connections["default"].vendor, connections["default"].settings_dict
     if vendor not in ("postgresql", "mysql", "sqlite"):
-        note(f"The database is {vendor}, which the gateway cannot read.")
+        note("refused", f"The database is {vendor}, which the gateway cannot read.")
     options = told.get("OPTIONS") or {}
     carried = {"sslmode", "sslrootcert", "service", "charset", "unix_socket", "options"} & set(options)
     for name in sorted(set(options) - carried):
-        note(f"The database option {name} is not carried.")
+        note("information", "Database options are not carried", name)
     return {
         "vendor": vendor,
         "name": os.path.abspath(told["NAME"]) if vendor == "sqlite" else str(told["NAME"] or ""),
@@ -185,54 +335,200 @@ def database():
         "port": str(told["PORT"]),
         "user": str(told["USER"] or ""),
         "password_set": bool(told["PASSWORD"]),
+        "pooler": vendor == "postgresql"
+        and (bool(told.get("DISABLE_SERVER_SIDE_CURSORS")) or str(told["PORT"]) == "6432"),
         "options": {name: plain(options[name]) for name in sorted(carried)},
     }
 
 
 def user():
     from django.contrib.auth import get_user_model
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.db import router
 
     model = get_user_model()
     meta, pk = model._meta, model._meta.pk
+    # A proxy has no table of its own; a child of another model's has some of the columns there.
+    concrete = meta.concrete_model._meta
     while pk.remote_field:
         pk = pk.target_field
     kinds = {"Auto": "integer", "Integer": "integer", "UUID": "uuid", "Char": "text", "Slug": "text", "Text": "text"}
-    fields = {field.name: field for field in meta.concrete_fields}
+    fields = {field.name: field for field in concrete.concrete_fields}
     columns = {name: fields[name].column if name in fields else None for name in USER_COLUMNS}
+    unreadable = []
     username = fields[model.USERNAME_FIELD]
-    if username.column != username.name:
-        note(f"The column of {meta.label}.{username.name} is {username.column}: its users cannot be read.")
-    for name in ("password", *USER_COLUMNS):
-        if name in fields and fields[name].model._meta.db_table != meta.db_table:
-            note(f"{meta.label}.{name} is in the table of another model: its users cannot be read.")
-        elif name not in fields:
-            note_computed(model, name)
-    many = {field.name: field for field in meta.many_to_many}
-    for name in ("groups", "user_permissions"):
-        table, member = f"{meta.db_table}_{name}", f"{meta.object_name.lower()}_id"
-        there = name in many and (many[name].m2m_db_table(), many[name].m2m_column_name()) == (table, member)
-        if not there:
-            note(f"{meta.label} has no {name} in a table {table} with a column {member}: its users cannot be read.")
+    for name in (model.USERNAME_FIELD, "password", *USER_COLUMNS):
+        if name in fields and fields[name].model._meta.db_table != concrete.db_table:
+            unreadable.append(f"{name} is in the table {fields[name].model._meta.db_table}, not in {concrete.db_table}")
+        elif name not in fields and (instead := computed(model, name)):
+            unreadable.append(instead)
+    kind = next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other")
+    if kind == "other":
+        unreadable.append(f"its primary key is a {type(pk).__name__}, and no number, UUID or text")
+    if "password" not in fields:
+        unreadable.append("it has no column `password`")
+    if (alias := router.db_for_read(model)) != "default":
+        unreadable.append(f"it is in the database {alias}, and the gateway reads one")
+    manager = type(model._default_manager)
+    own = {name for c in inspect.getmro(manager) if not c.__module__.startswith("django.") for name in vars(c)}
+    if "get_queryset" in own:
+        unreadable.append(f"its manager {dotted(manager)} says which rows are users")
+    own |= {
+        name for name in ("check_password", "get_session_auth_hash")
+        if getattr(model, name, None) is not getattr(AbstractBaseUser, name)
+    }  # fmt: skip
+    for what in unreadable:
+        note("differs", f"{meta.label} cannot be read as a table says it, so the project goes on deciding about all of its "
+             "users, and no scheme that asks the store is carried", what)  # fmt: skip
     return {
         "model": meta.label,
-        "table": meta.db_table,
-        "username_field": model.USERNAME_FIELD,
-        "pk": {
-            "column": meta.pk.column,
-            "type": next((kind for word, kind in kinds.items() if word in pk.get_internal_type()), "other"),
+        "table": concrete.db_table,
+        "username": {
+            "field": model.USERNAME_FIELD,
+            "column": username.column,
+            "type": username_type(username),
+            "collates": collates(username),
         },
+        "pk": {"column": concrete.pk.column, "type": kind},
+        "key_field": concrete.pk.name,
         "password": fields["password"].column if "password" in fields else None,
         "columns": columns,
+        "groups": membership(model, "groups"),
+        "permissions": membership(model, "user_permissions"),
+        "readable": not unreadable,
+        "own": sorted(own & {"check_password", "get_session_auth_hash", "get_by_natural_key"}),
     }
 
 
-def note_computed(model, name):
-    """What a model has in place of a column is not carried, unless it is what the gateway goes by."""
-    instead = inspect.getattr_static(model, name, None)
+def username_type(field):
+    from django.db import connection
+
+    if "Integer" in field.get_internal_type():
+        return "integer"
+    return "citext" if field.db_type(connection) == "citext" else "text"
+
+
+def collates(field):
+    """Whether names that differ in case, or in accents, are one for this database. MySQL's own default is so."""
+    from django.db import connection
+
+    own = getattr(field, "db_collation", None)
+    if connection.vendor == "mysql":
+        return not (own or "").endswith(("_bin", "_cs"))
+    return bool(own) or field.db_type(connection) == "citext"
+
+
+def membership(model, name):
+    """The table between users and Django's groups or permissions; none where the model has no such field."""
+    from django.contrib.auth.models import Group, Permission
+
+    field = next((field for field in model._meta.many_to_many if field.name == name), None)
+    if field is None or field.related_model not in (Group, Permission):
+        return None
+    return {"table": field.m2m_db_table(), "user": field.m2m_column_name(), "other": field.m2m_reverse_name()}
+
+
+def computed(model, name):
+    """What a model has in place of a column, unless it is what the gateway goes by; or nothing."""
     if name == "password":
-        note(f"{model._meta.label} has no password: its users cannot be read.")
-    elif instead is not None and instead is not USER_COLUMNS[name]:
-        note(f"{model._meta.label}.{name} is no column: THE GATEWAY TAKES IT FOR {USER_COLUMNS[name]!r}.")
+        return None
+    instead = inspect.getattr_static(model, name, None)
+    if instead is None or instead is USER_COLUMNS[name]:
+        return None
+    # Nobody is let in for it: who is staff by a method of the model's own is not staff here.
+    if name in ("email", "first_name", "last_name", "is_staff", "is_superuser", "last_login", "date_joined"):
+        note("differs", f"{model._meta.label} has no columns for what the gateway takes to be empty or false", name)
+        return None
+    return f"{name} is no column, and whether a user is active cannot be told"
+
+
+def readable():
+    return user_model()["readable"]
+
+
+@functools.lru_cache(None)
+def user_model():
+    return user()
+
+
+@functools.lru_cache(None)
+def backends():
+    """AUTHENTICATION_BACKENDS: which of them have a say in who logs in with a password, and whose sessions are not
+    those of a row."""
+    from django.conf import settings
+    from django.contrib.auth.backends import BaseBackend, ModelBackend
+    from django.utils.module_loading import import_string
+
+    deciding, strange = [], []
+    for path in settings.AUTHENTICATION_BACKENDS:
+        try:
+            cls = import_string(path)
+        except ImportError:
+            # It is not installed where this runs.
+            deciding.append(path)
+            continue
+        own = getattr(cls, "authenticate", None)
+        plain_ones = (BaseBackend.authenticate, None)
+        row = own is ModelBackend.authenticate and cls.user_can_authenticate is ModelBackend.user_can_authenticate
+        if not row and own not in plain_ones and takes_password(own) and not does_nothing(own):
+            deciding.append(path)
+        if getattr(cls, "get_user", None) not in (ModelBackend.get_user, BaseBackend.get_user):
+            strange.append(path)
+    return deciding, strange
+
+
+def takes_password(function):
+    """Whether Django's `authenticate` asks it about a name and a password."""
+    try:
+        inspect.signature(function).bind(None, None, username="", password="")
+    except TypeError:
+        return False
+    return True
+
+
+def does_nothing(function):
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_names and set(code.co_consts) <= {None, inspect.getdoc(function), function.__doc__}
+
+
+@functools.lru_cache(None)
+def middleware_that(*words):
+    """Middleware of the project's own in whose source one of these assignments stands."""
+    from django.conf import settings
+    from django.utils.module_loading import import_string
+
+    found = []
+    for path in settings.MIDDLEWARE:
+        if path.startswith("django."):
+            continue
+        try:
+            text = source(import_string(path))
+        except ImportError:
+            continue
+        if any(re.search(word, text) for word in words):
+            found.append(path)
+    return found
+
+
+@functools.lru_cache(None)
+def session_differs():
+    """Why `SessionAuthentication` is something else here than a row of sessions and a row of users; or nothing."""
+    from django.conf import settings
+
+    engine = settings.SESSION_ENGINE
+    if not re.fullmatch(r"django\.contrib\.sessions\.backends\.(db|cached_db|signed_cookies)", engine):
+        return f"sessions are kept by {engine}, which the gateway does not read"
+    if "django.contrib.auth.middleware.AuthenticationMiddleware" not in settings.MIDDLEWARE:
+        return "AuthenticationMiddleware is not in MIDDLEWARE"
+    if found := middleware_that(r"request\.(user|_cached_user)\s*=[^=]", r"setattr\(request, .user"):
+        return f"{found[0]} says who the user is"
+    if found := middleware_that("_dont_enforce_csrf_checks"):
+        return f"{found[0]} switches the CSRF check off"
+    if "get_session_auth_hash" in user_model()["own"]:
+        return "get_session_auth_hash of the user model is its own"
+    if backends()[1]:
+        return f"{backends()[1][0]} finds the users of sessions in a way of its own"
+    return None
 
 
 def passwords():
@@ -242,12 +538,19 @@ def passwords():
     classes = [cls for cls in vars(hashers).values() if hasattr(cls, "algorithm")]
     table = {dotted(cls): (cls.algorithm, {"iterations"}) for cls in classes}
     rows = [(hasher, known(type(hasher), table)) for hasher in hashers.get_hashers()]
-    for hasher, row in rows:
-        if not row:
-            note(f"Password hasher {dotted(type(hasher))} is not carried: its passwords cannot log in.")
     first, row = rows[0]
-    accept = [row[0] for _, row in rows if row]
-    return {"preferred": row and row[0], "accept": accept, "iterations": getattr(first, "iterations", None)}
+    carried = [row[0] for _, row in rows if row]
+    foreign = [dotted(type(hasher)) for hasher, row in rows if not row]
+    for path in backends()[0]:
+        note("differs", "Passwords are judged by the project: AUTHENTICATION_BACKENDS has others that have a say", path)
+    for path in foreign:
+        note("differs", "Passwords are judged by the project: PASSWORD_HASHERS has some that the gateway does not know", path)
+    own = [f"{user_model()['model']}.{name}" for name in user_model()["own"] if name != "get_session_auth_hash"]
+    for name in own:
+        note("differs", "Passwords are judged by the project: its user model has methods of its own for it", name)
+    iterations = getattr(first, "iterations", None)
+    rows = not backends()[0] and not foreign and not own and readable()
+    return {"preferred": row and row[0], "accept": carried, "iterations": iterations, "rows": rows}
 
 
 def django_settings():
@@ -263,22 +566,29 @@ def django_settings():
         try:
             told[name] = told[name] and resolve_url(getattr(settings, name))
         except NoReverseMatch:
-            note(f"{name} is {told[name]}, which is the address of nothing.")
-    engine = told["SESSION_ENGINE"]
-    if not re.fullmatch(r"django\.contrib\.sessions\.backends\.(db|cached_db|signed_cookies)", engine):
-        note(f"Session engine {engine} is not carried: db, cached_db and signed_cookies are.")
-    for backend in told["AUTHENTICATION_BACKENDS"]:
-        if backend != "django.contrib.auth.backends.ModelBackend":
-            note(f"Authentication backend {backend} is not carried: users log in by the password in their row.")
+            note("information", f"{name} is {told[name]}, which is the address of nothing.")
     ended = sessions_that_end()
     for backend in ended:
         told["AUTHENTICATION_BACKENDS"].remove(backend)
-        note(f"Sessions of {backend} end where no proxy names the user, as RemoteUserMiddleware ends them.")
+        note("information", "Sessions end where no proxy names the user, as RemoteUserMiddleware ends them", backend)
     for middleware in told["MIDDLEWARE"]:
         if middleware == CORS_MIDDLEWARE:
-            told.update({name: plain(getattr(settings, name, default)) for name, default in CORS.items()})
-        elif not middleware.startswith("django.") or middleware.endswith(("LoginRequiredMiddleware", "UserMiddleware")):
-            note(f"Middleware {middleware} acts behind the gateway only.")
+            told.update(cors())
+        elif middleware.endswith("LoginRequiredMiddleware") or not middleware.startswith("django."):
+            note("information", "Middleware goes on acting in the project, and sees what the gateway lets through", middleware)
+    return told
+
+
+def cors():
+    """As django-cors-headers itself resolves its settings, those with older names too."""
+    from corsheaders.conf import conf
+    from corsheaders.signals import check_request_enabled
+
+    told = {name: plain(getattr(conf, name, None)) for name in CORS}
+    regexes = conf.CORS_ALLOWED_ORIGIN_REGEXES
+    told["CORS_ALLOWED_ORIGIN_REGEXES"] = [getattr(regex, "pattern", regex) for regex in regexes]
+    told["CORS_URLS_REGEX"] = getattr(conf.CORS_URLS_REGEX, "pattern", conf.CORS_URLS_REGEX)
+    told["CORS_BY_SIGNAL"] = bool(check_request_enabled.receivers)
     return told
 
 
@@ -297,7 +607,10 @@ def sessions_that_end():
             return False
         return inspect.isclass(found) and issubclass(found, base)
 
-    watches = [path for path in settings.MIDDLEWARE if is_a(path, RemoteUserMiddleware)]
+    watches = [
+        path for path in settings.MIDDLEWARE
+        if is_a(path, RemoteUserMiddleware) and import_string(path).process_request is RemoteUserMiddleware.process_request
+    ]  # fmt: skip
     if not watches or any(is_a(path, PersistentRemoteUserMiddleware) for path in watches):
         return []
     return [path for path in settings.AUTHENTICATION_BACKENDS if is_a(path, RemoteUserBackend)]
@@ -366,21 +679,36 @@ def dictionary(setting, module, keys):
 def authentication(classes):
     told = []
     for cls in classes:
-        row, base, entry = known(cls, SCHEMES), None, None
-        if row:
-            scheme, attributes, base = row
+        entry, base, asks_more, why = None, None, False, "it is the project's own"
+        if row := known(cls, SCHEMES, narrowed=NARROWED):
+            scheme, attributes, base, asks_more = row
+            why = not_as_here(scheme)
             headers, entry = scheme["headers"], scheme["entry"]
             changed = {
                 ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
-            entry = {entry: changed} if changed else entry
-            if scheme["note"]:
-                note(f"{dotted(cls)} {scheme['note']}")
-        else:
-            note(f"Authentication class {dotted(cls)} is not carried.")
-        told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry})
+            entry = None if why else {entry: changed} if changed else entry
+            if entry and scheme["note"]:
+                note("do", f"{dotted(cls)} {scheme['note']}")
+        if entry is None:
+            note("differs", "Routes with one of these classes in their chain are left to the project whole, for half a "
+                 "chain is another policy", f"{dotted(cls)} ({why})")  # fmt: skip
+        told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry, "asks_more": asks_more})
     return told
+
+
+def not_as_here(scheme):
+    """Why the project's settings make something else of a class that the gateway has; or nothing."""
+    if scheme["asks_store"] and not readable():
+        return "its users cannot be read"
+    if scheme["takes_password"] and not passwords()["rows"]:
+        return "the project judges passwords"
+    if names := watched(tuple(scheme["fires"])):
+        return f"its signals are watched by {names[0]}"
+    if scheme["entry"] == "session" and (why := session_differs()):
+        return why
+    return None
 
 
 def wire_name(header):
@@ -391,8 +719,12 @@ def wire_name(header):
 def rule(cls):
     """A permission class, or several joined with &, | and ~: as text, and as a rule or None."""
     if not hasattr(cls, "operator_class"):
-        row = known(cls, RULES)
-        return dotted(cls), row and row[0]
+        # What is asked of an object, or said in a refusal, comes after it.
+        row = known(cls, RULES, narrowed={"has_object_permission"}) if not has_words(cls) else None
+        carried = row and row[0]
+        if carried == "staff" and computed_staff():
+            carried = None
+        return dotted(cls), carried
     sign, key = {"AND": ("&", "all"), "OR": ("|", "any"), "NOT": ("~", "not")}[cls.operator_class.__name__]
     first, rule_of_first = rule(cls.op1_class)
     if key == "not":
@@ -402,14 +734,91 @@ def rule(cls):
     return f"({first} {sign} {second})", both
 
 
-def permission(classes):
+def has_words(cls):
+    """Whether its refusal of somebody who is known is in its own words."""
+    return any(name in vars(c) for c in inspect.getmro(cls) for name in ("message", "code"))
+
+
+def computed_staff():
+    from django.contrib.auth import get_user_model
+
+    return user_model()["columns"]["is_staff"] is None and hasattr(get_user_model(), "is_staff")
+
+
+class Trap:
+    """Stands for a request of which nothing is known but what is set: who looks at more cannot be foretold."""
+
+    def __init__(self, **known):
+        self.__dict__.update(known)
+
+    def __getattr__(self, name):
+        raise Unforeseen(name)
+
+
+class Unforeseen(BaseException):
+    """Not an `Exception`, which a permission might catch."""
+
+
+def asked(cls, arguments, actions, method):
+    """A view as it stands before its permissions are asked about an anonymous request of a method."""
+    from django.contrib.auth.models import AnonymousUser
+    from rest_framework.settings import api_settings
+
+    view = cls(**arguments)
+    view.args, view.kwargs, view.format_kwarg = (), Trap(), None
+    anonymous = api_settings.UNAUTHENTICATED_USER
+    user = anonymous() if anonymous else None
+    if isinstance(user, AnonymousUser):
+        # Any backend may give permissions to anonymous callers.
+        user.has_perm = user.has_perms = user.has_module_perms = unforeseen
+    view.request = Trap(method=method, user=user, auth=None)
+    if actions is not None:
+        view.action_map = actions
+        view.action = "metadata" if method == "OPTIONS" else actions.get(method.lower())
+    return view
+
+
+def unforeseen(*_, **__):
+    raise Unforeseen
+
+
+def refuses_anonymous(cls, arguments, actions, method):
+    """Whether a view's permissions refuse whoever is not logged in, whatever else the request is. They are asked."""
+    try:
+        view = asked(cls, arguments, actions, method)
+        for one in view.get_permissions():
+            try:
+                if not one.has_permission(view.request, view):
+                    return True
+            except (Unforeseen, Exception):
+                # Another one may still refuse.
+                continue
+    except (Unforeseen, Exception):
+        return False
+    return False
+
+
+def floor(cls, arguments, actions):
+    """The least that a view asks, where its classes are not the gateway's: found out by asking them."""
+    refused = {method for method in METHODS if refuses_anonymous(cls, arguments, actions, method)}
+    if refused == set(METHODS):
+        return "authenticated"
+    if refused >= set(METHODS) - set(SAFE) and not refused & set(SAFE):
+        return "authenticated_or_read_only"
+    return None
+
+
+def permission(classes, least=None):
     """All of them have to hold; the project goes on asking those that are not carried."""
     rules = [rule(cls) for cls in classes]
+    carried = [its for _, its in rules if its and its != "anyone"]
+    told = bool(rules) and all(its for _, its in rules)
+    if least and not told and not any(its in ("authenticated", "staff", least) for its in carried):
+        carried.insert(0, least)
     for text, its in rules:
         if not its:
-            note(f"Permission {text} is not carried: the project goes on asking it.")
-    carried = [its for _, its in rules if its]
-    whole = {"all": carried} if len(carried) > 1 else carried[0] if carried else None if rules else "anyone"
+            note("information", "Permissions are asked by the project, behind the rule of their route", text)
+    whole = {"all": carried} if len(carried) > 1 else carried[0] if carried else "anyone"
     return {"classes": [text for text, _ in rules], "gateway": whole}
 
 
@@ -422,7 +831,7 @@ def throttle(classes, scope):
             rate = getattr(cls, "rate", None) or cls.THROTTLE_RATES.get(name)
             entry = rate and {row[0]: {"name": name, "rate": rate} if row[0] == "scope" else rate}
         else:
-            note(f"Throttle {dotted(cls)} is not carried: the project goes on counting.")
+            note("information", "Throttles go on counting in the project", dotted(cls))
         told.append({"class": dotted(cls), "gateway": entry})
     return told
 
@@ -430,10 +839,14 @@ def throttle(classes, scope):
 def rest_framework():
     from rest_framework.settings import DEFAULTS, api_settings
 
+    progress("Django REST framework's settings")
     note_fixed({"EXCEPTION_HANDLER": api_settings.EXCEPTION_HANDLER}, DEFAULTS)
+    first = dotted(api_settings.DEFAULT_RENDERER_CLASSES[0])
+    if first != "rest_framework.renderers.JSONRenderer":
+        note("differs", f"The gateway's refusals are JSON; the project's are written by {first}.")
     return {
         "authentication": authentication(api_settings.DEFAULT_AUTHENTICATION_CLASSES),
-        "permission": permission(api_settings.DEFAULT_PERMISSION_CLASSES),
+        "permission": default_permission(),
         "throttle": throttle(api_settings.DEFAULT_THROTTLE_CLASSES, None),
         "rates": plain(api_settings.DEFAULT_THROTTLE_RATES),
         "num_proxies": api_settings.NUM_PROXIES,
@@ -443,38 +856,132 @@ def rest_framework():
 # --- the URLconf -----------------------------------------------------------------------------------
 
 
-def fixed_part(pattern):
-    """What the path has under a pattern, and whether it goes on in ways that are not told."""
+def segments(pattern):
+    """A pattern's text with `{name}` for what varies, and whether it is told to its end.
+
+    What varies within a segment, or over several, is not told: the text ends with the segment before it.
+    """
+    from django.urls.converters import get_converters
+
     if hasattr(pattern, "_route"):
-        return str(pattern._route).split("<")[0], "<" in str(pattern._route)
-    if not hasattr(pattern, "_regex"):
-        note("Routes of i18n_patterns begin with a language and are not told apart.")
-        return "", True
-    text, parsed = "", regex.parse(str(pattern._regex))
+        text, names = "", re.split(r"<(?:([^<>:]+):)?([^<>]+)>", str(pattern._route))
+        for literal, kind, name in zip(names[::3], [*names[1::3], None], [*names[2::3], None], strict=False):
+            text += literal
+            if name:
+                its = regex.parse(get_converters()[kind or "str"].regex)
+                text += f"\1{name}\1" if one_segment(its) else "\0"
+        return text, True
+    return of_regex(str(pattern._regex), pattern._is_endpoint)
+
+
+def of_regex(expression, is_endpoint):
+    """A regular expression as far as it says one text, or parts that hold no slash."""
+    text, parsed = "", regex.parse(expression)
+    flags = parsed.state.flags
+    names = {number: name for name, number in parsed.state.groupdict.items()}
     for token, value in parsed:
         if token is regex.AT:
             if value in (regex.AT_END, regex.AT_END_STRING):
-                return text, False
-        elif token is regex.LITERAL and not parsed.state.flags & re.IGNORECASE:
+                return text, True
+        elif flags & re.IGNORECASE:
+            return text + "\0", False
+        elif token is regex.LITERAL:
             text += chr(value)
+        elif token is regex.ANY:
+            # `favicon.ico`, with a dot that was meant to be one.
+            text += "."
+        elif token is regex.SUBPATTERN and one_segment(value[-1]):
+            text += f"\1{names.get(value[0]) or 'part'}\1"
+        elif token is regex.MAX_REPEAT and value[:2] == (0, 1) and list(value[2]) == [(regex.LITERAL, ord("/"))]:
+            text += "\3"
         else:
-            return text, True
-    return text, pattern._is_endpoint
+            return text + "\0", False
+    return text, not is_endpoint
 
 
-def leaves(patterns, before="", path="/", varies=False):
-    """Each view with its pattern and path, and whether that path goes on; the admin as None."""
+def one_segment(parsed):
+    """Whether it matches one character at least, and no slash."""
+    return parsed.getwidth()[0] > 0 and not any(may_be_slash(token, value) for token, value in parsed)
+
+
+def may_be_slash(token, value):
+    slash = ord("/")
+    if token is regex.LITERAL:
+        return value == slash
+    if token is regex.NOT_LITERAL:
+        return value != slash
+    if token in (regex.MAX_REPEAT, regex.MIN_REPEAT):
+        return any(may_be_slash(*part) for part in value[2])
+    if token is regex.SUBPATTERN:
+        return any(may_be_slash(*part) for part in value[-1])
+    if token is regex.BRANCH:
+        return any(may_be_slash(*part) for branch in value[1] for part in branch)
+    if token is regex.IN:
+        negated = value[0] == (regex.NEGATE, None)
+        return in_set(value[1:] if negated else value, slash) != negated
+    return True
+
+
+def in_set(items, code):
+    for kind, value in items:
+        if kind is regex.LITERAL and value == code or kind is regex.RANGE and value[0] <= code <= value[1]:
+            return True
+        if kind is regex.CATEGORY and value not in (regex.CATEGORY_DIGIT, regex.CATEGORY_WORD, regex.CATEGORY_SPACE):
+            return True
+    return False
+
+
+def leaves(patterns, before="", texts=("",), told=True):
+    """Each view with its pattern, the texts that its path has, and whether they are told to the end; the admin as
+    None."""
     for entry in patterns:
-        part, goes_on = ("", True) if varies else fixed_part(entry.pattern)
-        here = before + str(entry.pattern), path + part, goes_on
-        if "format>" in str(entry.pattern):
-            note("Paths that end in a format, such as items.json, have the rules of the whole file.")
-        elif getattr(entry, "app_name", None) == "admin":
-            yield here[0], here[1], True, None
-        elif hasattr(entry, "url_patterns"):
-            yield from leaves(entry.url_patterns, *here)
+        here = before + str(entry.pattern)
+        if hasattr(entry.pattern, "prefix_default_language"):
+            parts = [(prefix, True) for prefix in languages_of(entry.pattern)]
         else:
-            yield here + (entry.callback,)
+            parts = [segments(entry.pattern)]
+        for part, goes_to_end in parts:
+            now = [text + part for text in texts] if told else texts
+            to_end = told and goes_to_end
+            if getattr(entry, "app_name", None) == "admin":
+                yield here, now, False, None
+            elif hasattr(entry, "url_patterns"):
+                yield from leaves(entry.url_patterns, here, now, to_end)
+            else:
+                yield here, now, to_end, entry.callback
+
+
+def languages_of(pattern):
+    """The prefixes of `i18n_patterns`."""
+    from django.conf import settings
+
+    codes = [code for code, _ in settings.LANGUAGES]
+    if not pattern.prefix_default_language:
+        codes = [code for code in codes if code != settings.LANGUAGE_CODE]
+        yield ""
+    yield from (f"{code}/" for code in codes)
+
+
+def paths(text, told):
+    """The gateway's paths for a text with marks: exact ones, or a prefix that ends with the last whole segment."""
+    # Optional slashes: with, and without.
+    both = [text.replace("\3", "/"), text.replace("\3", "")] if "\3" in text else [text]
+    for text in both:
+        made, exact = [], told
+        for segment in text.split("/"):
+            if re.fullmatch("\1[^\1]+\1", segment):
+                made.append("{%s}" % re.sub(r"\W", "_", segment.strip("\1")))
+            elif "\0" in segment or "\1" in segment:
+                exact = False
+                made.append("")
+                break
+            else:
+                # As a browser sends it; what routes read as a pattern is encoded too.
+                made.append(quote(segment, safe="@,;=+!&'~"))
+        path = "/".join(made)
+        if not exact and not path.endswith("/"):
+            path = path.rpartition("/")[0] + "/"
+        yield ("=" if exact else "") + path
 
 
 def page(cls, arguments, name):
@@ -482,63 +989,134 @@ def page(cls, arguments, name):
     base = next((base for base in inspect.getmro(cls) if dotted(base) in PAGES), None)
     if base is None:
         return None
-    row, template = known(cls, PAGES, arguments), arguments.get("template_name")
-    if not row:
-        note(f"{name} is more than {dotted(base)}: it stays a page of the project.")
+    found = known(cls, PAGES, arguments, adds=False)
+    if why := found is None and f"is more than {dotted(base)}" or stays(cls, base, PAGES[dotted(base)][0], arguments):
+        note("information", "Pages stay the project's", f"{name} ({why})")
         return None
+    return found[0]["endpoint"]
+
+
+def stays(cls, base, row, arguments):
+    """Why a page is served by the project; or nothing."""
     serializer = getattr(cls, "_serializer_class", dotted(base))
     if not serializer.startswith(base.__module__.split(".")[0]):
-        note(f"{name} has the serializer {serializer}: it stays a page of the project.")
-        return None
-    if template not in (None, "rest_framework/login.html"):
-        note(f"The template {template} of {name} is not carried: `session.templates` may name a folder.")
-    return row[0]
+        return f"its serializer is {serializer}"
+    if arguments.get("template_name") not in (None, "rest_framework/login.html"):
+        return f"its template is {arguments['template_name']}"
+    if not readable():
+        return "the gateway cannot read its users"
+    if row["takes_password"] and not passwords()["rows"]:
+        return "the project judges passwords"
+    if names := watched(tuple(row["fires"])):
+        return f"its signals are watched by {', '.join(names)}"
+    if row["endpoint"].__class__ is dict and "session" in row["endpoint"]:
+        if why := session_differs():
+            return why
+        if row["endpoint"]["session"].get("page") == "logout" and "get" in cls.http_method_names:
+            return "it answers GET in this Django"
+    return None
 
 
-def url(pattern, path, goes_on, view):
-    # Only whole segments tell one route from another.
-    path = "=" + path if not goes_on else path if path.endswith("/") and path != "/" else None
+def url(pattern, path, view):
     told = {"pattern": pattern, "path": path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
-    told.update({"csrf_exempt": False, "endpoint": None})
+    told["endpoint"] = None
     if view is None:
         return told
     cls = getattr(view, "cls", None) or getattr(view, "view_class", None)
     name = f"{cls.__module__}.{cls.__name__}" if cls else plain(view)
-    told.update({"view": name, "kind": "django", "csrf_exempt": getattr(view, "csrf_exempt", False)})
+    told.update({"view": name, "kind": "django"})
     if cls:
         arguments = getattr(view, "initkwargs", None) or getattr(view, "view_initkwargs", {})
-        methods = set(getattr(view, "actions", None) or [word for word in cls.http_method_names if hasattr(cls, word)])
+        actions = getattr(view, "actions", None)
+        methods = set(actions or [word for word in cls.http_method_names if hasattr(cls, word)])
         methods |= {"options", "head"} if "get" in methods else {"options"}
         told["methods"] = sorted(method.upper() for method in methods)
         told["endpoint"] = page(cls, arguments, name)
         if hasattr(cls, "authentication_classes"):
-            told.update(differences(cls, arguments, name), kind="drf")
-    if path is None and {"authentication", "permission", "throttle"} & set(told):
-        note(f"{pattern} ({name}) has rules and no path of its own: those of the whole file hold.")
+            told.update(differences(cls, arguments, actions, name), kind="drf")
     return told
 
 
-def differences(cls, arguments, name):
+def differences(cls, arguments, actions, name):
     """What a DRF view says otherwise than the defaults."""
     from rest_framework.settings import api_settings
     from rest_framework.views import APIView
 
-    authenticators, permissions, throttles, scope = (
-        arguments.get(key, getattr(cls, key, None)) for key in
-        ("authentication_classes", "permission_classes", "throttle_classes", "throttle_scope")
-    )
+    def said(key):
+        return arguments.get(key, getattr(cls, key, None))
+
     told = {}
-    if list(authenticators) != list(api_settings.DEFAULT_AUTHENTICATION_CLASSES):
+    authenticators, permissions, throttles = (
+        said(f"{key}_classes") for key in ("authentication", "permission", "throttle")
+    )
+    scope = said("throttle_scope")
+    if cls.get_authenticators is not APIView.get_authenticators or not isinstance(authenticators, (list, tuple)):
+        note("differs", "Views say for each request which classes authenticate it, and are left to the project", name)
+        told["authentication"] = None
+    elif list(authenticators) != list(api_settings.DEFAULT_AUTHENTICATION_CLASSES):
         told["authentication"] = authentication(authenticators)
-    if list(permissions) != list(api_settings.DEFAULT_PERMISSION_CLASSES):
-        told["permission"] = permission(permissions)
-    if list(throttles) != list(api_settings.DEFAULT_THROTTLE_CLASSES) or scope:
+    least = floor(cls, arguments, actions)
+    own = cls.get_permissions is not APIView.get_permissions or not isinstance(permissions, (list, tuple))
+    given = permission([] if own else permissions, least)
+    if given["gateway"] != default_permission()["gateway"]:
+        told["permission"] = given
+    own = cls.get_throttles is not APIView.get_throttles or not isinstance(throttles, (list, tuple))
+    if own:
+        told["throttle"] = []
+    elif list(throttles) != list(api_settings.DEFAULT_THROTTLE_CLASSES) or scope:
         told["throttle"] = throttle(throttles, scope)
-    for method in ("get_authenticators", "get_permissions", "get_throttles"):
-        if getattr(cls, method) is not getattr(APIView, method):
-            note(f"{name} has a {method} of its own, whose answer is not carried.")
-            if method == "get_permissions":
-                told["permission"] = {"classes": [], "gateway": None}
+    return told
+
+
+@functools.lru_cache(None)
+def default_permission():
+    from rest_framework.settings import api_settings
+    from rest_framework.views import APIView
+
+    return permission(api_settings.DEFAULT_PERMISSION_CLASSES, floor(APIView, {}, None))
+
+
+def served_files():
+    """The prefixes of files that anyone gets; none that would cover the application."""
+    from django.conf import settings
+    from django.urls import get_script_prefix
+
+    for name in ("STATIC_URL", "MEDIA_URL"):
+        path = getattr(settings, name) or ""
+        if path.startswith("/") and not path.startswith("//") and not get_script_prefix().startswith(path):
+            yield path
+
+
+def lines():
+    """What the project has to be told, and where its settings come from."""
+    from django.apps import apps
+    from django.conf import settings
+
+    name = os.environ["DJANGO_SETTINGS_MODULE"]
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None) or ""
+    own = {
+        "MIDDLEWARE": [name for name in settings.MIDDLEWARE if not name.startswith("portcullis_django.")],
+        "INSTALLED_APPS": [name for name in settings.INSTALLED_APPS if name != "portcullis_django"],
+    }
+    there = all(list(getattr(module, key, ())) == list(getattr(settings, key)) for key in own)
+    told = {"module": name, "middleware": own["MIDDLEWARE"], "apps": own["INSTALLED_APPS"]}
+    told["dynaconf"] = type(settings).__module__.startswith("dynaconf")
+    told["layered"] = told["dynaconf"] or not there
+    told["packaged"] = "site-packages" in file or "dist-packages" in file
+    told["already"] = apps.is_installed("portcullis_django") or len(own["MIDDLEWARE"]) != len(settings.MIDDLEWARE)
+    told["expects"] = {
+        "AUTH_USER_MODEL": settings.AUTH_USER_MODEL,
+        "AUTHENTICATION_BACKENDS": list(settings.AUTHENTICATION_BACKENDS),
+        "MIDDLEWARE": own["MIDDLEWARE"],
+        "SESSION_ENGINE": settings.SESSION_ENGINE,
+    }
+    if "rest_framework" in sys.modules:
+        from rest_framework.settings import api_settings
+
+        for name in ("DEFAULT_AUTHENTICATION_CLASSES", "DEFAULT_PERMISSION_CLASSES"):
+            classes = getattr(api_settings, name)
+            told["expects"][name] = [rule(each)[0] for each in classes]
     return told
 
 
@@ -549,21 +1127,29 @@ def document():
 
     fallbacks = getattr(settings, "SECRET_KEY_FALLBACKS", ())
     told = {
-        "format": 1,
+        "format": 2,
         "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
         "database": database(),
-        "user": user(),
+        "user": user_model(),
         "secret_key": {"set": bool(settings.SECRET_KEY), "fallbacks": len(fallbacks)},
         "passwords": passwords(),
         "installed": [name for app, name in TABLES["apps"].items() if apps.is_installed(app)],
         "settings": django_settings(),
     }
-    views = list(leaves(get_resolver().url_patterns, path=get_script_prefix()))
+    progress("URLs")
+    # A proxy in front takes the prefix away, or ASGI does.
+    bases = tuple({"/": 0, get_script_prefix(): 0})
+    views = list(leaves(get_resolver().url_patterns, texts=bases))
     told["rest_framework"] = rest_framework() if "rest_framework" in sys.modules else None
-    told["urls"] = [url(*view) for view in views]
+    told["urls"] = [
+        url(pattern, path, view)
+        for pattern, texts, told_to_end, view in views for text in texts for path in paths(text, told_to_end)
+    ]  # fmt: skip
+    told["open"] = list(served_files())
+    told["lines"] = lines()
     told["packages"] = {name: dictionary(name, **row) for name, row in TABLES["dictionaries"].items()}
     told["languages"] = languages()
-    told["not_carried"] = not_carried
+    told["notes"] = [{"group": group, "text": text, "about": about} for (group, text), about in notes.items()]
     return told
 
 
@@ -572,7 +1158,8 @@ if __name__ == "__main__":
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        load(os.path.abspath(sys.argv[1]))
+        load(json.loads(sys.argv[1]))
         json.dump(document(), output, indent=2)
     except Exception as error:  # Whatever a project may do while it is imported.
-        sys.exit(f"{type(error).__name__}: {error}")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        sys.exit(f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})")

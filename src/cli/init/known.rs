@@ -19,15 +19,6 @@ impl Class {
     }
 }
 
-/// Whether a view that becomes a page takes a password.
-pub(super) fn takes_password(endpoint: &Value) -> bool {
-    let mut views = PACKAGES.iter().flat_map(|package| package.import.pages);
-    views.any(|view| {
-        let same = serde_yaml::from_str(view.endpoint).is_ok_and(|page: Value| page == *endpoint);
-        same && view.takes_password
-    })
-}
-
 /// Which schemes authenticate the callers of a page.
 pub(super) fn asks(endpoint: &Value) -> Option<Asks> {
     let (word, rest) = word_and_rest(endpoint)?;

@@ -14,7 +14,7 @@ use std::{
 };
 
 use self::{
-    project::{Kind, Project},
+    project::{Group, Kind, Note, Project},
     upstream::upstream_lines,
     writer::Writer,
 };
@@ -23,9 +23,14 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The project's manage.py.
-    #[arg(long, value_name = "MANAGE.PY")]
-    django: PathBuf,
+    /// The project's manage.py, or the console script of an installed application that does the
+    /// same (`netbox`, `pulpcore-manager`).
+    #[arg(long, value_name = "MANAGE.PY", required_unless_present = "settings")]
+    django: Option<PathBuf>,
+    /// The settings module, where no script names it; needs `--python`, if it is another than that
+    /// of the active virtual environment.
+    #[arg(long, value_name = "MODULE", conflicts_with = "django")]
+    settings: Option<String>,
     /// The project's own Python; else that of the active virtual environment, or of one beside
     /// manage.py (.venv, venv, env).
     #[arg(long)]
@@ -55,7 +60,8 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let project: Project = serde_json::from_slice(&answer)
         .context("the Python of the project did not print the project's settings")?;
     let mut classes = project.rest_framework.authentication.iter();
-    if classes.any(|class| class.class.starts_with("portcullis_django.")) {
+    let named = classes.any(|class| class.class.starts_with("portcullis_django."));
+    if named || project.lines.already {
         bail!(
             "the project already trusts a gateway: remove those lines first, or edit the file by hand"
         );
@@ -68,18 +74,18 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
     println!("Wrote {file} from {}.", project.settings_module);
-    if !written.notes.is_empty() {
-        println!("\nWhat could not be carried over:");
-        written.notes.iter().for_each(|note| println!("  - {note}"));
+    if let (guarded @ 1.., judged) = written.guarded {
+        println!("The gateway judges {judged} of the {guarded} views that refuse strangers.");
     }
+    report(&written.notes, &file.to_string());
     println!("\n1. {}", upstream_lines(&project));
     println!("2. Set these variables for the gateway:\n");
     for (name, holds) in written.variables {
         println!("     {name}  {holds}");
     }
-    let path = telling_path(&project).unwrap_or("/");
+    let path = telling_path(&project).unwrap_or_else(|| "/".into());
     println!(
-        "\n3. portcullis check --config {file}\n4. portcullis run --config {file}\n\
+        "\n3. portcullis check --store --config {file}\n4. portcullis run --config {file}\n\
          5. Restart the project, and let it listen on 127.0.0.1 alone.\n\
          6. Send clients to the gateway.\n\
          7. portcullis doctor --config {file} --path {path}"
@@ -87,8 +93,25 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The notes that matter, and how many are left for the file.
+fn report(notes: &[Note], file: &str) {
+    const MOST: usize = 5;
+    let mut group = None;
+    for note in notes.iter().filter(|note| note.group != Group::Information) {
+        if group != Some(note.group) {
+            println!("\n{}:", note.group.title());
+            group = Some(note.group);
+        }
+        note.lines(MOST).iter().for_each(|line| println!("{line}"));
+    }
+    let rest = notes.iter().filter(|note| note.group == Group::Information).count();
+    if rest > 0 {
+        println!("\nAt the end of {file} stands all of it, with {rest} more for information.");
+    }
+}
+
 /// A path that needs an authenticated caller, for the doctor.
-fn telling_path(project: &Project) -> Option<&str> {
+fn telling_path(project: &Project) -> Option<String> {
     let default = &project.rest_framework.permission;
     let views = project.urls.iter().filter(|url| url.kind == Kind::Drf && url.gets());
     let mut telling = views.filter(|url| {
@@ -96,22 +119,29 @@ fn telling_path(project: &Project) -> Option<&str> {
         let rule = permission.gateway.as_ref();
         url.endpoint.is_none() && rule.is_some_and(|rule| rule == "authenticated")
     });
-    telling.find_map(|url| url.path.as_deref()?.strip_prefix('='))
+    telling.find_map(|url| {
+        let path = url.path.strip_prefix('=')?;
+        (!path.contains('{')).then(|| path.to_owned())
+    })
 }
 
 /// Runs the script; its answer is JSON.
 fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
-    let manage = arguments.django.display();
-    if arguments.django.is_dir() {
-        bail!("{manage} is a folder: name its manage.py");
+    if let Some(manage) = &arguments.django {
+        let name = manage.display();
+        if manage.is_dir() {
+            bail!("{name} is a folder: name its manage.py");
+        }
+        if !manage.is_file() {
+            bail!("there is no {name}");
+        }
     }
-    if !arguments.django.is_file() {
-        bail!("there is no {manage}");
-    }
-    let python = arguments.python.clone().unwrap_or_else(|| python_of(&arguments.django));
+    let given = serde_json::json!({ "manage": arguments.django, "settings": arguments.settings });
+    let manage = arguments.django.as_deref();
+    let python = arguments.python.clone().unwrap_or_else(|| python_of(manage));
     let mut child = Command::new(&python)
         .arg("-")
-        .arg(&arguments.django)
+        .arg(given.to_string())
         .arg(tables::tables()?.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -129,9 +159,17 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
     Ok(done.stdout)
 }
 
-/// The interpreter of the active environment, of one beside manage.py, or the system's.
-fn python_of(manage: &Path) -> PathBuf {
-    let folder = manage.parent().unwrap_or(Path::new("."));
+/// The interpreter that a console script names, that of the active environment, of one beside
+/// manage.py, or the system's.
+fn python_of(manage: Option<&Path>) -> PathBuf {
+    let first = manage.and_then(|manage| std::fs::read_to_string(manage).ok());
+    let named = first.as_deref().and_then(|text| text.lines().next()?.strip_prefix("#!"));
+    // `/usr/bin/env python` says nothing of the environment.
+    let named = named.map(str::trim).filter(|path| !path.contains(char::is_whitespace));
+    if let Some(named) = named.map(PathBuf::from).filter(|path| path.exists()) {
+        return named;
+    }
+    let folder = manage.and_then(Path::parent).unwrap_or(Path::new("."));
     let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
     let beside = [".venv", "venv", "env"].map(|name| folder.join(name));
     let mut environments = active.into_iter().chain(beside).map(|folder| folder.join("bin/python"));

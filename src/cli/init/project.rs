@@ -24,10 +24,54 @@ pub(super) struct Project {
     /// Those that a package has in one setting, by its name; none where the package is not in use.
     pub(super) packages: BTreeMap<String, Option<DjangoSettings>>,
     pub(super) urls: Vec<Url>,
+    /// Prefixes of files that the project serves to anyone.
+    pub(super) open: Vec<String>,
+    pub(super) lines: Lines,
     /// The translations of each language, in the order of LANGUAGES.
     pub(super) languages: Option<Map<String, Value>>,
-    /// Sentences.
-    pub(super) not_carried: Vec<String>,
+    pub(super) notes: Vec<Note>,
+}
+
+/// A fact that a person has to know, once, with all that it is true of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Note {
+    pub(super) group: Group,
+    pub(super) text: String,
+    pub(super) about: Vec<String>,
+}
+
+/// What a note comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Group {
+    /// Clients are refused that were not.
+    Refused,
+    /// Somebody has to do something.
+    Do,
+    /// Answers differ, or the project goes on deciding.
+    Differs,
+    /// Nothing follows from it.
+    Information,
+}
+
+/// What the project has to be told, and where its settings come from.
+#[derive(Debug, Deserialize)]
+pub(super) struct Lines {
+    /// The settings module.
+    pub(super) module: String,
+    /// Whether lines at the end of that module would not count.
+    pub(super) layered: bool,
+    /// Whether it is a module of an installed package.
+    pub(super) packaged: bool,
+    pub(super) dynaconf: bool,
+    /// Whether the project trusts a gateway already.
+    pub(super) already: bool,
+    /// `MIDDLEWARE`.
+    pub(super) middleware: Vec<String>,
+    /// `INSTALLED_APPS`.
+    pub(super) apps: Vec<String>,
+    /// What the project is, for `PORTCULLIS["EXPECTS"]`.
+    pub(super) expects: Map<String, Value>,
 }
 
 /// `DATABASES["default"]`.
@@ -39,6 +83,8 @@ pub(super) struct Database {
     pub(super) port: String,
     pub(super) user: String,
     pub(super) password_set: bool,
+    /// Whether a pooler seems to be between.
+    pub(super) pooler: bool,
     pub(super) options: DjangoSettings,
 }
 
@@ -47,13 +93,38 @@ pub(super) struct Database {
 pub(super) struct UserModel {
     pub(super) model: String,
     pub(super) table: String,
-    pub(super) username_field: String,
+    pub(super) username: Username,
     pub(super) pk: PrimaryKey,
+    /// The name of its field.
+    pub(super) key_field: String,
     /// Its column; none: the model has no password.
     pub(super) password: Option<String>,
     /// What the gateway reads besides, by its name in Django's own model; none: the model has no such
     /// column.
     pub(super) columns: Map<String, Value>,
+    pub(super) groups: Option<Membership>,
+    pub(super) permissions: Option<Membership>,
+}
+
+/// `USERNAME_FIELD`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Username {
+    pub(super) field: String,
+    pub(super) column: String,
+    #[serde(rename = "type")]
+    pub(super) kind: KeyKind,
+    /// Whether the database takes several spellings for one.
+    pub(super) collates: bool,
+}
+
+/// A table between users and groups, or users and permissions.
+#[derive(Debug, Deserialize)]
+pub(super) struct Membership {
+    pub(super) table: String,
+    /// The column of the user.
+    pub(super) user: String,
+    /// The column of the group or permission.
+    pub(super) other: String,
 }
 
 /// The primary key of the user model.
@@ -64,13 +135,15 @@ pub(super) struct PrimaryKey {
     pub(super) kind: KeyKind,
 }
 
-/// The type of a primary key.
+/// The type of a key, or of user names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum KeyKind {
     Integer,
     Uuid,
     Text,
+    /// PostgreSQL's `citext`.
+    Citext,
     Other,
 }
 
@@ -106,6 +179,8 @@ pub(super) struct Class {
     pub(super) base: Option<String>,
     /// The entry of `authentication`; none: it is not carried.
     pub(super) gateway: Option<Value>,
+    /// It accepts what `base` accepts, or less: the project has to ask it too.
+    pub(super) asks_more: bool,
 }
 
 /// Permission classes.
@@ -127,17 +202,16 @@ pub(super) struct Throttle {
 pub(super) struct Url {
     /// Django's pattern.
     pub(super) pattern: String,
-    /// `=/exact/`, or `/prefix/`; none: no whole segment.
-    pub(super) path: Option<String>,
-    /// Its dotted name.
-    pub(super) view: String,
+    /// `=/exact/{variable}/`, or `/prefix/`, as routes have them.
+    pub(super) path: String,
     pub(super) kind: Kind,
     /// None: all.
     pub(super) methods: Option<Vec<String>>,
     /// The gateway's page that does the same.
     pub(super) endpoint: Option<Value>,
-    /// Where they differ from the defaults.
-    pub(super) authentication: Option<Vec<Class>>,
+    /// Where they differ from the defaults; `Some(None)`: it cannot be told which they are.
+    #[serde(default, deserialize_with = "present")]
+    pub(super) authentication: Option<Option<Vec<Class>>>,
     pub(super) permission: Option<Permission>,
     pub(super) throttle: Option<Vec<Throttle>>,
 }
@@ -162,7 +236,7 @@ impl Project {
 
     /// All authentication classes: the defaults, then those of views.
     pub(super) fn classes(&self) -> impl Iterator<Item = &Class> {
-        let own = self.urls.iter().flat_map(|url| url.authentication.iter().flatten());
+        let own = self.urls.iter().flat_map(|url| url.authentication.iter().flatten().flatten());
         self.rest_framework.authentication.iter().chain(own)
     }
 }
@@ -172,11 +246,12 @@ impl Url {
     pub(super) fn gets(&self) -> bool {
         self.methods.iter().flatten().any(|method| method == "GET")
     }
+}
 
-    /// Whether it has rules of its own.
-    pub(super) fn has_rules(&self) -> bool {
-        self.authentication.is_some() || self.permission.is_some() || self.throttle.is_some()
-    }
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 fn null_is_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(

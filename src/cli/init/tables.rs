@@ -52,6 +52,9 @@ fn schemes<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<
             "attributes": map(scheme.attributes),
             "headers": scheme.headers,
             "note": scheme.note,
+            "takes_password": scheme.takes_password,
+            "asks_store": scheme.asks_store,
+            "fires": scheme.fires,
         });
         Ok((scheme.class.to_owned(), row))
     });
@@ -60,7 +63,12 @@ fn schemes<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<
 
 fn pages<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<String, Value>> {
     let rows = imports.flat_map(|import| import.pages).map(|page| {
-        let row = json!({ "endpoint": flow(page.endpoint)?, "drf": page.drf });
+        let row = json!({
+            "endpoint": flow(page.endpoint)?,
+            "drf": page.drf,
+            "takes_password": page.takes_password,
+            "fires": page.fires,
+        });
         Ok((page.class.to_owned(), row))
     });
     rows.collect()

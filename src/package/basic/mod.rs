@@ -33,6 +33,7 @@ pub static PACKAGE: Descriptor = Descriptor {
         schemes: &[SchemeClass {
             attributes: &[("www_authenticate_realm", "realm")],
             takes_password: true,
+            fires: &["user_login_failed"],
             ..SchemeClass::new("rest_framework.authentication.BasicAuthentication", "basic")
         }],
         ..Import::NONE

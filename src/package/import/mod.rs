@@ -43,6 +43,10 @@ pub struct SchemeClass {
     pub sets_auth: bool,
     /// Whether it takes a password.
     pub takes_password: bool,
+    /// Whether it looks its users up.
+    pub asks_store: bool,
+    /// See [`PageClass::fires`].
+    pub fires: &'static [&'static str],
 }
 
 /// A view.
@@ -57,6 +61,10 @@ pub struct PageClass {
     pub drf: bool,
     /// Whether it takes a password.
     pub takes_password: bool,
+    /// The signals that the real one sends: those of `django.contrib.auth.signals` by name,
+    /// `saved:app.Model` and `deleted:app.Model` (`user` is the user model), each perhaps with
+    /// ` if SETTING.KEY`. What a project watches is left to the project.
+    pub fires: &'static [&'static str],
 }
 
 impl Import {
@@ -75,6 +83,8 @@ impl SchemeClass {
             note: None,
             sets_auth: false,
             takes_password: false,
+            asks_store: true,
+            fires: &[],
         }
     }
 }

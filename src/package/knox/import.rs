@@ -11,12 +11,13 @@ pub(super) const IMPORT: Import = Import {
     apps: &[("knox", "knox")],
     schemes: &[SchemeClass {
         sets_auth: true,
+        fires: &["deleted:knox.AuthToken"],
         ..SchemeClass::new("knox.auth.TokenAuthentication", "knox")
     }],
     pages: &[
-        view("knox.views.LoginView", "{ knox: { page: login } }", true),
-        view("knox.views.LogoutView", "{ knox: { page: logout } }", false),
-        view("knox.views.LogoutAllView", "{ knox: { page: logoutall } }", false),
+        view("knox.views.LoginView", "{ knox: { page: login } }", LOGIN),
+        view("knox.views.LogoutView", "{ knox: { page: logout } }", LOGOUT),
+        view("knox.views.LogoutAllView", "{ knox: { page: logoutall } }", LOGOUT),
     ],
     fixed: &[
         ("SECURE_HASH_ALGORITHM", "tokens are kept as SHA-512"),
@@ -32,8 +33,15 @@ pub(super) const IMPORT: Import = Import {
     }],
 };
 
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password }
+const LOGIN: &[&str] = &["user_logged_in", "saved:knox.AuthToken"];
+const LOGOUT: &[&str] = &["user_logged_out", "deleted:knox.AuthToken"];
+
+const fn view(
+    class: &'static str,
+    endpoint: &'static str,
+    fires: &'static [&'static str],
+) -> PageClass {
+    PageClass { class, endpoint, drf: true, takes_password: false, fires }
 }
 
 const TABLE: &[Setting] = &[

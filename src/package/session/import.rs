@@ -11,8 +11,20 @@ pub(super) const IMPORT: Import = Import {
     apps: &[("django.contrib.sessions", "sessions")],
     schemes: &[SchemeClass::new("rest_framework.authentication.SessionAuthentication", "session")],
     pages: &[
-        view("django.contrib.auth.views.LoginView", "{ session: { page: login } }", true),
-        view("django.contrib.auth.views.LogoutView", "{ session: { page: logout } }", false),
+        PageClass {
+            class: "django.contrib.auth.views.LoginView",
+            endpoint: "{ session: { page: login } }",
+            drf: false,
+            takes_password: true,
+            fires: &["user_logged_in", "user_login_failed", "saved:user", "saved:sessions.Session"],
+        },
+        PageClass {
+            class: "django.contrib.auth.views.LogoutView",
+            endpoint: "{ session: { page: logout } }",
+            drf: false,
+            takes_password: false,
+            fires: &["user_logged_out", "deleted:sessions.Session"],
+        },
     ],
     fixed: &[
         ("SESSION_SERIALIZER", "sessions are JSON"),
@@ -33,10 +45,6 @@ pub(super) const IMPORT: Import = Import {
         },
     ],
 };
-
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: false, takes_password }
-}
 
 const SESSION: &[Setting] = &[
     ("SESSION_COOKIE_NAME", "cookie", quoted, "\"sessionid\""),

@@ -11,34 +11,44 @@ pub(super) const IMPORT: Import = Import {
     apps: &[("rest_framework_simplejwt.token_blacklist", BLACKLIST)],
     schemes: &[
         class("rest_framework_simplejwt.authentication.JWTAuthentication"),
-        class(STATELESS),
+        SchemeClass { asks_store: false, ..class(STATELESS) },
     ],
     pages: &[
         view(
             "rest_framework_simplejwt.views.TokenObtainPairView",
             "{ jwt: { page: obtain } }",
             true,
+            OBTAIN,
         ),
         view(
             "rest_framework_simplejwt.views.TokenRefreshView",
             "{ jwt: { page: refresh } }",
             false,
+            WRITE,
         ),
-        view("rest_framework_simplejwt.views.TokenVerifyView", "{ jwt: { page: verify } }", false),
+        view(
+            "rest_framework_simplejwt.views.TokenVerifyView",
+            "{ jwt: { page: verify } }",
+            false,
+            &[],
+        ),
         view(
             "rest_framework_simplejwt.views.TokenBlacklistView",
             "{ jwt: { page: blacklist } }",
             false,
+            WRITE,
         ),
         view(
             "rest_framework_simplejwt.views.TokenObtainSlidingView",
             "{ jwt_sliding: { page: obtain } }",
             true,
+            OBTAIN,
         ),
         view(
             "rest_framework_simplejwt.views.TokenRefreshSlidingView",
             "{ jwt_sliding: { page: refresh } }",
             false,
+            &[],
         ),
     ],
     fixed: &[
@@ -65,8 +75,21 @@ const fn class(class: &'static str) -> SchemeClass {
     SchemeClass { sets_auth: true, ..SchemeClass::new(class, "jwt") }
 }
 
-const fn view(class: &'static str, endpoint: &'static str, takes_password: bool) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password }
+const OBTAIN: &[&str] = &[
+    "user_login_failed",
+    "saved:user if SIMPLE_JWT.UPDATE_LAST_LOGIN",
+    "saved:token_blacklist.OutstandingToken",
+];
+const WRITE: &[&str] =
+    &["saved:token_blacklist.OutstandingToken", "saved:token_blacklist.BlacklistedToken"];
+
+const fn view(
+    class: &'static str,
+    endpoint: &'static str,
+    takes_password: bool,
+    fires: &'static [&'static str],
+) -> PageClass {
+    PageClass { class, endpoint, drf: true, takes_password, fires }
 }
 
 const TABLE: &[Setting] = &[

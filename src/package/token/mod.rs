@@ -68,6 +68,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             endpoint: "token",
             drf: true,
             takes_password: true,
+            fires: &["user_login_failed", "saved:authtoken.Token"],
         }],
         ..Import::NONE
     },

@@ -65,7 +65,6 @@ if GATEWAY:
         "django.middleware.common.CommonMiddleware",
         "django.middleware.clickjacking.XFrameOptionsMiddleware",
     ]
-    AUTHENTICATION_BACKENDS = ["portcullis_django.backend.PortcullisBackend"]
     AUTHENTICATION_CLASSES = ["portcullis_django.authentication.PortcullisAuthentication"]
     PORTCULLIS = {
         "JWKS_URL": os.environ["PORTCULLIS_JWKS_URL"],

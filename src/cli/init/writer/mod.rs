@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) use self::routes::jwks_path;
 
 use super::{
-    project::{Class, Permission, Project, Throttle},
+    project::{Class, Group, Note, Project, Throttle},
     upstream::upstream_lines,
 };
 use crate::value::RESERVED;
@@ -28,8 +28,15 @@ pub(super) struct Writer<'a> {
     /// The configuration's file.
     file: &'a Path,
     text: String,
-    notes: Vec<String>,
+    notes: Vec<Note>,
     variables: Vec<(String, &'static str)>,
+    /// What the whole file says: chain, permission, throttles.
+    top: (String, String, String),
+    /// Whether that is nothing.
+    open_by_default: bool,
+    /// Views that refuse strangers, and how many of them are judged here.
+    guarded: usize,
+    judged: usize,
 }
 
 /// A file that was written.
@@ -38,16 +45,55 @@ pub(super) struct Written {
     pub(super) text: String,
     /// Translations, and the name of their file.
     pub(super) messages: Option<(PathBuf, String)>,
-    /// What could not be carried over.
-    pub(super) notes: Vec<String>,
+    /// What a person has to know.
+    pub(super) notes: Vec<Note>,
+    /// Views that refuse strangers, and how many of them the gateway judges itself.
+    pub(super) guarded: (usize, usize),
     /// The environment variables that it names, and what each has to hold.
     pub(super) variables: Vec<(String, &'static str)>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(project: &'a Project, upstream: &'a str, file: &'a Path) -> Self {
-        let notes = project.not_carried.clone();
-        Self { project, upstream, file, text: String::new(), notes, variables: Vec::new() }
+        let mut writer = Self {
+            project,
+            upstream,
+            file,
+            text: String::new(),
+            notes: project.notes.clone(),
+            variables: Vec::new(),
+            top: Default::default(),
+            open_by_default: false,
+            guarded: 0,
+            judged: 0,
+        };
+        let rest = &project.rest_framework;
+        writer.top = match writer.chain(&rest.authentication) {
+            Some(chain) => {
+                let permission = rest.permission.gateway.as_ref().map_or("anyone".into(), yaml);
+                (chain, permission, writer.throttle(&rest.throttle))
+            }
+            // Half of it would be another policy.
+            None => ("[]".into(), "anyone".into(), "[]".into()),
+        };
+        let (chain, permission, throttle) = &writer.top;
+        writer.open_by_default = chain == "[]" && permission == "anyone" && throttle == "[]";
+        writer
+    }
+
+    fn note(&mut self, group: Group, text: &str) {
+        self.notes.push(Note { group, text: text.to_owned(), about: Vec::new() });
+    }
+
+    fn note_about(&mut self, group: Group, text: &str, about: &str) {
+        let known = self.notes.iter_mut().find(|note| note.group == group && note.text == text);
+        match known {
+            Some(note) => note.about.push(about.to_owned()),
+            None => {
+                self.note(group, text);
+                self.note_about(group, text, about);
+            }
+        }
     }
 
     /// `${NAME}`, noted for the report, which says what has to be set.
@@ -82,19 +128,12 @@ impl<'a> Writer<'a> {
         }
         self.proxies();
         self.line("");
-        let rest = &project.rest_framework;
-        let chain = self.chain(&rest.authentication);
-        if !self.passwords_are_rows() {
-            self.notes.push(
-                "BASIC IS LEFT OUT: another backend of AUTHENTICATION_BACKENDS has a say in who may \
-                 log in with a password, and the gateway knows only the row's."
-                    .into(),
-            );
-        }
+        let (chain, permission, throttle) = self.top.clone();
         self.line(format!("authentication: {chain}  # DEFAULT_AUTHENTICATION_CLASSES"));
-        let permission = rule(&rest.permission);
         self.line(format!("permission: {permission}  # DEFAULT_PERMISSION_CLASSES"));
-        self.throttle("throttle", &rest.throttle, "");
+        if throttle != "[]" {
+            self.line(format!("throttle: {throttle}"));
+        }
         self.passwords();
         let messages = self.language();
         self.forwarded_headers();
@@ -108,12 +147,18 @@ impl<'a> Writer<'a> {
         self.routes();
         self.line("");
         upstream_lines(project).lines().for_each(|line| self.line(format!("# {line}").trim_end()));
-        let notes = std::mem::take(&mut self.notes);
-        if !notes.is_empty() {
-            self.line("\n# Not carried over:");
-            notes.iter().for_each(|note| self.line(format!("# - {note}")));
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.sort_by_key(|note| note.group);
+        let mut group = None;
+        for note in &notes {
+            if group != Some(note.group) {
+                self.line(format!("#\n# {}:", note.group.title()));
+                group = Some(note.group);
+            }
+            note.lines(usize::MAX).iter().for_each(|line| self.line(format!("# {line}")));
         }
-        Written { text: self.text, messages, notes, variables: self.variables }
+        let guarded = (self.guarded, self.judged);
+        Written { text: self.text, messages, notes, guarded, variables: self.variables }
     }
 
     fn proxies(&mut self) {
@@ -123,10 +168,10 @@ impl<'a> Writer<'a> {
             self.line(
                 "trusted_proxies: []  # the project is behind a proxy: list its network here",
             );
-            self.notes.push(
-                "The project is behind a proxy: LIST ITS NETWORK IN `trusted_proxies`, or all clients \
-                 are one to limits and lockout, and https is not seen."
-                    .into(),
+            self.note(
+                Group::Do,
+                "The project is behind a proxy: list its network in `trusted_proxies`, or all clients \
+                 are one to limits and lockout, and https is not seen",
             );
         }
     }
@@ -154,12 +199,9 @@ impl<'a> Writer<'a> {
         Some((file, format!("# Made by `portcullis init`.\n{}\n", lines.join("\n"))))
     }
 
-    fn throttle(&mut self, key: &str, throttle: &[Throttle], indent: &str) {
-        let entries = throttle.iter().filter_map(|entry| entry.gateway.as_ref());
-        let entries: Vec<String> = entries.map(yaml).collect();
-        if !entries.is_empty() {
-            self.line(format!("{indent}{key}: [{}]", entries.join(", ")));
-        }
+    fn throttle(&self, throttle: &[Throttle]) -> String {
+        let entries = throttle.iter().filter_map(|entry| entry.gateway.as_ref()).map(yaml);
+        format!("[{}]", entries.collect::<Vec<_>>().join(", "))
     }
 
     fn map(&mut self, key: &str, entries: &[String]) {
@@ -172,27 +214,52 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A chain, without what is not carried.
-    fn chain(&self, classes: &[Class]) -> String {
-        let rows = self.passwords_are_rows();
-        let takes_password =
-            |class: &Class| class.known().is_some_and(|known| known.takes_password);
-        let carried = classes.iter().filter(|class| rows || !takes_password(class));
-        let entries: Vec<String> =
-            carried.filter_map(|class| class.gateway.as_ref()).map(yaml).collect();
-        format!("[{}]", entries.join(", "))
-    }
-
-    /// Whether passwords are checked by Django's own backend and no other.
-    fn passwords_are_rows(&self) -> bool {
-        let mut backends = self.project.settings.list("AUTHENTICATION_BACKENDS").iter();
-        backends.all(|backend| backend == "django.contrib.auth.backends.ModelBackend")
+    /// A chain; none if one of its classes is not carried.
+    fn chain(&self, classes: &[Class]) -> Option<String> {
+        let mut entries: Vec<String> = Vec::new();
+        for class in classes {
+            let entry = yaml(class.gateway.as_ref()?);
+            // Two of one kind need two names.
+            let twin = entries.iter().filter(|other| word(other) == word(&entry)).count();
+            entries.push(match twin {
+                0 => entry,
+                _ => return None,
+            });
+        }
+        Some(format!("[{}]", entries.join(", ")))
     }
 }
 
-/// What cannot be carried is asked by the project itself; the gateway refuses no request for it.
-fn rule(permission: &Permission) -> String {
-    permission.gateway.as_ref().map_or("anyone".into(), yaml)
+impl Group {
+    /// Above its notes.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Refused => "Clients that will be refused",
+            Self::Do => "What you have to do",
+            Self::Differs => "What the project goes on deciding, and what differs",
+            Self::Information => "For information",
+        }
+    }
+}
+
+impl Note {
+    /// As lines of text, with so many of what it is true of.
+    pub(super) fn lines(&self, most: usize) -> Vec<String> {
+        if self.about.is_empty() {
+            return vec![format!("  - {}", self.text)];
+        }
+        let mut lines = vec![format!("  - {}:", self.text)];
+        lines.extend(self.about.iter().take(most).map(|about| format!("      {about}")));
+        if let more @ 1.. = self.about.len().saturating_sub(most) {
+            lines.push(format!("      and {more} more"));
+        }
+        lines
+    }
+}
+
+fn word(entry: &str) -> &str {
+    let entry = entry.trim_start_matches("{ ");
+    entry.split(':').next().unwrap_or_default()
 }
 
 /// YAML is JSON with blanks after the colons, for people.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Writer, path, segment};
+use crate::cli::init::project::Group;
 
 impl Writer<'_> {
     pub(super) fn store(&mut self) {
@@ -38,6 +39,14 @@ impl Writer<'_> {
             let password = self.variable("DATABASE_PASSWORD".into(), "DATABASES' PASSWORD");
             self.line(format!("  password: {password}"));
         }
+        if database.pooler {
+            self.line("  pooler: true  # DISABLE_SERVER_SIDE_CURSORS, or PgBouncer's port");
+            self.note(
+                Group::Do,
+                "A pooler is between the project and PostgreSQL: name PostgreSQL itself in \
+                 `store.listen_url`, or what Django ends is learned of within `cache.ttl`",
+            );
+        }
         self.user_model();
     }
 
@@ -53,7 +62,7 @@ impl Writer<'_> {
             };
             match (ours, value.as_str()) {
                 (Some(ours), Some(value)) => query.push(format!("{ours}={}", path(value))),
-                _ => self.notes.push(format!("The database option {name} is not carried.")),
+                _ => self.note_about(Group::Information, "Database options are not carried", name),
             }
         }
         query

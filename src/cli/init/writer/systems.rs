@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Writer;
+use crate::cli::init::project::Group;
 use crate::package::{Holder, Importer, PACKAGES};
 
 /// What `passwords.accept` is where the file does not say.
@@ -39,26 +40,34 @@ impl Writer<'_> {
         if !settings.is_set("CORS_ALLOW_METHODS") {
             return;
         }
-        if !settings.list("CORS_ALLOWED_ORIGIN_REGEXES").is_empty() {
-            self.notes.push(
-                "CORS_ALLOWED_ORIGIN_REGEXES: list the origins in `cors.origins`; `*` stands for a \
-                 name's first parts."
-                    .into(),
+        let all = settings.is_true("CORS_ALLOW_ALL_ORIGINS");
+        let every_path = ["^.*$", "^.*", ".*", ""].contains(&settings.text("CORS_URLS_REGEX"));
+        let why = if !settings.list("CORS_ALLOWED_ORIGIN_REGEXES").is_empty() {
+            "CORS_ALLOWED_ORIGIN_REGEXES is set"
+        } else if settings.is_true("CORS_BY_SIGNAL") {
+            "a receiver of check_request_enabled has a say"
+        } else if !every_path {
+            "CORS_URLS_REGEX is set"
+        } else if all && settings.is_true("CORS_ALLOW_CREDENTIALS") {
+            "any site could act as its visitor"
+        } else {
+            ""
+        };
+        if !why.is_empty() {
+            return self.note_about(
+                Group::Do,
+                "CORS is not carried, so the gateway's refusals cannot be read by pages of other \
+                 origins, and a preflight is refused where strangers are: list the origins in \
+                 `cors.origins` (`https://*.example.com`)",
+                why,
             );
         }
-        let all = settings.is_true("CORS_ALLOW_ALL_ORIGINS");
         let any = [Value::from("*")];
         let origins = if all { &any } else { settings.list("CORS_ALLOWED_ORIGINS") };
         let origins = Value::from(origins);
         let mut entries = vec![format!("origins: {origins}")];
-        match (settings.is_true("CORS_ALLOW_CREDENTIALS"), all) {
-            (true, false) => entries.push("credentials: true".into()),
-            (true, true) => self.notes.push(
-                "CORS_ALLOW_CREDENTIALS with CORS_ALLOW_ALL_ORIGINS: any site could act as its \
-                 visitor; list the origins."
-                    .into(),
-            ),
-            (false, _) => {}
+        if settings.is_true("CORS_ALLOW_CREDENTIALS") {
+            entries.push("credentials: true".into());
         }
         for (name, key) in [
             ("CORS_ALLOW_METHODS", "methods"),
@@ -80,13 +89,14 @@ impl Writer<'_> {
         let settings = &self.project.settings;
         let proxy = settings.texts("SECURE_PROXY_SSL_HEADER").next().unwrap_or_default();
         if !["", "HTTP_X_FORWARDED_PROTO"].contains(&proxy) {
-            self.notes.push(format!(
+            let text = format!(
                 "SECURE_PROXY_SSL_HEADER is {proxy}: the gateway says it in X-Forwarded-Proto; name \
-                 that in the project, or anybody can say it."
-            ));
+                 that in the project, or any client can say it"
+            );
+            self.note(Group::Do, &text);
         }
         if settings.is_true("USE_X_FORWARDED_HOST") {
-            self.notes.push("USE_X_FORWARDED_HOST: the gateway goes by Host alone.".into());
+            self.note(Group::Information, "USE_X_FORWARDED_HOST: the gateway goes by Host alone");
         }
     }
 
@@ -105,7 +115,9 @@ impl Writer<'_> {
             let Some(settings) = settings else { continue };
             let mut importer = Importer::new(settings, &project.installed, &classes);
             importer.write(imported);
-            self.notes.append(&mut importer.notes);
+            for text in std::mem::take(&mut importer.notes) {
+                self.note(Group::Differs, &text);
+            }
             self.variables.append(&mut importer.variables);
             self.map(imported.map, &importer.entries);
         }
