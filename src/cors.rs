@@ -4,7 +4,7 @@
 //! expired token from a broken network. What an upstream says itself is left alone.
 
 use hyper::{
-    HeaderMap, Method, StatusCode,
+    HeaderMap, Method,
     header::{
         ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
         ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    route::PathPattern,
     upstream::{Reply, ReplyBody},
     value::{Path, Period, Problem, Problems},
     web::answer::vary,
@@ -25,7 +26,8 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Cors")]
 pub struct Config {
-    /// `https://app.example.com`, `https://*.example.com`, or `*` for all.
+    /// `https://app.example.com`, `https://*.example.com`, `*` for all, or `null` for pages without
+    /// an origin, such as files and sandboxed frames.
     origins: Vec<String>,
     /// Whether requests may carry cookies; not with `*`.
     credentials: bool,
@@ -37,6 +39,8 @@ pub struct Config {
     expose: Vec<String>,
     /// How long a browser may remember the answer.
     max_age: Period,
+    /// The paths that pages of other origins may read; empty is all.
+    paths: Vec<PathPattern>,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             headers: words(&["accept", "authorization", "content-type", "x-csrftoken"]),
             expose: words(&["www-authenticate", "retry-after"]),
             max_age: Period::seconds(86_400),
+            paths: Vec::new(),
         }
     }
 }
@@ -73,6 +78,7 @@ pub struct Cors {
     headers: HeaderValue,
     expose: HeaderValue,
     max_age: u64,
+    paths: Vec<PathPattern>,
 }
 
 enum AllowedOrigin {
@@ -112,6 +118,13 @@ impl Cors {
                     problems.push(Problem::new(&at, message).help("list the origins one by one"));
                 }
                 _ if origin == "*" => origins.push(AllowedOrigin::Any),
+                _ if origin == "null" && config.credentials => {
+                    let message =
+                        "every page without an origin could act with the cookies of your users";
+                    let problem = Problem::new(&at, message);
+                    problems.push(problem.help("leave `null` out, or set `credentials: false`"));
+                }
+                _ if origin == "null" => origins.push(AllowedOrigin::Exact("null".into())),
                 Some((scheme, host)) if is_host(host) => {
                     origins.push(match host.strip_prefix('*') {
                         Some(end) => AllowedOrigin::Below(format!("{scheme}://"), end.to_owned()),
@@ -134,15 +147,24 @@ impl Cors {
         let headers = list("headers", &config.headers);
         let expose = list("expose", &config.expose);
         let (credentials, max_age) = (config.credentials, config.max_age.0.as_secs());
-        problems.finish(Self { origins, credentials, methods, headers, expose, max_age })
+        let paths = config.paths.clone();
+        problems.finish(Self { origins, credentials, methods, headers, expose, max_age, paths })
+    }
+
+    /// Whether pages of other origins have a say about a path.
+    pub fn covers(&self, path: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.is_for(path))
     }
 
     /// The answer to a preflight; nothing if the request is none.
-    pub fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<Reply> {
+    pub fn preflight(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Reply> {
         let asks = headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         let origin = headers.get(ORIGIN).filter(|_| method == Method::OPTIONS && asks)?;
+        if !self.covers(path) {
+            return None;
+        }
+        // As django-cors-headers answers it.
         let mut reply = Reply::new(ReplyBody::full(""));
-        *reply.status_mut() = StatusCode::NO_CONTENT;
         let answer = reply.headers_mut();
         if self.allow(Some(origin), answer) {
             answer.remove(ACCESS_CONTROL_EXPOSE_HEADERS);
@@ -162,7 +184,9 @@ impl Cors {
         let text = origin.and_then(|origin| origin.to_str().ok());
         let allowed = text.is_some_and(|text| self.origins.iter().any(|known| known.allows(text)));
         let Some(origin) = origin.filter(|_| allowed) else { return false };
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        let all = !self.credentials && matches!(self.origins[..], [AllowedOrigin::Any]);
+        let told = if all { HeaderValue::from_static("*") } else { origin.clone() };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, told);
         if self.credentials {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         }
@@ -221,15 +245,15 @@ mod tests {
     fn preflights() {
         let cors = cors(&["https://app.example"]);
         let mut headers = HeaderMap::new();
-        assert!(cors.preflight(&Method::OPTIONS, &headers).is_none());
+        assert!(cors.preflight(&Method::OPTIONS, "/", &headers).is_none());
         headers.insert(ORIGIN, HeaderValue::from_static("https://app.example"));
-        assert!(cors.preflight(&Method::OPTIONS, &headers).is_none());
+        assert!(cors.preflight(&Method::OPTIONS, "/", &headers).is_none());
         headers.insert(ACCESS_CONTROL_REQUEST_METHOD, HeaderValue::from_static("PUT"));
-        assert!(cors.preflight(&Method::GET, &headers).is_none());
-        let reply = cors.preflight(&Method::OPTIONS, &headers).unwrap();
+        assert!(cors.preflight(&Method::GET, "/", &headers).is_none());
+        let reply = cors.preflight(&Method::OPTIONS, "/", &headers).unwrap();
         assert_eq!(reply.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
         headers.insert(ORIGIN, HeaderValue::from_static("https://evil.example"));
-        let reply = cors.preflight(&Method::OPTIONS, &headers).unwrap();
+        let reply = cors.preflight(&Method::OPTIONS, "/", &headers).unwrap();
         assert!(!reply.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
         assert!(!reply.headers().contains_key(ACCESS_CONTROL_ALLOW_METHODS));
     }

@@ -23,6 +23,7 @@ use crate::{
     crypto::keys::SigningKeys,
     forward,
     observe::log::AccessLog,
+    package::Entry,
     store::Database,
     value::Secret,
 };
@@ -80,6 +81,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
             id: &id,
             identity,
             keys: loaded.document.secret_key.as_ref().and_then(|key| SigningKeys::new(key).ok()),
+            names_others: names_others(&loaded.document),
             now: clock.now(),
         };
         findings.examined += 1;
@@ -128,6 +130,16 @@ fn upstreams(document: &Document) -> BTreeMap<String, &forward::Config> {
     servers
 }
 
+/// Whether a scheme may name a caller who is no row of the store: a service, or what another issuer says.
+fn names_others(document: &Document) -> bool {
+    const OF_ROWS: [&str; 6] = ["basic", "token", "session", "knox", "jwt", "remote_user"];
+    let own = document.routes.iter().flat_map(|route| route.authentication.iter().flatten());
+    document.authentication.iter().chain(own).any(|entry| match entry {
+        Entry::Name(word) => !OF_ROWS.contains(&word.as_str()),
+        Entry::Settings { word, .. } => *word == "jwt" || !OF_ROWS.contains(word),
+    })
+}
+
 fn address(server: &str, path: &PathAndQuery) -> Option<Uri> {
     let over_network = server.starts_with("http://") || server.starts_with("https://");
     over_network.then(|| format!("{}{path}", server.trim_end_matches('/')))?.parse().ok()
@@ -143,6 +155,8 @@ struct Patient<'a> {
     id: &'a str,
     identity: &'a forward::Config,
     keys: Option<SigningKeys>,
+    /// Whether there may be callers who are no row of the store.
+    names_others: bool,
     now: Timestamp,
 }
 
@@ -218,7 +232,9 @@ impl Patient<'_> {
             let worked = answer.names_user && !nothing.names_user;
             Self::judge(&probe, &answer, worked, findings);
         }
-        if let Some(probe) = self.namesake() {
+        if self.names_others
+            && let Some(probe) = self.namesake()
+        {
             let answer = self.call(&probe.fields).await?;
             Self::judge(&probe, &answer, answer != nothing && answer.names_user, findings);
         }

@@ -96,6 +96,10 @@ enum Command {
     /// Exits with 0 if a gateway can be built from it, else with 1 and a list of problems, each
     /// with its line and remedy.
     Check {
+        /// Ask the store too, and fail if it does not answer. Without it the store is asked, and may
+        /// be away.
+        #[arg(long)]
+        store: bool,
         /// List each setting that differs from this older file; secrets are not shown.
         #[arg(long, value_name = "FILE")]
         diff: Option<PathBuf>,
@@ -158,7 +162,7 @@ pub fn main() -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run { watch: false }) {
         Command::Run { watch } => run::run(cli.config, watch),
         Command::Init(arguments) => init::init(&cli.config, &arguments),
-        Command::Check { diff } => check(cli.config, diff.as_deref()),
+        Command::Check { diff, store } => check(cli.config, diff.as_deref(), store),
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
         Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
         Command::Schema { markdown } => {
@@ -211,7 +215,7 @@ fn control() -> anyhow::Result<Runtime> {
     builder.build().context("the control runtime cannot start")
 }
 
-fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
+fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()> {
     let name = path.display().to_string();
     let changes = before.map(|before| diff::changes(before, &path)).transpose()?;
     let loaded = load(path)?;
@@ -223,6 +227,14 @@ fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
     for warning in &built.warnings {
         println!("warning: {warning}");
     }
+    match control.block_on(built.db.examine()) {
+        Ok(problems) if problems.is_empty() => {}
+        Ok(problems) => bail!("{}", store_lacks(&problems)),
+        Err(error) if store => return Err(error).context("the store was not asked"),
+        // The file of an embedded store is made by `run`.
+        Err(_) if built.db.is_yet_to_be_made() => {}
+        Err(_) => println!("warning: the store does not answer, so its tables were not looked at"),
+    }
     let routes = built.serving.gateway.router.routes().count();
     println!("{name} is valid: {routes} {}", if routes == 1 { "route" } else { "routes" });
     match changes.as_deref() {
@@ -231,6 +243,17 @@ fn check(path: PathBuf, before: Option<&Path>) -> anyhow::Result<()> {
         Some(changes) => print!("\n{changes}"),
     }
     Ok(())
+}
+
+/// What the store's own words come to.
+fn store_lacks(problems: &[String]) -> String {
+    let problems: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    format!(
+        "the store cannot be asked what the configuration needs, so every request with such a \
+         credential would be 503:\n{}\nIs it the project's database, and has the project migrated it? \
+         Tables and columns of users are named in `store.user_model`",
+        problems.join("\n")
+    )
 }
 
 /// Runs a command on what packages are built from.

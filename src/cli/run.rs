@@ -187,6 +187,11 @@ async fn prepare(document: &Document, built: &Built) -> anyhow::Result<()> {
             bootstrap(name, built).await?
         }
     };
+    if let Ok(problems) = built.db.examine().await
+        && !problems.is_empty()
+    {
+        error!("{}", super::store_lacks(&problems));
+    }
     if let Some((name, password, token)) = created {
         welcome(document, &name, &password, &token);
     }

@@ -269,7 +269,9 @@ impl Gateway {
             said_in(exchange.language, reply.headers_mut());
         }
         exchange.write_notes(reply.headers_mut());
-        if let Some(cors) = &self.cors {
+        if let Some(cors) = &self.cors
+            && cors.covers(exchange.line.uri.path())
+        {
             cors.allow(exchange.origin.as_ref(), reply.headers_mut());
         }
         if let Some(seal) = exchange.seal() {
@@ -285,7 +287,7 @@ impl Gateway {
     }
 
     fn preflight(&self, request: &Request) -> Option<Reply> {
-        self.cors.as_ref()?.preflight(&request.method, &request.headers)
+        self.cors.as_ref()?.preflight(&request.method, request.target.path(), &request.headers)
     }
 
     /// Decides on a request that another proxy holds. The names are those of the client's fields

@@ -118,6 +118,13 @@ impl PathPattern {
         target.ambiguities.is_empty() && self.covers(path, slash) && self.is_spelled(path)
     }
 
+    /// Whether a path, as a browser sends it, is one that it is for, in whatever case and spelling.
+    pub fn is_for(&self, path: &str) -> bool {
+        let decoded = decode_path(path);
+        let path = decoded.strip_suffix(b"/").unwrap_or(&decoded);
+        self.covers(path, decoded.ends_with(b"/"))
+    }
+
     pub(super) fn has_variables(&self) -> bool {
         !self.variables.is_empty()
     }

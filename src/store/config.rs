@@ -1,7 +1,7 @@
 //! The `store` setting, and a database made of it.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
 
@@ -134,6 +134,8 @@ impl Database {
                 dry_run: AtomicBool::new(false),
                 file: file(&url),
                 own_tables: config.own_tables,
+                needs: Mutex::default(),
+                examined: AtomicBool::new(false),
                 username_match: config.username_match,
                 pooler: config.pooler,
                 listen_url: match &config.listen_url {

@@ -1,16 +1,17 @@
 //! The database: where statements run, how long they may take, and what becomes of their text.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use sqlx::{
-    AnyPool, AssertSqlSafe, Row,
+    AnyPool, AssertSqlSafe, Executor, Row, SqlSafeStr,
     any::{AnyArguments, AnyRow},
 };
 use tokio::runtime::Handle;
@@ -21,6 +22,7 @@ use super::{
     model::{Column, UserModel},
     table::Owner,
     template::{Arg, Dialect},
+    users::BY_NAME,
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -54,6 +56,9 @@ pub(super) struct Inner {
     /// SQLite's.
     pub(super) file: Option<std::path::PathBuf>,
     pub(super) own_tables: bool,
+    /// The queries that the configuration will need: see [`Database::needs`].
+    pub(super) needs: Mutex<BTreeSet<&'static str>>,
+    pub(super) examined: AtomicBool,
     pub(super) username_match: UsernameMatch,
     /// Whether a pooler is between, which gives each transaction a connection.
     pub(super) pooler: bool,
@@ -104,6 +109,11 @@ impl Database {
         .await
     }
 
+    /// Whether it is a file that is not there.
+    pub fn is_yet_to_be_made(&self) -> bool {
+        self.inner.file.as_ref().is_some_and(|file| !file.exists())
+    }
+
     /// From now on nothing is written, and statements that write report success: for `explain`,
     /// which shows what would happen.
     pub fn dry_run(&self) {
@@ -124,12 +134,54 @@ impl Database {
         self.inner.username_match == UsernameMatch::Exact
     }
 
-    /// Whether it answers, for readiness.
+    /// Says, while a configuration is built, that a query will be asked. Users are asked for with it.
+    pub fn needs(&self, queries: &[&'static str]) {
+        let mut needs = self.inner.needs.lock().unwrap_or_else(PoisonError::into_inner);
+        needs.extend([BY_NAME, GROUPS_OF_USERS, PERMISSIONS_OF_USERS]);
+        needs.extend(queries);
+    }
+
+    /// Has the database read every query that the configuration needs, and runs none; what it says of
+    /// those that it cannot: a table that is not there, or a column.
     ///
     /// # Errors
     /// If the store does not answer.
+    pub async fn examine(&self) -> Result<Vec<String>, Unavailable> {
+        let needs = self.inner.needs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.run(|sql| async move {
+            let mut problems = BTreeSet::new();
+            for query in needs {
+                if let Err(error) = sql.prepare(query).await {
+                    match error {
+                        sqlx::Error::Database(said) => problems.insert(said.to_string()),
+                        sqlx::Error::ColumnDecode { .. } | sqlx::Error::AnyDriverError(_) => {
+                            problems.insert(error.to_string())
+                        }
+                        other => return Err(other),
+                    };
+                }
+            }
+            Ok(problems.into_iter().collect())
+        })
+        .await
+    }
+
+    /// Whether it answers, and has once read all that the configuration needs, for readiness.
+    ///
+    /// # Errors
+    /// If it does not.
     pub async fn ping(&self) -> Result<(), Unavailable> {
-        self.run(|sql| async move { sql.rows("SELECT 1", []).await.map(|_| ()) }).await
+        if self.inner.examined.load(Ordering::Relaxed) {
+            return self.run(|sql| async move { sql.rows("SELECT 1", []).await.map(|_| ()) }).await;
+        }
+        let problems = self.examine().await?;
+        match problems.first() {
+            Some(problem) => Err(Unavailable::new("the store", problem.clone())),
+            None => {
+                self.inner.examined.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
     }
 
     /// Runs `work` on the control runtime, within the store's time. A caller that goes away does
@@ -321,6 +373,25 @@ impl Sql {
         }
     }
 
+    async fn prepare(&self, template: &'static str) -> Result<(), sqlx::Error> {
+        let model = &self.0.model;
+        let template = match template {
+            GROUPS_OF_USERS if model.groups.is_none() => return Ok(()),
+            GROUPS_OF_USERS => GROUPS,
+            PERMISSIONS_OF_USERS => match (&model.permissions, &model.groups) {
+                (Some(_), Some(_)) => PERMISSIONS,
+                (Some(_), None) => OWN_PERMISSIONS,
+                (None, Some(_)) => GROUP_PERMISSIONS,
+                (None, None) => return Ok(()),
+            },
+            other => other,
+        };
+        let text = model.statement(template, None);
+        let mut connection = self.0.pool.acquire().await?;
+        (&mut *connection).prepare(AssertSqlSafe(text).into_sql_str()).await?;
+        Ok(())
+    }
+
     async fn groups(&self, key: &UserKey) -> Result<Words, sqlx::Error> {
         match &self.0.model.groups {
             Some(_) => self.words(GROUPS, [Arg::from(key)]).await,
@@ -362,6 +433,10 @@ impl Inner {
 }
 
 type Words = std::collections::BTreeSet<Box<str>>;
+
+/// Stand for the ones of the user model in [`Database::needs`].
+const GROUPS_OF_USERS: &str = "groups";
+const PERMISSIONS_OF_USERS: &str = "permissions";
 
 const GROUPS: &str = "SELECT g.name FROM auth_group g \
     JOIN {groups} ug ON ug.{groups.group} = g.id WHERE ug.{groups.user} = {user_key}";

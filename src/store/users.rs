@@ -257,7 +257,9 @@ impl Database {
     }
 }
 
-const BY_NAME: &str = "SELECT {user_columns} FROM {users} u WHERE u.{username} = {username_value}";
+/// By the user name.
+pub(super) const BY_NAME: &str =
+    "SELECT {user_columns} FROM {users} u WHERE u.{username} = {username_value}";
 
 /// The parameter of [`BY_NAME`]; a name that the column cannot have is no user's.
 fn name_arg(sql: &Sql, username: &str) -> [Arg; 1] {

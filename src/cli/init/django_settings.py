@@ -689,8 +689,6 @@ def authentication(classes):
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
             entry = None if why else {entry: changed} if changed else entry
-            if entry and scheme["note"]:
-                note("do", f"{dotted(cls)} {scheme['note']}")
         if entry is None:
             note("differs", "Routes with one of these classes in their chain are left to the project whole, for half a "
                  "chain is another policy", f"{dotted(cls)} ({why})")  # fmt: skip
@@ -700,6 +698,8 @@ def authentication(classes):
 
 def not_as_here(scheme):
     """Why the project's settings make something else of a class that the gateway has; or nothing."""
+    if scheme["note"]:
+        return scheme["note"]
     if scheme["asks_store"] and not readable():
         return "its users cannot be read"
     if scheme["takes_password"] and not passwords()["rows"]:
@@ -1050,7 +1050,11 @@ def differences(cls, arguments, actions, name):
         said(f"{key}_classes") for key in ("authentication", "permission", "throttle")
     )
     scope = said("throttle_scope")
-    if cls.get_authenticators is not APIView.get_authenticators or not isinstance(authenticators, (list, tuple)):
+    if next(c for c in inspect.getmro(cls) if "dispatch" in vars(c)) is not APIView:
+        note("differs", "Views answer in a `dispatch` of their own, perhaps before they authenticate, and are left to "
+             "the project", name)  # fmt: skip
+        told["authentication"] = None
+    elif cls.get_authenticators is not APIView.get_authenticators or not isinstance(authenticators, (list, tuple)):
         note("differs", "Views say for each request which classes authenticate it, and are left to the project", name)
         told["authentication"] = None
     elif list(authenticators) != list(api_settings.DEFAULT_AUTHENTICATION_CLASSES):

@@ -14,7 +14,7 @@ use std::{
 };
 
 use self::{
-    project::{Group, Kind, Note, Project},
+    project::{Group, Note, Project},
     upstream::upstream_lines,
     writer::Writer,
 };
@@ -83,7 +83,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     for (name, holds) in written.variables {
         println!("     {name}  {holds}");
     }
-    let path = telling_path(&project).unwrap_or_else(|| "/".into());
+    let path = written.telling.as_deref().unwrap_or("/");
     println!(
         "\n3. portcullis check --store --config {file}\n4. portcullis run --config {file}\n\
          5. Restart the project, and let it listen on 127.0.0.1 alone.\n\
@@ -108,21 +108,6 @@ fn report(notes: &[Note], file: &str) {
     if rest > 0 {
         println!("\nAt the end of {file} stands all of it, with {rest} more for information.");
     }
-}
-
-/// A path that needs an authenticated caller, for the doctor.
-fn telling_path(project: &Project) -> Option<String> {
-    let default = &project.rest_framework.permission;
-    let views = project.urls.iter().filter(|url| url.kind == Kind::Drf && url.gets());
-    let mut telling = views.filter(|url| {
-        let permission = url.permission.as_ref().unwrap_or(default);
-        let rule = permission.gateway.as_ref();
-        url.endpoint.is_none() && rule.is_some_and(|rule| rule == "authenticated")
-    });
-    telling.find_map(|url| {
-        let path = url.path.strip_prefix('=')?;
-        (!path.contains('{')).then(|| path.to_owned())
-    })
 }
 
 /// Runs the script; its answer is JSON.

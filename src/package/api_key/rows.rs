@@ -8,6 +8,10 @@ use crate::{
     store::{Arg, CredentialId, Database, Revocation, Unavailable, User, is_unique_violation},
 };
 
+/// What every request with a key asks.
+pub const BY_DIGEST: &str =
+    "SELECT k.name, {text k.user_id} FROM portcullis_api_key k WHERE k.digest = ?";
+
 /// A key.
 pub struct Key {
     pub name: String,
@@ -25,9 +29,7 @@ pub enum Owner {
 pub async fn find(db: &Database, digest: &str) -> Result<Option<Key>, Unavailable> {
     let digest = Arg::from(digest);
     let found = db.run(|sql| async move {
-        const QUERY: &str = "SELECT k.name, {text k.user_id} FROM portcullis_api_key k \
-                             WHERE k.digest = ?";
-        let rows = sql.rows(QUERY, [digest]).await?;
+        let rows = sql.rows(BY_DIGEST, [digest]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some((row.try_get::<String, _>(0)?, row.try_get::<Option<String>, _>(1)?)))
     });

@@ -80,6 +80,7 @@ impl SchemeSettings for Config {
                 .into());
         };
         let site = context.site;
+        site.db.needs(&[]);
         Ok(Arc::new(Basic {
             lookup: context.lookup(),
             challenge,

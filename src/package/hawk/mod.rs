@@ -14,7 +14,10 @@ use super::{Descriptor, Import, SchemeClass, SchemeKind};
 pub static PACKAGE: Descriptor = Descriptor {
     schemes: &[SchemeKind::of::<scheme::Config>("hawk")],
     import: Import {
-        schemes: &[SchemeClass::new("hawkrest.HawkAuthentication", "hawk")],
+        schemes: &[SchemeClass {
+            note: Some("its clients' keys are not told: list them in `keys` of `hawk`"),
+            ..SchemeClass::new("hawkrest.HawkAuthentication", "hawk")
+        }],
         ..Import::NONE
     },
     ..Descriptor::new("hawk", include_str!("README.md"))

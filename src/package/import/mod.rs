@@ -37,7 +37,7 @@ pub struct SchemeClass {
     pub attributes: &'static [(&'static str, &'static str)],
     /// Those of `attributes` that name a header as `request.META` does. They are always written.
     pub headers: &'static [&'static str],
-    /// What has to be added by hand: a sentence that follows the name of the class.
+    /// Why it is not carried, where a person has to add something: a sentence on the class.
     pub note: Option<&'static str>,
     /// Whether `request.auth` is an object that views read.
     pub sets_auth: bool,

@@ -12,6 +12,11 @@ use crate::{
     },
 };
 
+/// What every request with a token asks.
+pub const BY_KEY: &str = "SELECT {user_columns}, k.digest, {micros k.created}, \
+                          {micros k.expiry} FROM knox_authtoken k \
+                          JOIN {users} u ON u.{pk} = k.user_id WHERE k.token_key = ?";
+
 /// A row, with whose it is.
 pub struct Row {
     pub user: User,
@@ -42,10 +47,7 @@ pub async fn starting_with(db: &Database, key: &str) -> Result<Vec<Row>, Unavail
     }
     let key = Arg::from(key);
     db.run(|sql| async move {
-        const QUERY: &str = "SELECT {user_columns}, k.digest, {micros k.created}, \
-                             {micros k.expiry} FROM knox_authtoken k \
-                             JOIN {users} u ON u.{pk} = k.user_id WHERE k.token_key = ?";
-        let rows = sql.rows(QUERY, [key]).await?;
+        let rows = sql.rows(BY_KEY, [key]).await?;
         let mut tokens = Vec::with_capacity(rows.len());
         for row in &rows {
             tokens.push(Row {

@@ -6,7 +6,7 @@ use hyper::header::HeaderValue;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::tokens::Knox;
+use super::{rows, tokens::Knox};
 use crate::{
     limits::Subject,
     package::{SchemeContext, SchemeSettings},
@@ -33,6 +33,7 @@ impl SchemeSettings for Config {
     fn build(&self, context: &SchemeContext<'_>) -> Result<Arc<dyn Scheme>, Problems> {
         let site = context.site;
         let knox = site.shared::<Knox>()?;
+        site.db.needs(&[rows::BY_KEY]);
         let challenge = HeaderValue::try_from(knox.keyword()).map_err(|_| {
             let at = site.path("knox").key("keyword");
             Problem::new(&at, "the keyword cannot stand in a header")

@@ -26,7 +26,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             attributes: &[("header", "header")],
             headers: &["header"],
             note: Some(
-                "accepts any name from any peer; list the trusted peers in `from` of `remote_user`.",
+                "the peers that may name users are not known here: list them in `from` of `remote_user`",
             ),
             ..SchemeClass::new(
                 "rest_framework.authentication.RemoteUserAuthentication",

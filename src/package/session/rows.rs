@@ -8,6 +8,10 @@ use crate::{
     store::{Arg, Database, Revocation, Sql, Unavailable, is_unique_violation, moment, storable},
 };
 
+/// What every request with a session asks.
+pub const BY_KEY: &str = "SELECT s.session_data, {micros s.expire_date}, s.session_key \
+                          FROM django_session s WHERE s.session_key = ?";
+
 /// A row.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -34,9 +38,7 @@ pub async fn find(db: &Database, key: &str) -> Result<Option<Row>, Unavailable> 
     }
     let key = key.to_owned();
     db.run(|sql| async move {
-        const QUERY: &str = "SELECT s.session_data, {micros s.expire_date}, s.session_key \
-                             FROM django_session s WHERE s.session_key = ?";
-        let rows = sql.rows(QUERY, [Arg::from(&*key)]).await?;
+        let rows = sql.rows(BY_KEY, [Arg::from(&*key)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         // MySQL's usual collations would also find a key in the other case.
         if row.try_get::<String, _>(2)? != key {

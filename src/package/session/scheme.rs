@@ -33,6 +33,7 @@ impl SchemeSettings for Config {
 
     fn build(&self, context: &SchemeContext<'_>) -> Result<Arc<dyn Scheme>, Problems> {
         let sessions = context.site.shared::<Sessions>()?;
+        context.site.db.needs(sessions.queries());
         Ok(Arc::new(Session { name: Arc::clone(&context.name), sessions }))
     }
 

@@ -72,6 +72,16 @@ pub(super) fn id_of(key: &str) -> CredentialId {
     CredentialId::new("session", sha256_hex(key.as_bytes()))
 }
 
+impl Sessions {
+    /// What a request with a session asks the store.
+    pub fn queries(&self) -> &'static [&'static str] {
+        match self.engine {
+            Engine::SignedCookies => &[],
+            Engine::Db | Engine::CachedDb => &[rows::BY_KEY],
+        }
+    }
+}
+
 impl Shared for Sessions {
     fn build(site: &Site<'_>) -> Result<Arc<Self>, Problems> {
         let config = site.settings::<Config>("session");

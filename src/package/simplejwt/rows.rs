@@ -10,6 +10,11 @@ use crate::{
     value::Secret,
 };
 
+/// What a refresh or sliding token is looked up with.
+pub const BLACKLISTED: &str = "SELECT o.jti FROM token_blacklist_blacklistedtoken b \
+                               JOIN token_blacklist_outstandingtoken o ON o.id = b.token_id \
+                               WHERE o.jti = ?";
+
 /// A refresh or sliding token, as the tables keep it.
 #[derive(Clone)]
 pub struct Row {
@@ -31,13 +36,8 @@ pub async fn is_blacklisted(db: &Database, jti: &str) -> Result<bool, Unavailabl
         return Ok(false);
     }
     let jti = Arg::from(jti);
-    db.run(|sql| async move {
-        const QUERY: &str = "SELECT o.jti FROM token_blacklist_blacklistedtoken b \
-                             JOIN token_blacklist_outstandingtoken o ON o.id = b.token_id \
-                             WHERE o.jti = ?";
-        sql.rows(QUERY, [jti]).await.map(|rows| !rows.is_empty())
-    })
-    .await
+    db.run(|sql| async move { sql.rows(BLACKLISTED, [jti]).await.map(|rows| !rows.is_empty()) })
+        .await
 }
 
 /// Records a token, once.

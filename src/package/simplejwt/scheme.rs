@@ -40,6 +40,9 @@ impl SchemeSettings for Config {
     fn build(&self, context: &SchemeContext<'_>) -> Result<Arc<dyn Scheme>, Problems> {
         let site = context.site;
         let tokens = site.shared::<SimpleJwt>()?;
+        if !tokens.is_stateless() {
+            site.db.needs(tokens.queries());
+        }
         let path = site.path("jwt");
         let config = tokens.config();
         let header = HeaderName::try_from(&config.header);

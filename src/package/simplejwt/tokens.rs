@@ -326,6 +326,11 @@ impl SimpleJwt {
         }
     }
 
+    /// What requests with tokens ask the store.
+    pub fn queries(&self) -> &'static [&'static str] {
+        if self.config.blacklist { &[rows::BLACKLISTED] } else { &[] }
+    }
+
     /// Whether callers are who their token says, unasked.
     pub fn is_stateless(&self) -> bool {
         self.config.stateless

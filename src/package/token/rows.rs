@@ -15,6 +15,10 @@ use crate::{
     value::Secret,
 };
 
+/// What every request with a token asks.
+pub const BY_KEY: &str = "SELECT {user_columns}, t.{key} FROM authtoken_token t \
+                          JOIN {users} u ON u.{pk} = t.user_id WHERE t.{key} = ?";
+
 /// A token, as a list shows it.
 pub struct Listed {
     pub key: Secret,
@@ -28,9 +32,7 @@ pub async fn user_of(db: &Database, key: &str) -> Result<Option<User>, Unavailab
     }
     let key = key.to_owned();
     db.run(|sql| async move {
-        const QUERY: &str = "SELECT {user_columns}, t.{key} FROM authtoken_token t \
-                             JOIN {users} u ON u.{pk} = t.user_id WHERE t.{key} = ?";
-        let rows = sql.rows(QUERY, [Arg::from(&*key)]).await?;
+        let rows = sql.rows(BY_KEY, [Arg::from(&*key)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         // MySQL's usual collations would also find a key in the other case.
         let stored: String = row.try_get(USER_COLUMNS)?;

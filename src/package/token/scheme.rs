@@ -51,6 +51,7 @@ impl SchemeSettings for Config {
             let problem = Problem::new(&at, "the keyword is not one word");
             return Err(problem.help("use letters and digits, for example Token or Bearer").into());
         };
+        context.site.db.needs(&[rows::BY_KEY]);
         Ok(Arc::new(Token {
             lookup: context.lookup(),
             keyword: self.keyword.clone(),

@@ -37,6 +37,8 @@ pub(super) struct Writer<'a> {
     /// Views that refuse strangers, and how many of them are judged here.
     guarded: usize,
     judged: usize,
+    /// The path of one of these that answers GET.
+    telling: Option<String>,
 }
 
 /// A file that was written.
@@ -49,6 +51,8 @@ pub(super) struct Written {
     pub(super) notes: Vec<Note>,
     /// Views that refuse strangers, and how many of them the gateway judges itself.
     pub(super) guarded: (usize, usize),
+    /// A path that needs an authenticated caller, for the doctor.
+    pub(super) telling: Option<String>,
     /// The environment variables that it names, and what each has to hold.
     pub(super) variables: Vec<(String, &'static str)>,
 }
@@ -66,6 +70,7 @@ impl<'a> Writer<'a> {
             open_by_default: false,
             guarded: 0,
             judged: 0,
+            telling: None,
         };
         let rest = &project.rest_framework;
         writer.top = match writer.chain(&rest.authentication) {
@@ -158,7 +163,8 @@ impl<'a> Writer<'a> {
             note.lines(usize::MAX).iter().for_each(|line| self.line(format!("# {line}")));
         }
         let guarded = (self.guarded, self.judged);
-        Written { text: self.text, messages, notes, guarded, variables: self.variables }
+        let (text, telling, variables) = (self.text, self.telling, self.variables);
+        Written { text, messages, notes, guarded, telling, variables }
     }
 
     fn proxies(&mut self) {

@@ -9,7 +9,7 @@ use super::{Writer, yaml};
 use crate::{
     cli::init::{
         known::asks,
-        project::{Kind, Project, Url},
+        project::{Group, Kind, Project, Url},
     },
     package::Asks,
     route::PathPattern,
@@ -29,7 +29,11 @@ pub(super) enum Rule {
 /// Rules by the segments of their paths.
 #[derive(Default)]
 struct Tree {
+    /// By the segment in lower case, since some upstreams take it for the same.
     below: BTreeMap<String, Tree>,
+    /// As it is written, and whether it is written in two ways.
+    spelled: String,
+    ambiguous: bool,
     /// Of the path that ends here, without a final slash and with it.
     exact: [Option<Rule>; 2],
     /// Of what goes on below in ways that are not told.
@@ -46,8 +50,19 @@ impl Writer<'_> {
             if !seen.insert((&url.pattern, &url.path)) {
                 continue;
             }
+            if url.path.parse::<PathPattern>().is_err() {
+                const REFUSED: &str =
+                    "Requests whose path servers may read in two ways are refused with 400";
+                self.note_about(Group::Refused, REFUSED, &url.path);
+                continue;
+            }
             self.count(url);
             tree.insert(&url.path, self.rule_of(url));
+        }
+        for path in tree.ambiguous("") {
+            const LEFT: &str =
+                "Paths that differ in upper and lower case alone are left to the project";
+            self.note_about(Group::Differs, LEFT, &path);
         }
         for path in &project.open {
             tree.insert(path, Rule::Project);
@@ -99,7 +114,15 @@ impl Writer<'_> {
         let guarded = permission.gateway.as_ref().is_some_and(|rule| *rule != "anyone");
         if url.kind == Kind::Drf && guarded && url.endpoint.is_none() {
             self.guarded += 1;
-            self.judged += usize::from(self.rule_of(url) != Rule::Project);
+            let judged = self.rule_of(url) != Rule::Project;
+            self.judged += usize::from(judged);
+            let plain = url.path.strip_prefix('=').filter(|path| !path.contains('{'));
+            let telling = judged
+                && url.gets()
+                && permission.gateway.as_ref().is_some_and(|rule| *rule == "authenticated");
+            if telling && self.telling.is_none() {
+                self.telling = plain.map(str::to_owned);
+            }
         }
     }
 
@@ -171,7 +194,9 @@ impl Tree {
         for segment in path.split('/').skip(1) {
             // All variables are one to the gateway.
             let segment = if segment.starts_with('{') { "{part}" } else { segment };
-            here = here.below.entry(segment.to_owned()).or_default();
+            here = here.below.entry(segment.to_ascii_lowercase()).or_default();
+            here.ambiguous |= !here.spelled.is_empty() && here.spelled != segment;
+            here.spelled = segment.to_owned();
         }
         let place = match exact {
             true => here.exact.get_mut(usize::from(slash)),
@@ -187,6 +212,9 @@ impl Tree {
     }
 
     fn rules(&self) -> Vec<&Rule> {
+        if self.ambiguous {
+            return vec![&Rule::Project];
+        }
         let own = self.exact.iter().chain([&self.rest]).flatten();
         let below = self.below.values().flat_map(Tree::rules);
         own.chain(below).filter(|rule| !matches!(rule, Rule::Page(_))).collect()
@@ -206,15 +234,25 @@ impl Tree {
         if let Some(rule) = &self.rest {
             routes.push((format!("{path}/"), rule.clone()));
         }
-        for (segment, tree) in &self.below {
-            tree.write(&format!("{path}/{segment}"), routes);
+        // A route for the one spelling would be 404 for the other.
+        for tree in self.below.values().filter(|tree| !tree.ambiguous) {
+            tree.write(&format!("{path}/{}", tree.spelled), routes);
         }
+    }
+
+    /// Paths that are written in two ways.
+    fn ambiguous(&self, path: &str) -> Vec<String> {
+        let found = |tree: &Self| {
+            let path = format!("{path}/{}", tree.spelled);
+            if tree.ambiguous { vec![path] } else { tree.ambiguous(&path) }
+        };
+        self.below.values().flat_map(found).collect()
     }
 
     fn write_pages(&self, path: &str, routes: &mut Vec<(String, Rule)>) {
         self.write_exact(path, routes, |rule| matches!(rule, Rule::Page(_)));
-        for (segment, tree) in &self.below {
-            tree.write_pages(&format!("{path}/{segment}"), routes);
+        for tree in self.below.values().filter(|tree| !tree.ambiguous) {
+            tree.write_pages(&format!("{path}/{}", tree.spelled), routes);
         }
     }
 
@@ -236,7 +274,6 @@ impl Tree {
 /// Where two routes have paths in common and neither is more specific, a third decides about those.
 fn cross(routes: &mut Vec<(String, Rule)>) {
     let parsed = |path: &str| path.parse::<PathPattern>().ok();
-    routes.retain(|(path, _)| parsed(path).is_some());
     let mut next = 0;
     while let Some((path, rule)) = routes.get(next).cloned() {
         let Some(pattern) = parsed(&path) else { break };

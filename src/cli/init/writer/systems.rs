@@ -41,12 +41,12 @@ impl Writer<'_> {
             return;
         }
         let all = settings.is_true("CORS_ALLOW_ALL_ORIGINS");
-        let every_path = ["^.*$", "^.*", ".*", ""].contains(&settings.text("CORS_URLS_REGEX"));
+        let paths = paths_of(settings.text("CORS_URLS_REGEX"));
         let why = if !settings.list("CORS_ALLOWED_ORIGIN_REGEXES").is_empty() {
             "CORS_ALLOWED_ORIGIN_REGEXES is set"
         } else if settings.is_true("CORS_BY_SIGNAL") {
             "a receiver of check_request_enabled has a say"
-        } else if !every_path {
+        } else if paths.is_none() {
             "CORS_URLS_REGEX is set"
         } else if all && settings.is_true("CORS_ALLOW_CREDENTIALS") {
             "any site could act as its visitor"
@@ -68,6 +68,9 @@ impl Writer<'_> {
         let mut entries = vec![format!("origins: {origins}")];
         if settings.is_true("CORS_ALLOW_CREDENTIALS") {
             entries.push("credentials: true".into());
+        }
+        if let Some(path) = paths.filter(|path| !path.is_empty()) {
+            entries.push(format!("paths: [{}]", Value::from(path)));
         }
         for (name, key) in [
             ("CORS_ALLOW_METHODS", "methods"),
@@ -122,4 +125,14 @@ impl Writer<'_> {
             self.map(imported.map, &importer.entries);
         }
     }
+}
+
+/// `CORS_URLS_REGEX` as a prefix: empty for all paths, none where it is something else.
+fn paths_of(regex: &str) -> Option<&str> {
+    let text = regex.strip_prefix('^').unwrap_or(regex);
+    let text = text.strip_suffix('$').unwrap_or(text);
+    let text = text.strip_suffix(".*").unwrap_or(text);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_".contains(&byte);
+    let prefix = regex.starts_with("^/") && text.ends_with('/') && text.bytes().all(plain);
+    (text.is_empty() || prefix).then_some(text)
 }
