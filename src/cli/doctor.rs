@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
 use hyper::{
     HeaderMap, Method, Uri,
-    header::{HOST, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HOST, HeaderName, HeaderValue},
     http::uri::PathAndQuery,
 };
 use serde_json::{Value, json};
@@ -19,11 +19,12 @@ use crate::{
     app::{self, ProcessState},
     client::HttpClient,
     clock::{Clock, Timestamp},
-    config::Document,
+    config::{Document, Route},
     crypto::keys::SigningKeys,
     forward,
     observe::log::AccessLog,
     package::Entry,
+    policy,
     store::Database,
     value::Secret,
 };
@@ -73,14 +74,16 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
             println!("  skipped   a file: its mode decides who reaches it");
             continue;
         };
-        let patient = Patient {
+        let mut patient = Patient {
             http: &http,
             uri,
             host: arguments.host.as_deref(),
             user: &user,
-            id: &id,
+            id: id.as_deref(),
             identity,
             keys: loaded.document.secret_key.as_ref().and_then(|key| SigningKeys::new(key).ok()),
+            schemes: schemes(&loaded.document, arguments.path.path()),
+            scheme: None,
             names_others: names_others(&loaded.document),
             now: clock.now(),
         };
@@ -90,6 +93,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
             findings.unsure += 1;
         }
     }
+    control.block_on(through(&http, &loaded.document, arguments, &mut findings));
     match findings {
         Findings { examined: 0, .. } => println!("\nThere is no upstream to examine."),
         Findings { ways_in: 0, unsure: 0, .. } => {
@@ -102,8 +106,68 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     Ok(())
 }
 
+/// Requests without a credential, and with wrong ones, to the gateway itself: they must be refused where
+/// the path's route says so.
+async fn through(
+    http: &HttpClient,
+    document: &Document,
+    arguments: &Arguments,
+    findings: &mut Findings,
+) {
+    let plain = document.listen.iter().filter(|listener| listener.tls.is_none());
+    let Some(address) = plain.filter_map(|listener| listener.address.tcp()).next() else { return };
+    let route = route(document, arguments.path.path());
+    let permission = route.and_then(|route| route.permission.as_ref());
+    use policy::{Config, Word};
+    if let Config::Word(Word::Anyone | Word::AuthenticatedOrReadOnly) =
+        permission.unwrap_or(&document.permission)
+    {
+        return println!(
+            "\nThe route of {} is for anyone: nothing to ask through the gateway.",
+            arguments.path
+        );
+    }
+    println!("\nThrough the gateway, http://{address}");
+    let wrong = "wrong-0123456789abcdef0123456789abcdef01";
+    for (what, credential) in [
+        ("no credential", None),
+        ("a wrong token", Some(format!("Token {wrong}"))),
+        ("a wrong bearer token", Some(format!("Bearer {wrong}"))),
+        ("a wrong password", Some("Basic bm9ib2R5Ondyb25n".to_owned())),
+    ] {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = credential.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let host = arguments.host.clone().unwrap_or_else(|| address.to_string());
+        if let Ok(host) = HeaderValue::try_from(host) {
+            headers.insert(HOST, host);
+        }
+        let Ok(url) = format!("http://{address}{}", arguments.path).parse() else { return };
+        let sent = http.send(Method::GET, &url, headers, 1 << 20, Duration::from_secs(10)).await;
+        match sent {
+            Ok((status, ..)) if status.is_success() => {
+                findings.ways_in += 1;
+                println!("  WAY IN    {what}: {status}");
+                println!(
+                    "            remedy: `portcullis explain GET {}` says which rule admits it",
+                    arguments.path
+                );
+            }
+            Ok((status, ..)) => println!("  well      {what}: {}", status.as_u16()),
+            Err(_) => {
+                println!("  no answer the gateway does not run");
+                return;
+            }
+        }
+    }
+}
+
 /// The user to impersonate, with the primary key if the store has the user.
-async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<(String, String)> {
+type Victim = (String, Option<String>);
+
+/// The one that is named, or the store's first.
+async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<Victim> {
     let name = match named {
         Some(name) => name.to_owned(),
         None => {
@@ -113,7 +177,7 @@ async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<(String
         }
     };
     let row = store.user_by_name(&name).await.ok().flatten();
-    Ok((name, row.map_or("1".into(), |user| user.id.to_string())))
+    Ok((name, row.map(|user| user.id.to_string())))
 }
 
 /// Each server once, with the identity that a route sends to it.
@@ -128,6 +192,19 @@ fn upstreams(document: &Document) -> BTreeMap<String, &forward::Config> {
         }
     }
     servers
+}
+
+/// The names of the schemes that a path is judged by.
+fn schemes(document: &Document, path: &str) -> Vec<String> {
+    let own = route(document, path).and_then(|route| route.authentication.as_ref());
+    let entries = own.unwrap_or(&document.authentication);
+    entries.iter().map(|entry| entry.name().to_owned()).collect()
+}
+
+/// The route of a path, whatever the host.
+fn route<'d>(document: &'d Document, path: &str) -> Option<&'d Route> {
+    let routes = document.routes.iter().filter(|route| route.path.is_for(path));
+    routes.max_by_key(|route| route.path.specificity())
 }
 
 /// Whether a scheme may name a caller who is no row of the store: a service, or what another issuer says.
@@ -151,10 +228,15 @@ struct Patient<'a> {
     uri: Uri,
     host: Option<&'a str>,
     user: &'a str,
-    /// The user's primary key, as the gateway would send it.
-    id: &'a str,
+    /// The user's primary key, as the gateway would send it; none: no row of the store.
+    id: Option<&'a str>,
     identity: &'a forward::Config,
     keys: Option<SigningKeys>,
+    /// The schemes of the path's route: `portcullis_django` puts the user where the class of the
+    /// scheme would have been.
+    schemes: Vec<String>,
+    /// The one that the service lets the user in by.
+    scheme: Option<String>,
     /// Whether there may be callers who are no row of the store.
     names_others: bool,
     now: Timestamp,
@@ -196,8 +278,9 @@ const FOLD: &str = "have the server drop names with underscores (gunicorn: --hea
 
 impl Patient<'_> {
     /// Prints what each attempt comes to.
-    async fn examine(&self, findings: &mut Findings) -> anyhow::Result<()> {
+    async fn examine(&mut self, findings: &mut Findings) -> anyhow::Result<()> {
         let nothing = self.call(&[]).await?;
+        let proper = self.proper(&nothing).await?;
         let what = "a direct call, without anything";
         if nothing.lets_in() {
             findings.ways_in += 1;
@@ -238,18 +321,38 @@ impl Patient<'_> {
             let answer = self.call(&probe.fields).await?;
             Self::judge(&probe, &answer, answer != nothing && answer.names_user, findings);
         }
-        if let Some(proper) = self.assertion(Some((self.user, self.id)), |_| {}) {
-            let answer = self.call(&[self.named(self.identity.user()), self.proof(proper)]).await?;
-            match answer != nothing && answer.lets_in() {
-                true => println!("  well      what the gateway itself sends: {}", answer.status),
-                false => {
-                    findings.unsure += 1;
-                    println!("  unsure    what the gateway itself sends: {}", answer.status);
-                    println!("            choose a --path where {} is let in", self.user);
-                }
+        match proper {
+            Some(Answer { status, .. }) if self.scheme.is_some() => {
+                println!("  well      what the gateway itself sends: {status}");
             }
+            Some(Answer { status, .. }) => {
+                findings.unsure += 1;
+                println!("  unsure    what the gateway itself sends: {status}");
+                println!(
+                    "            the service does not trust the gateway yet, or {} is not let in at",
+                    self.user
+                );
+                println!("            this --path; without that the attempts above say little");
+            }
+            None => {}
         }
         Ok(())
+    }
+
+    /// The answer to what the gateway itself sends, by the first scheme that the service lets in.
+    async fn proper(&mut self, nothing: &Answer) -> anyhow::Result<Option<Answer>> {
+        let mut last = None;
+        for scheme in self.schemes.clone() {
+            self.scheme = Some(scheme);
+            let Some(token) = self.assertion(Some((self.user, self.id)), |_| {}) else { break };
+            let answer = self.call(&[self.named(self.identity.user()), self.proof(token)]).await?;
+            if answer != *nothing && answer.lets_in() {
+                return Ok(Some(answer));
+            }
+            last = Some(answer);
+        }
+        self.scheme = None;
+        Ok(last)
     }
 
     fn judge(probe: &Probe, answer: &Answer, worked: bool, findings: &mut Findings) {
@@ -316,7 +419,7 @@ impl Patient<'_> {
     }
 
     fn another_s_assertion(&self) -> Option<Probe> {
-        let token = self.assertion(Some(("somebody-else", "0")), |_| {})?;
+        let token = self.assertion(Some(("somebody-else", Some("0"))), |_| {})?;
         let fields = vec![self.named(self.identity.user()), self.proof(token)];
         let what = "a forged name beside another user's assertion".into();
         Some(Probe { what, fields, remedy: VERIFY })
@@ -324,10 +427,8 @@ impl Patient<'_> {
 
     /// What the gateway itself sends for a service, or for whom another issuer names.
     fn namesake(&self) -> Option<Probe> {
-        let token = self.assertion(Some((self.user, "issuer|1")), |claims| {
-            if let Some(claims) = claims.as_object_mut() {
-                claims.remove("user_id");
-            }
+        let token = self.assertion(Some((self.user, None)), |claims| {
+            claims["sub"] = json!("another-issuer|1");
         })?;
         let fields = vec![self.named(self.identity.user()), self.proof(token)];
         let what = "another issuer's identity of the user's name".into();
@@ -344,7 +445,7 @@ impl Patient<'_> {
         (header.to_owned(), token)
     }
 
-    fn claims(&self, user: Option<(&str, &str)>) -> Value {
+    fn claims(&self, user: Option<(&str, Option<&str>)>) -> Value {
         let (issuer, audience) = match self.identity.assertion() {
             Some(assertion) => (assertion.issuer(), assertion.audience()),
             None => ("portcullis", "django"),
@@ -352,9 +453,15 @@ impl Patient<'_> {
         let now = self.now.seconds();
         let mut claims = json!({ "iss": issuer, "aud": audience, "iat": now, "exp": now + 60 });
         if let Some((name, id)) = user {
-            claims["sub"] = json!(id);
             claims["preferred_username"] = json!(name);
-            claims["user_id"] = json!(id);
+            // A service, or whom another issuer names, has no row.
+            claims["sub"] = json!(id.map_or(format!("service:{name}"), str::to_owned));
+            if let Some(id) = id {
+                claims["user_id"] = json!(id);
+            }
+            if let Some(scheme) = &self.scheme {
+                claims["scheme"] = json!(scheme);
+            }
         }
         claims
     }
@@ -362,7 +469,7 @@ impl Patient<'_> {
     /// Signed with the gateway's own key; nothing where that is not known.
     fn assertion(
         &self,
-        user: Option<(&str, &str)>,
+        user: Option<(&str, Option<&str>)>,
         change: impl FnOnce(&mut Value),
     ) -> Option<String> {
         self.identity.assertion()?;

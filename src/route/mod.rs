@@ -11,8 +11,7 @@ use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
 use hyper::Method;
 
-use self::pattern::Relation;
-pub use self::pattern::{HostPattern, PathPattern};
+pub use self::pattern::{HostPattern, PathPattern, Relation, Specificity};
 use crate::{
     request::{Target, decode_path},
     value::{Path, Problem, Problems},

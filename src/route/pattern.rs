@@ -88,7 +88,7 @@ pub struct NotAPattern(String);
 
 /// How the requests that two patterns match lie to one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Relation {
+pub enum Relation {
     /// No request matches both.
     Apart,
     /// The same.
@@ -100,7 +100,7 @@ pub(super) enum Relation {
 }
 
 /// What decides between patterns that match one request: the greatest wins.
-pub(super) type Specificity = (usize, bool, std::cmp::Reverse<usize>);
+pub type Specificity = (usize, bool, std::cmp::Reverse<usize>);
 
 impl PathPattern {
     /// The exact path of a page below a route, with its final slash or without.
@@ -155,13 +155,14 @@ impl PathPattern {
         own.zip(segments(path))
     }
 
-    pub(super) fn specificity(&self) -> Specificity {
+    /// See [`Specificity`].
+    pub fn specificity(&self) -> Specificity {
         let variables = std::cmp::Reverse(self.variables.len());
         (segments(&self.path).count(), self.exact, variables)
     }
 
     /// How it lies to another one. Case does not tell them apart, since some upstreams ignore it.
-    pub(super) fn relation(&self, other: &Self) -> Relation {
+    pub fn relation(&self, other: &Self) -> Relation {
         let apart = self.pairs(&other.path).enumerate().any(|(i, (own, its))| {
             let literal = own.filter(|_| !other.variables.contains(&i));
             literal.is_some_and(|own| !own.eq_ignore_ascii_case(its))
@@ -212,7 +213,7 @@ impl PathPattern {
     }
 
     /// Whether all that it matches is matched by one that has a path in common with it.
-    fn is_within(&self, other: &Self) -> bool {
+    pub fn is_within(&self, other: &Self) -> bool {
         let more = segments(&self.path).count() >= segments(&other.path).count();
         let narrower =
             |(i, _): (usize, &[u8])| other.variables.contains(&i) || !self.variables.contains(&i);

@@ -151,7 +151,8 @@ impl Database {
         self.run(|sql| async move {
             let mut problems = BTreeSet::new();
             for query in needs {
-                if let Err(error) = sql.prepare(query).await {
+                let Some(text) = sql.needed(query) else { continue };
+                if let Err(error) = sql.prepare(text).await {
                     match error {
                         sqlx::Error::Database(said) => problems.insert(said.to_string()),
                         sqlx::Error::ColumnDecode { .. } | sqlx::Error::AnyDriverError(_) => {
@@ -373,23 +374,39 @@ impl Sql {
         }
     }
 
-    async fn prepare(&self, template: &'static str) -> Result<(), sqlx::Error> {
+    /// Has the database read a statement.
+    async fn prepare(&self, text: String) -> Result<(), sqlx::Error> {
+        if self.0.model.dialect == Dialect::Postgres {
+            // Behind a pooler, what the library prepares has names that others use.
+            let mut transaction = self.0.pool.begin().await?;
+            let name = format!(
+                "portcullis_{}",
+                hex::encode(crate::crypto::random_bytes::<8>().unwrap_or_default())
+            );
+            let text = format!("PREPARE {name} AS {text}; DEALLOCATE {name}");
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *transaction).await?;
+            return transaction.rollback().await;
+        }
+        // It would remember the statement without the types of its parameters.
+        let mut connection = self.0.pool.acquire().await?.detach();
+        (&mut connection).prepare(AssertSqlSafe(text).into_sql_str()).await.map(|_| ())
+    }
+
+    /// The text of a query of [`Database::needs`]; none if the user model makes it needless.
+    fn needed(&self, template: &'static str) -> Option<String> {
         let model = &self.0.model;
         let template = match template {
-            GROUPS_OF_USERS if model.groups.is_none() => return Ok(()),
+            GROUPS_OF_USERS if model.groups.is_none() => return None,
             GROUPS_OF_USERS => GROUPS,
             PERMISSIONS_OF_USERS => match (&model.permissions, &model.groups) {
                 (Some(_), Some(_)) => PERMISSIONS,
                 (Some(_), None) => OWN_PERMISSIONS,
                 (None, Some(_)) => GROUP_PERMISSIONS,
-                (None, None) => return Ok(()),
+                (None, None) => return None,
             },
             other => other,
         };
-        let text = model.statement(template, None);
-        let mut connection = self.0.pool.acquire().await?;
-        (&mut *connection).prepare(AssertSqlSafe(text).into_sql_str()).await?;
-        Ok(())
+        Some(model.statement(template, None))
     }
 
     async fn groups(&self, key: &UserKey) -> Result<Words, sqlx::Error> {

@@ -1,6 +1,8 @@
 //! SQL in what the three databases have in common, with a word in braces where they differ or where
 //! the user model has a say. This is the one place that builds the text of a statement.
 
+use std::collections::BTreeSet;
+
 use sqlx::any::AnyArguments;
 
 use super::model::{Column, KeyKind, Members, UserModel, UsernameKind};
@@ -125,7 +127,8 @@ impl UserModel {
             "username" => self.username.quoted(),
             // As the column compares: an index of `citext` is of no use to a text.
             "username_value" if self.username_kind == UsernameKind::Citext => {
-                by_dialect("?", "CAST(? AS citext)", "?")
+                // The library knows no parameter of that type.
+                by_dialect("?", "CAST(CAST(? AS text) AS citext)", "?")
             }
             "username_value" => "?",
             "username_text" => {
@@ -219,8 +222,9 @@ impl UserModel {
         ];
         let columns = [&self.username, &self.password];
         let columns = columns.into_iter().chain(optional.into_iter().flatten());
-        let columns: Vec<&str> = columns.map(Column::quoted).collect();
-        format!("UPDATE OF {}", columns.join(", "))
+        // The e-mail address may be the user name.
+        let columns: BTreeSet<&str> = columns.map(Column::quoted).collect();
+        format!("UPDATE OF {}", Vec::from_iter(columns).join(", "))
     }
 
     pub(super) fn arguments(

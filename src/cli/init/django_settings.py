@@ -35,9 +35,11 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      what its base accepts, or less; `gateway` of a class whose meaning is not carried is null
     packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not
                      in use. A key is {set, is_secret_key}, or itself if it is the PEM of a public one
-    urls             [{pattern, path, view, kind, methods, endpoint}], several may have one path:
+    urls             [{pattern, path, certain, loose, view, kind, methods, endpoint}], in Django's order:
                      pattern   Django's
                      path      `=/exact/{variable}/`; or `/prefix/`, up to what no whole segment tells
+                     certain   whether the view takes all paths that this one stands for
+                     loose     whether it takes less than all below a prefix, and which is not told
                      kind      drf, django, or admin (all below it)
                      methods   [name], or null: all
                      endpoint  the gateway's page that does the same, or null
@@ -405,7 +407,8 @@ def username_type(field):
 
     if "Integer" in field.get_internal_type():
         return "integer"
-    return "citext" if field.db_type(connection) == "citext" else "text"
+    # MySQL would be asked for its version.
+    return "citext" if connection.vendor == "postgresql" and field.db_type(connection) == "citext" else "text"
 
 
 def collates(field):
@@ -415,7 +418,7 @@ def collates(field):
     own = getattr(field, "db_collation", None)
     if connection.vendor == "mysql":
         return not (own or "").endswith(("_bin", "_cs"))
-    return bool(own) or field.db_type(connection) == "citext"
+    return bool(own) or username_type(field) == "citext"
 
 
 def membership(model, name):
@@ -556,7 +559,6 @@ def passwords():
 def django_settings():
     from django.conf import global_settings, settings
     from django.shortcuts import resolve_url
-    from django.urls import NoReverseMatch
 
     names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
     names += [name for name in TABLES["settings"] if hasattr(settings, name)]
@@ -565,7 +567,7 @@ def django_settings():
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
         try:
             told[name] = told[name] and resolve_url(getattr(settings, name))
-        except NoReverseMatch:
+        except Exception:  # `NoReverseMatch`, or what the project's own URLconf says of being reversed.
             note("information", f"{name} is {told[name]}, which is the address of nothing.")
     ended = sessions_that_end()
     for backend in ended:
@@ -868,8 +870,7 @@ def segments(pattern):
         for literal, kind, name in zip(names[::3], [*names[1::3], None], [*names[2::3], None], strict=False):
             text += literal
             if name:
-                its = regex.parse(get_converters()[kind or "str"].regex)
-                text += f"\1{name}\1" if one_segment(its) else "\0"
+                text += variable(regex.parse(get_converters()[kind or "str"].regex), name)
         return text, True
     return of_regex(str(pattern._regex), pattern._is_endpoint)
 
@@ -879,6 +880,10 @@ def of_regex(expression, is_endpoint):
     text, parsed = "", regex.parse(expression)
     flags = parsed.state.flags
     names = {number: name for name, number in parsed.state.groupdict.items()}
+    starts = (regex.AT, regex.AT_BEGINNING), (regex.AT, regex.AT_BEGINNING_STRING)
+    if not len(parsed) or parsed[0] not in starts:
+        # Django searches: it begins anywhere.
+        return "\0", False
     for token, value in parsed:
         if token is regex.AT:
             if value in (regex.AT_END, regex.AT_END_STRING):
@@ -891,12 +896,21 @@ def of_regex(expression, is_endpoint):
             # `favicon.ico`, with a dot that was meant to be one.
             text += "."
         elif token is regex.SUBPATTERN and one_segment(value[-1]):
-            text += f"\1{names.get(value[0]) or 'part'}\1"
+            text += variable(value[-1], names.get(value[0]) or "part")
         elif token is regex.MAX_REPEAT and value[:2] == (0, 1) and list(value[2]) == [(regex.LITERAL, ord("/"))]:
             text += "\3"
         else:
             return text + "\0", False
     return text, not is_endpoint
+
+
+def variable(parsed, name):
+    """The mark of a part: for any segment, for some, or for what may be several."""
+    if not one_segment(parsed):
+        return "\0"
+    repeated = [(regex.MAX_REPEAT, (1, regex.MAXREPEAT, [(regex.NOT_LITERAL, ord("/"))]))]
+    every = [(token, (*value[:2], list(value[2]))) for token, value in parsed if token is regex.MAX_REPEAT] == repeated
+    return f"\1{name}\1" if every and len(parsed) == 1 else f"\2{name}\2"
 
 
 def one_segment(parsed):
@@ -963,15 +977,18 @@ def languages_of(pattern):
 
 
 def paths(text, told):
-    """The gateway's paths for a text with marks: exact ones, or a prefix that ends with the last whole segment."""
+    """The gateway's paths for a text with marks: exact ones, or a prefix that ends with the last whole segment. With
+    each, whether the view takes all that the path says, and whether it takes less than a prefix says."""
     # Optional slashes: with, and without.
     both = [text.replace("\3", "/"), text.replace("\3", "")] if "\3" in text else [text]
     for text in both:
-        made, exact = [], told
+        made, exact, loose = [], told, not told and "\0" not in text and not text.endswith("/")
         for segment in text.split("/"):
-            if re.fullmatch("\1[^\1]+\1", segment):
-                made.append("{%s}" % re.sub(r"\W", "_", segment.strip("\1")))
-            elif "\0" in segment or "\1" in segment:
+            if re.fullmatch("([\1\2])[^\1\2]+\\1", segment):
+                made.append("{%s}" % re.sub(r"\W", "_", segment.strip("\1\2")))
+            elif re.search("[\0\1\2]", segment):
+                # `<path:rest>` takes what is below, and a part of a segment, or another expression, some of it.
+                loose = segment != "\0" or text.partition("\0")[2] != "" or not told
                 exact = False
                 made.append("")
                 break
@@ -981,7 +998,7 @@ def paths(text, told):
         path = "/".join(made)
         if not exact and not path.endswith("/"):
             path = path.rpartition("/")[0] + "/"
-        yield ("=" if exact else "") + path
+        yield {"path": ("=" if exact else "") + path, "certain": "\2" not in text and not loose, "loose": loose}
 
 
 def page(cls, arguments, name):
@@ -1018,7 +1035,7 @@ def stays(cls, base, row, arguments):
 
 
 def url(pattern, path, view):
-    told = {"pattern": pattern, "path": path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
+    told = {"pattern": pattern, **path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
     told["endpoint"] = None
     if view is None:
         return told
@@ -1061,6 +1078,8 @@ def differences(cls, arguments, actions, name):
         told["authentication"] = authentication(authenticators)
     least = floor(cls, arguments, actions)
     own = cls.get_permissions is not APIView.get_permissions or not isinstance(permissions, (list, tuple))
+    if own:
+        note("information", "Permissions are asked by the project, behind the rule of their route", f"those of {name}")
     given = permission([] if own else permissions, least)
     if given["gateway"] != default_permission()["gateway"]:
         told["permission"] = given

@@ -204,6 +204,10 @@ pub(super) struct Url {
     pub(super) pattern: String,
     /// `=/exact/{variable}/`, or `/prefix/`, as routes have them.
     pub(super) path: String,
+    /// Whether the view takes all paths that this one stands for.
+    pub(super) certain: bool,
+    /// Whether it takes less than all below a prefix, and which is not told.
+    pub(super) loose: bool,
     pub(super) kind: Kind,
     /// None: all.
     pub(super) methods: Option<Vec<String>>,

@@ -19,8 +19,8 @@ const MIDDLEWARE: &str = "portcullis_django.middleware.PortcullisMiddleware";
 pub(super) fn upstream_lines(project: &Project) -> String {
     let lines = &project.lines;
     let mut text = String::from(
-        "`pip install` deploy/django of the gateway's repository, which has the reasons too, into the \
-         project's environment.\n",
+        "What the project needs: `pip install` deploy/django of the gateway's repository, which has \
+         the reasons too, and these lines.\n",
     );
     text.push_str(&place(lines));
     let indented = block(project).lines().fold(String::new(), |mut text, line| {
@@ -57,8 +57,8 @@ fn block(project: &Project) -> String {
         // Some settings import what reads settings: it has to find the project's own.
         let _ = writeln!(
             text,
-            "import os\n\nos.environ[\"DJANGO_SETTINGS_MODULE\"] = \"{module}\"\n\
-             from {module} import *\nos.environ[\"DJANGO_SETTINGS_MODULE\"] = __name__\n"
+            "import os\nos.environ[\"DJANGO_SETTINGS_MODULE\"] = \"{module}\"\n\
+             from {module} import *\nos.environ[\"DJANGO_SETTINGS_MODULE\"] = __name__"
         );
     }
     if lines.layered {

@@ -12,7 +12,7 @@ use crate::{
         project::{Group, Kind, Project, Url},
     },
     package::Asks,
-    route::PathPattern,
+    route::{PathPattern, Relation},
 };
 
 /// What a route says, behind its path.
@@ -36,50 +36,76 @@ struct Tree {
     ambiguous: bool,
     /// Of the path that ends here, without a final slash and with it.
     exact: [Option<Rule>; 2],
-    /// Of what goes on below in ways that are not told.
+    /// Of what goes on below in ways that are not told, and whether it takes all of that.
     rest: Option<Rule>,
+    loose: bool,
+}
+
+/// A view: what its paths are, and what is asked there.
+struct Leaf {
+    path: String,
+    pattern: PathPattern,
+    rule: Rule,
+    certain: bool,
+    loose: bool,
 }
 
 impl Writer<'_> {
     pub(super) fn routes(&mut self) {
         let project = self.project;
+        let leaves = settled(self.leaves());
         let mut tree = Tree::default();
-        let mut seen = BTreeSet::new();
-        for url in &project.urls {
-            // Django takes the first of two equal patterns.
-            if !seen.insert((&url.pattern, &url.path)) {
-                continue;
-            }
-            if url.path.parse::<PathPattern>().is_err() {
-                const REFUSED: &str =
-                    "Requests whose path servers may read in two ways are refused with 400";
-                self.note_about(Group::Refused, REFUSED, &url.path);
-                continue;
-            }
-            self.count(url);
-            tree.insert(&url.path, self.rule_of(url));
+        for leaf in &leaves {
+            tree.insert(&leaf.path, leaf.rule.clone(), leaf.loose);
         }
         for path in tree.ambiguous("") {
             const LEFT: &str =
                 "Paths that differ in upper and lower case alone are left to the project";
             self.note_about(Group::Differs, LEFT, &path);
         }
-        for path in &project.open {
-            tree.insert(path, Rule::Project);
-        }
         let mut routes = Vec::new();
-        tree.write("", &mut routes);
+        tree.write("", &leaves, &mut routes);
+        cross(&mut routes);
         // What is no view's, such as a redirect to the final slash, is the project's to answer.
         if !routes.iter().any(|(path, _)| path == "/") {
             routes.push(("/".into(), Rule::Project));
         }
-        cross(&mut routes);
+        drop_needless(&mut routes);
         self.line("routes:");
         self.line(format!("  - {{ path: \"={}\", endpoint: jwks }}", jwks_path(project)));
         routes.sort();
         for (path, rule) in routes {
             self.route(&path, &rule);
         }
+    }
+
+    fn leaves(&mut self) -> Vec<Leaf> {
+        let project = self.project;
+        let mut leaves = Vec::new();
+        let mut seen = BTreeSet::new();
+        for url in &project.urls {
+            // Django takes the first of two equal patterns.
+            if !seen.insert((&url.pattern, &url.path)) {
+                continue;
+            }
+            let Ok(pattern) = url.path.parse() else {
+                const REFUSED: &str =
+                    "Requests whose path servers may read in two ways are refused with 400";
+                self.note_about(Group::Refused, REFUSED, &url.path);
+                continue;
+            };
+            let (path, rule) = (url.path.clone(), self.rule_of(url));
+            self.count(url, &rule);
+            leaves.push(Leaf { path, pattern, rule, certain: url.certain, loose: url.loose });
+        }
+        // Files are behind every view.
+        for path in &project.open {
+            if let Ok(pattern) = path.parse() {
+                let (path, rule) = (path.clone(), Rule::Project);
+                leaves.push(Leaf { path, pattern, rule, certain: true, loose: false });
+            }
+        }
+        leaves
     }
 
     fn route(&mut self, path: &str, rule: &Rule) {
@@ -109,12 +135,12 @@ impl Writer<'_> {
     }
 
     /// How many views that refuse strangers are judged here, for the report.
-    fn count(&mut self, url: &Url) {
+    fn count(&mut self, url: &Url, rule: &Rule) {
         let permission = url.permission.as_ref().unwrap_or(&self.project.rest_framework.permission);
         let guarded = permission.gateway.as_ref().is_some_and(|rule| *rule != "anyone");
         if url.kind == Kind::Drf && guarded && url.endpoint.is_none() {
             self.guarded += 1;
-            let judged = self.rule_of(url) != Rule::Project;
+            let judged = *rule != Rule::Project;
             self.judged += usize::from(judged);
             let plain = url.path.strip_prefix('=').filter(|path| !path.contains('{'));
             let telling = judged
@@ -187,7 +213,7 @@ impl Writer<'_> {
 }
 
 impl Tree {
-    fn insert(&mut self, path: &str, rule: Rule) {
+    fn insert(&mut self, path: &str, rule: Rule, loose: bool) {
         let (exact, path) = path.strip_prefix('=').map_or((false, path), |path| (true, path));
         let (path, slash) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
         let mut here = self;
@@ -198,6 +224,7 @@ impl Tree {
             here.ambiguous |= !here.spelled.is_empty() && here.spelled != segment;
             here.spelled = segment.to_owned();
         }
+        here.loose |= loose && !exact;
         let place = match exact {
             true => here.exact.get_mut(usize::from(slash)),
             false => Some(&mut here.rest),
@@ -221,22 +248,29 @@ impl Tree {
     }
 
     /// The routes of all below `path`.
-    fn write(&self, path: &str, routes: &mut Vec<(String, Rule)>) {
+    fn write(&self, path: &str, leaves: &[Leaf], routes: &mut Vec<(String, Rule)>) {
+        /// So many exact paths with one rule are one prefix. It has that rule for what is no view's,
+        /// too, so fewer stay as they are.
+        const MANY: usize = 8;
         let rules = self.rules();
+        let prefix = format!("{path}/");
         let one = rules.first().filter(|first| rules.iter().all(|rule| rule == *first));
         if let Some(rule) = one
-            && (rules.len() > 1 || self.rest.is_some())
+            && (rules.len() >= MANY || self.rest.is_some())
+            && has_alone(&prefix, rule, leaves)
         {
-            routes.push((format!("{path}/"), (*rule).clone()));
+            routes.push((prefix, (*rule).clone()));
             return self.write_pages(path, routes);
         }
         self.write_exact(path, routes, |_| true);
         if let Some(rule) = &self.rest {
-            routes.push((format!("{path}/"), rule.clone()));
+            // Beside others, what takes a part of a prefix cannot judge all of it.
+            let rule = if self.loose { &Rule::Project } else { rule };
+            routes.push((prefix, rule.clone()));
         }
         // A route for the one spelling would be 404 for the other.
         for tree in self.below.values().filter(|tree| !tree.ambiguous) {
-            tree.write(&format!("{path}/{}", tree.spelled), routes);
+            tree.write(&format!("{path}/{}", tree.spelled), leaves, routes);
         }
     }
 
@@ -271,6 +305,73 @@ impl Tree {
     }
 }
 
+/// Views in Django's order, which takes the first that matches: one that a wider, earlier one may hide, or
+/// whose own path says more than it takes, does not decide here where another has another rule.
+fn settled(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
+    let mut left = BTreeSet::new();
+    for (second, later) in leaves.iter().enumerate() {
+        for (first, earlier) in leaves.iter().enumerate().take(second) {
+            if earlier.rule == later.rule {
+                continue;
+            }
+            match earlier.pattern.relation(&later.pattern) {
+                Relation::Apart | Relation::Crossing => {}
+                // The first decides, if it takes all.
+                Relation::Same if earlier.certain => {
+                    left.insert((second, true));
+                }
+                Relation::Same => left.extend([(first, false), (second, false)]),
+                Relation::Nested if later.pattern.is_within(&earlier.pattern) => {
+                    left.insert((second, false));
+                }
+                Relation::Nested if earlier.certain => {}
+                Relation::Nested => {
+                    left.insert((first, false));
+                }
+            }
+        }
+    }
+    let hidden: BTreeSet<usize> =
+        left.iter().filter(|(_, hidden)| *hidden).map(|(i, _)| *i).collect();
+    for (index, _) in left {
+        if let Some(leaf) = leaves.get_mut(index) {
+            leaf.rule = Rule::Project;
+        }
+    }
+    let mut index = 0;
+    leaves.retain(|_| {
+        index += 1;
+        !hidden.contains(&(index - 1))
+    });
+    leaves
+}
+
+/// Whether no view with another rule has a path below a prefix.
+fn has_alone(prefix: &str, rule: &Rule, leaves: &[Leaf]) -> bool {
+    let Ok(pattern) = prefix.parse::<PathPattern>() else { return false };
+    let others =
+        leaves.iter().filter(|leaf| leaf.rule != *rule && !matches!(leaf.rule, Rule::Page(_)));
+    others.into_iter().all(|leaf| leaf.pattern.relation(&pattern) == Relation::Apart)
+}
+
+/// What the project decides anyway needs no route, unless a wider one would judge it.
+fn drop_needless(routes: &mut Vec<(String, Rule)>) {
+    let parsed: Vec<(PathPattern, bool)> = routes
+        .iter()
+        .filter_map(|(path, rule)| Some((path.parse().ok()?, *rule == Rule::Project)))
+        .collect();
+    let judged = |own: &PathPattern| {
+        parsed.iter().any(|(other, open)| {
+            !open && other.relation(own) != Relation::Apart && own.is_within(other)
+        })
+    };
+    let mut all = parsed.iter();
+    routes.retain(|(path, rule)| {
+        let Some((own, _)) = all.next() else { return true };
+        path == "/" || *rule != Rule::Project || judged(own)
+    });
+}
+
 /// Where two routes have paths in common and neither is more specific, a third decides about those.
 fn cross(routes: &mut Vec<(String, Rule)>) {
     let parsed = |path: &str| path.parse::<PathPattern>().ok();
@@ -295,9 +396,8 @@ fn cross(routes: &mut Vec<(String, Rule)>) {
 /// Where the gateway's keys are; the project may have keys of its own at the usual place.
 pub(in crate::cli::init) fn jwks_path(project: &Project) -> &'static str {
     const USUAL: &str = "/.well-known/jwks.json";
-    let paths = project.urls.iter().map(|url| url.path.trim_start_matches('='));
-    let taken = paths.into_iter().any(|path| {
-        path != "/" && (path == USUAL || USUAL.starts_with(path) && path.ends_with('/'))
+    let taken = project.urls.iter().any(|url| {
+        url.path != "/" && url.path.parse::<PathPattern>().is_ok_and(|path| path.is_for(USUAL))
     });
     if taken { "/.well-known/portcullis-jwks.json" } else { USUAL }
 }
