@@ -56,8 +56,11 @@ class Differential(unittest.TestCase):
     """Cases under one set of settings. `cases` become a test each; others call `compare`."""
 
     variant = Variant()
+    # Puts back the rows that conversations start from, and reads what they leave.
+    tables = database
     database = DEFAULT
     cases: list[Case] = []
+    rules = RULES
     # Whether `portcullis explain` is asked about each request before the gateway has it, and has to be right.
     explains = False
     # All differences on purpose, for the summary.
@@ -76,14 +79,16 @@ class Differential(unittest.TestCase):
         """Holds `conversation(side)` with each. `differs` is for the last answer, or a dict by their number;
         `remembered` are the numbers of requests that `explain` cannot know about, for the gateway's memory decides."""
         pair = self.variant.on(self.database)
-        database.use(self.database)
+        self.tables.use(self.database)
         told = []
-        asked = explained.Explained(pair.gateway, remembered) if self.explains or explained.always() else None
+        asked = None
+        if self.explains or explained.always():
+            asked = explained.Explained(pair.gateway, self.tables, remembered)
         for name, process, asks in [("Django", pair.native, None), ("gateway", pair.gateway, asked)]:
-            database.reset()
+            self.tables.reset()
             side = Side(name, process.port, asks)
             conversation(side)
-            told.append([*side.record, {"database": database.footprint()}])
+            told.append([*side.record, {"database": self.tables.footprint()}])
         django, gateway = told
         self.assertEqual(len(django), len(gateway), "the conversations are not equally long")
         sent = [*side.sent, b"what is left in the database"]
@@ -101,7 +106,7 @@ class Differential(unittest.TestCase):
             self.fail("\n".join(asked.differences))
 
     def apply_rules(self, request, answer):
-        for rule in RULES if "status" in answer else []:
+        for rule in self.rules if "status" in answer else []:
             parts = rule.parts(request, answer)
             if any(answer[part] != expected for part, expected in parts.items()):
                 self.differences.append((self.id(), rule.why))

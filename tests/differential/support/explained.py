@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 
-from . import database, http
+from . import http
 from .environment import BINARY
 
 # `tests/run differential --explain` asks about every request; else the classes that say so do.
@@ -38,8 +38,10 @@ def always():
 class Explained:
     """The requests to one gateway in one conversation."""
 
-    def __init__(self, gateway, remembered=()):
+    def __init__(self, gateway, tables, remembered=()):
         self._gateway = gateway
+        # What may not change while it is asked.
+        self._tables = tables
         # By number, the requests that the gateway's memory decides, such as of proofs that were used up.
         self._remembered = remembered
         self._number = -1
@@ -50,7 +52,7 @@ class Explained:
         """Asks, lets it be sent, and notes in what `explain` was wrong. The answer to it."""
         self._number += 1
         arguments = command(request)
-        before = database.footprint()
+        before = self._tables.footprint()
         text = problem = None
         if arguments:
             head, body = arguments
@@ -58,7 +60,7 @@ class Explained:
             done = subprocess.run(asked, input=body, capture_output=True, env=self._gateway.environment, check=False)
             text = done.stdout.decode() if done.returncode == 0 else None
             problem = done.stderr.decode()
-        if database.footprint() != before:
+        if self._tables.footprint() != before:
             self._note(request, "it has changed the database", text)
         known = self._ids()
         answer = send()

@@ -170,8 +170,9 @@ class Page(HTMLParser):
         self.text.append(data.strip())
 
 
+# The first in the name of the field that `USERNAME_FIELD` is.
+LOG_IN_AGAIN = re.compile(r"Please enter a correct [\w ]+ and password\. Note that both fields may be case-sensitive\.")
 SAID = [
-    "Please enter a correct username and password. Note that both fields may be case-sensitive.",
     "This field is required.",
     "Null characters are not allowed.",
     "Server Error (500)",
@@ -189,7 +190,8 @@ def page(text, target):
     inputs = [
         (name, kind, "<masked>" if name == "csrfmiddlewaretoken" else value) for name, kind, value in parser.inputs
     ]
-    return {"forms": forms, "inputs": inputs, "says": [phrase for phrase in SAID if phrase in said]}
+    says = LOG_IN_AGAIN.findall(said) + [phrase for phrase in SAID if phrase in said]
+    return {"forms": forms, "inputs": inputs, "says": says}
 
 
 def csrf_token(answer):
