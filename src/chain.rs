@@ -31,6 +31,8 @@ pub enum Verdict {
     Anonymous,
     /// A bad credential; no policy admits that.
     Refused(Arc<Refusal>),
+    /// A credential that the upstream judges, and the rule with it.
+    Left,
 }
 
 /// What learns of each scheme's outcome, before the chain goes on.
@@ -186,6 +188,7 @@ impl Chain {
             Outcome::NotAttempted => None,
             Outcome::Authenticated(accepted) => Some(Verdict::Known(accepted)),
             Outcome::Failed(refusal) => Some(Verdict::Refused(refusal)),
+            Outcome::Left => Some(Verdict::Left),
         })
     }
 

@@ -63,6 +63,10 @@ pub trait Target: Send + Sync {
     fn is_upstream(&self) -> bool {
         false
     }
+    /// Whether an application behind the gateway gets the request, which may judge credentials itself.
+    fn leads_on(&self) -> bool {
+        self.is_upstream()
+    }
 }
 
 /// The request that a tunnel was made for, which is re-checked while the tunnel lasts.
@@ -130,5 +134,9 @@ impl Target for DecisionOnly {
         _: &Forward,
     ) -> Result<Preview<'a>, Rejection> {
         Ok(Preview::Gateway("with the decision alone: the proxy that asks sends it on".into()))
+    }
+
+    fn leads_on(&self) -> bool {
+        true
     }
 }

@@ -198,7 +198,8 @@ fn names(code: &str, path: &str) -> bool {
 
 /// Packages with no differential suite, as Django has nothing to compare them with, and what tests
 /// them in its place.
-const WITHOUT_A_REAL_PACKAGE: [(&str, &str); 4] = [
+const WITHOUT_A_REAL_PACKAGE: [(&str, &str); 5] = [
+    ("upstream", "tests/it/chains.rs"),
     ("api_key", "tests/it/revocation.rs"),
     ("certificate", "tests/it/client_certificates.rs"),
     ("wasm", "tests/it/wasm.rs"),

@@ -9,7 +9,7 @@ use hyper::Method;
 
 use super::{Route, exchange::Exchange};
 use crate::{
-    chain::{Begun, Verdicts},
+    chain::{Begun, Verdict, Verdicts},
     limits::AuthRate,
     policy::Admitted,
     rejection::Rejection,
@@ -100,9 +100,15 @@ impl Route {
     /// The rule, then the throttle: DRF's order.
     fn admit(&self, request: &Request, exchange: &mut Exchange<'_>, verdict: Verdicts) -> Decision {
         let challenge = exchange.notes.challenge.as_ref();
-        let admitted = self.policy.admit(request, verdict?, &self.chain, challenge)?;
+        let verdict = match verdict? {
+            // A page of the gateway's own has nobody behind it who would judge.
+            Verdict::Left if !self.target.leads_on() => Verdict::Anonymous,
+            verdict => verdict,
+        };
+        let left = matches!(verdict, Verdict::Left);
+        let admitted = self.policy.admit(request, verdict, &self.chain, challenge)?;
         let caller = admitted.caller();
-        if exchange.purpose.spends() {
+        if exchange.purpose.spends() && !left {
             let identity = caller.map(|caller| caller.identity.as_ref());
             let throttled = self.throttle.admit(identity, request.client.address);
             throttled.map_err(Rejection::Throttled)?;

@@ -175,6 +175,7 @@ fn summary(outcome: &Outcome, ended: bool) -> SchemeResult {
         Outcome::NotAttempted if ended => SchemeResult::Ended,
         Outcome::NotAttempted => SchemeResult::NotAttempted,
         Outcome::Authenticated(_) => SchemeResult::Authenticated,
+        Outcome::Left => SchemeResult::Left,
         Outcome::Failed(refusal) => match refusal.kind {
             RefusalKind::Locked(_) => SchemeResult::Wait,
             _ => SchemeResult::Failed(match &refusal.detail {

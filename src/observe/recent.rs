@@ -111,6 +111,8 @@ pub enum SchemeResult {
     Ended,
     /// A good one.
     Authenticated,
+    /// One that the upstream judges.
+    Left,
     /// The client has to wait: too many failures.
     Wait,
     /// A bad one.
@@ -123,6 +125,7 @@ impl fmt::Display for SchemeResult {
             Self::NotAttempted => f.write_str("not its credential"),
             Self::Ended => f.write_str("a session that is over"),
             Self::Authenticated => f.write_str("a good credential"),
+            Self::Left => f.write_str("its credential, which the upstream judges"),
             Self::Wait => f.write_str("has to wait: too many failures"),
             Self::Failed(detail) => write!(f, "refused: {detail}"),
         }

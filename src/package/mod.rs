@@ -41,6 +41,7 @@ pub mod remote_user;
 pub mod session;
 pub mod simplejwt;
 pub mod token;
+pub mod upstream;
 pub mod wasm;
 
 pub use self::{
@@ -120,6 +121,7 @@ pub static PACKAGES: &[&Descriptor] = &[
     &callout::PACKAGE,
     &wasm::PACKAGE,
     &hawk::PACKAGE,
+    &upstream::PACKAGE,
     &gateway_pages::PACKAGE,
 ];
 

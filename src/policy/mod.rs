@@ -69,6 +69,7 @@ impl Policy {
             Verdict::Known(accepted) => Some(accepted),
             Verdict::Anonymous => None,
             Verdict::Refused(refusal) => return Err(refused(refusal, chain)),
+            Verdict::Left => return Ok(Admitted { caller: None }),
         };
         let identity = caller.as_ref().map(|accepted| accepted.identity.as_ref());
         match (self.rule.allows(request, identity), identity) {

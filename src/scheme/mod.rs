@@ -32,6 +32,8 @@ pub enum Outcome {
     Authenticated(Accepted),
     /// A bad one: no other scheme may rescue it.
     Failed(Arc<Refusal>),
+    /// One that the upstream judges: no other scheme is asked, and the rule is not.
+    Left,
 }
 
 /// An outcome, and what the answer gets whatever it is.

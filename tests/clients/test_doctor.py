@@ -113,11 +113,12 @@ def setUpModule():
     keys = jwt.PyJWKClient(gateway.url + "/.well-known/jwks.json")
 
 
-def doctor(*servers, path="/me/", **options):
-    """Its exit status, and what it says."""
+def doctor(*servers, path="/me/", schemes="", **options):
+    """Its exit status, and what it says; `schemes` is a line of the configuration."""
     routes = "".join(f'  - {{ path: /{number}/, upstream: "{url}" }}\n' for number, url in enumerate(servers))
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", dir=folder) as file:
-        file.write(COMMON.format(port=gateway.port) + "identity: { assertion: django }\nroutes:\n" + routes)
+        file.write(COMMON.format(port=gateway.port) + "identity: { assertion: django }\n" + schemes)
+        file.write("routes:\n" + routes)
         file.flush()
         options = [f"--{name}={value}" for name, value in {"path": path, **options}.items()]
         done = portcullis(folder, "doctor", "--config", file.name, *options)
@@ -136,9 +137,13 @@ ISSUER = "an assertion of another issuer"
 EXPIRED = "an assertion that has expired"
 FOR_NOBODY = "a forged name beside an anonymous assertion"
 FOR_ANOTHER = "a forged name beside another user's assertion"
+NAMESAKE = "another issuer's identity of the user's name"
 NAMED = "a forged `Remote-User: alice`"
 FOLDED = "a forged `Remote_User: alice`"
 OPEN = "a direct call, without anything"
+
+# A scheme whose callers are no rows of the store.
+SERVICES = "authentication: [{ api_key: { keys: [] } }]\n"
 
 
 class Wrong(unittest.TestCase):
@@ -214,6 +219,19 @@ class Django(Wrong):
                 self.assertEqual((status, ways_in(said)), (0, {}), said)
                 self.assertIn("well      what the gateway itself sends: 200", said)
                 self.assertIn("No request gets in around the gateway.", said)
+
+    def test_namesake(self):
+        """The row's key decides, so a service that is called as a user is nobody."""
+        for name in ["right", "right_asgi"]:
+            with self.subTest(name):
+                status, said = self.doctor(name, schemes=SERVICES)
+                self.assertEqual((status, ways_in(said)), (0, {}), said)
+                self.assertIn(f"well      {NAMESAKE}: 403", said)
+
+    def test_no_namesake_where_all_callers_are_rows(self):
+        for schemes in ["", "authentication: [basic, session, token, knox, jwt]\n"]:
+            status, said = self.doctor("right", schemes=schemes)
+            self.assertEqual((status, NAMESAKE in said), (0, False), said)
 
     def test_another_user(self):
         """Who is asked about is the store's first user, unless somebody is named."""
@@ -307,6 +325,16 @@ class Services(Wrong):
         """It insists on a proof, and does not ask whether it is this user's."""
         url = self.serve(decode, name=lambda environ, claims: claims.get("sub") and environ.get("HTTP_REMOTE_USER"))
         self.assert_finds(doctor(url), FOR_ANOTHER)
+
+    def test_user_by_name(self):
+        """A key of a service, or another issuer's token, that has the name of a user is that user."""
+        found = self.assert_finds(doctor(self.serve(decode), schemes=SERVICES), NAMESAKE)
+        self.assertIn("never by the name", found[NAMESAKE])
+
+    def test_user_by_key(self):
+        url = self.serve(decode, name=lambda _, claims: claims.get("user_id") and claims["preferred_username"])
+        status, said = doctor(url, schemes=SERVICES)
+        self.assertEqual((status, ways_in(said)), (0, {}), said)
 
     def test_open_to_all(self):
         found = self.assert_finds(doctor(self.serve(lambda _: {}, name=lambda *_: "everybody")), OPEN)

@@ -12,6 +12,7 @@
 )]
 
 mod cache;
+mod chains;
 mod client_certificates;
 mod contract;
 mod contract_token;

@@ -28,7 +28,7 @@ class PortcullisMiddleware:
     def __init__(self, get_response):
         options = conf.load()
         # A server that runs no system checks, such as gunicorn, stops here.
-        if found := expectations.unmet(options["EXPECTS"]):
+        if found := expectations.unmet_at_start(options["EXPECTS"]):
             raise ImproperlyConfigured("\n".join(found))
         self._get_response = get_response
         self._header = "HTTP_" + options["HEADER"].upper().replace("-", "_")

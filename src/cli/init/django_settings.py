@@ -112,6 +112,10 @@ CORS = (
     "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES", "CORS_ALLOW_ALL_ORIGINS", "CORS_ALLOW_CREDENTIALS",
     "CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS", "CORS_EXPOSE_HEADERS", "CORS_PREFLIGHT_MAX_AGE", "CORS_URLS_REGEX",
 )  # fmt: skip
+# First words of `Authorization` that a class may read.
+WORDS = ("Bearer", "Token", "Basic", "JWT", "Digest", "ApiKey", "Api-Key", "Key", "OAuth", "Hawk", "Signature", "Negotiate")
+# Fields that every request has here, since the gateway writes them.
+PROXIES = ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "remote-user", "user-agent", "referer")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOCALE = "django.middleware.locale.LocaleMiddleware"
@@ -475,7 +479,8 @@ def backends():
         row = own is ModelBackend.authenticate and cls.user_can_authenticate is ModelBackend.user_can_authenticate
         if not row and own not in plain_ones and takes_password(own) and not does_nothing(own):
             deciding.append(path)
-        if getattr(cls, "get_user", None) not in (ModelBackend.get_user, BaseBackend.get_user):
+        # A backend that finds no user has no session.
+        if getattr(cls, "get_user", None) not in (ModelBackend.get_user, BaseBackend.get_user, None):
             strange.append(path)
     return deciding, strange
 
@@ -491,7 +496,7 @@ def takes_password(function):
 
 def does_nothing(function):
     code = getattr(function, "__code__", None)
-    return code is not None and not code.co_names and set(code.co_consts) <= {None, inspect.getdoc(function), function.__doc__}
+    return code is not None and not code.co_names and set(code.co_consts) <= {None, function.__doc__}
 
 
 @functools.lru_cache(None)
@@ -691,11 +696,88 @@ def authentication(classes):
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
             entry = None if why else {entry: changed} if changed else entry
-        if entry is None:
+        if entry is None and (entry := left_to_the_project(cls)):
+            note("differs", "Credentials of these classes are judged by the project, all others here", f"{dotted(cls)} ({why})")
+        elif entry is None:
             note("differs", "Routes with one of these classes in their chain are left to the project whole, for half a "
                  "chain is another policy", f"{dotted(cls)} ({why})")  # fmt: skip
         told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry, "asks_more": asks_more})
     return told
+
+
+class Fields(dict):
+    """Stands for `request.META`, `headers` or `COOKIES`, and remembers what is asked of it."""
+
+    def __init__(self, asked, known=()):
+        super().__init__(known)
+        self.asked = asked
+
+    def get(self, name, default=None):
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name):
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name):
+        self.asked.add(name)
+        return super().__contains__(name)
+
+    def unforeseen(self, *_, **__):
+        raise Unforeseen
+
+    __iter__ = keys = values = items = unforeseen
+
+
+def tried(cls, authorization=None):
+    """What a class reads of a request, and whether it finds no credential of its own. It is asked."""
+    meta, headers, cookies = set(), set(), set()
+    known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
+    shown = {"Authorization": authorization} if authorization else {}
+    request = Trap(META=Fields(meta, known), headers=Fields(headers, shown), COOKIES=Fields(cookies), method="GET")
+    request._request = request
+    try:
+        found = cls().authenticate(request)
+    except (Unforeseen, Exception):
+        # It has gone on, or would have.
+        return meta, headers, cookies, False
+    return meta, headers, cookies, found is None
+
+
+@functools.lru_cache(None)
+def left_to_the_project(cls):
+    """The entry for credentials that a class reads from fields of their own; nothing if it may read anything else."""
+    meta, headers, cookies, none = tried(cls)
+    fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
+    told = set(PROXIES) & {name.lower() for name in fields} or any(not name.startswith("HTTP_") for name in meta)
+    if not none or told or not (fields or cookies):
+        return None
+    entry = {}
+    if "Authorization" in fields:
+        # Not any word is its own, if it lets another pass.
+        words = ["*"] if not tried(cls, "Zzz x")[3] else [word for word in WORDS if not tried(cls, f"{word} x.y.z")[3]]
+        words = sorted({*words, *own_words(cls)} - ({"*"} if "*" not in words else set()))
+        if not words:
+            return None
+        entry["keywords"] = ["*"] if "*" in words else words
+    if others := sorted(fields - {"Authorization"}):
+        entry["headers"] = others
+    if cookies:
+        entry["cookies"] = sorted(cookies)
+    try:
+        challenge = cls().authenticate_header(Trap(META=Fields(set()), headers=Fields(set())))
+    except (Unforeseen, Exception):
+        return None
+    if isinstance(challenge, str) and challenge:
+        entry["challenge"] = challenge
+    return {"upstream": entry}
+
+
+def own_words(cls):
+    """What a class calls the word of its credential, though it may let a bad one of it pass."""
+    word = getattr(cls, "keyword", None)
+    return [word] if isinstance(word, str) and word else []
 
 
 def not_as_here(scheme):
@@ -1183,6 +1265,8 @@ if __name__ == "__main__":
     try:
         load(json.loads(sys.argv[1]))
         json.dump(document(), output, indent=2)
+        # What the project has started may end the process without it.
+        output.flush()
     except Exception as error:  # Whatever a project may do while it is imported.
         where = traceback.extract_tb(error.__traceback__)[-1]
         sys.exit(f"{type(error).__name__}: {error} ({where.filename}, line {where.lineno})")

@@ -41,7 +41,7 @@ pub(crate) fn target(data: &[u8]) {
     write(name, input.text(), input.text(), input.text());
 }
 
-/// Django's `parse_cookie`, as WSGI calls it.
+/// Django's `parse_cookie`, as WSGI calls it, but for the blanks that it removes: those of RFC 9110 alone.
 fn django(headers: &HeaderMap, name: &str) -> Option<String> {
     let lines: Vec<_> = headers.get_all(COOKIE).iter().map(|line| line.as_bytes()).collect();
     let text = String::from_utf8_lossy(&lines.join(&b"; "[..])).into_owned();
@@ -50,9 +50,8 @@ fn django(headers: &HeaderMap, name: &str) -> Option<String> {
     pairs.rfind(|(key, _)| *key == name).map(|(_, value)| unquote(value))
 }
 
-/// `str.strip()`.
 fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+    text.trim_matches([' ', '\t'])
 }
 
 /// `http.cookies._unquote`: `\\(?:([0-3][0-7][0-7])|(.))`.

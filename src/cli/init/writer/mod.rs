@@ -224,11 +224,17 @@ impl<'a> Writer<'a> {
     fn chain(&self, classes: &[Class]) -> Option<String> {
         let mut entries: Vec<String> = Vec::new();
         for class in classes {
-            let entry = yaml(class.gateway.as_ref()?);
-            // Two of one kind need two names.
-            let twin = entries.iter().filter(|other| word(other) == word(&entry)).count();
-            entries.push(match twin {
-                0 => entry,
+            let value = class.gateway.as_ref()?;
+            let entry = yaml(value);
+            let twins = entries.iter().filter(|other| word(other) == word(&entry)).count();
+            entries.push(match (twins, value.get("upstream").and_then(Value::as_object)) {
+                (0, _) => entry,
+                // Two of one kind need two names.
+                (_, Some(settings)) => {
+                    let mut settings = settings.clone();
+                    settings.insert("name".into(), format!("upstream{}", twins + 1).into());
+                    yaml(&serde_json::json!({ "upstream": settings }))
+                }
                 _ => return None,
             });
         }

@@ -1,0 +1,1064 @@
+"""What `init` makes of projects that are each odd in one way: what it cannot carry with its meaning is left to the
+project and said, and nothing that it writes is wider than what it carries. Each file passes `check`."""
+
+import functools
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+from clients.forking import ForkingPython
+from clients.gateway import ROOT
+from clients.servers import ENVIRONMENT, portcullis
+from clients.test_django_settings import ADDRESSES_ONLY, project, sentences
+
+SECRET_KEY = "hidden-key-that-nobody-guesses-0123456789"
+TOKEN = "rest_framework.authentication.TokenAuthentication"
+SESSION = "rest_framework.authentication.SessionAuthentication"
+
+SETTINGS = f"""
+    SECRET_KEY = "{SECRET_KEY}"
+    ROOT_URLCONF = "addresses"
+    USE_I18N = False
+    USE_TZ = True
+    STATIC_URL = "/static/"
+    DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}}}
+    INSTALLED_APPS = [
+        "django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "rest_framework",
+        "rest_framework.authtoken", "shop",
+    ]
+    MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+    REST_FRAMEWORK = {{
+        "DEFAULT_AUTHENTICATION_CLASSES": ["{TOKEN}", "{SESSION}"],
+        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    }}
+"""
+
+VIEWS = """
+    from django.http import HttpResponse
+    from rest_framework.permissions import *
+    from rest_framework.response import Response
+    from rest_framework.routers import DefaultRouter, SimpleRouter
+    from rest_framework.views import APIView
+    from rest_framework.viewsets import ViewSet
+
+    from shop.classes import *
+
+    class Me(APIView):
+        def get(self, request, *args, **kwargs):
+            return Response()
+
+        post = get
+
+    class Open(Me):
+        permission_classes = [AllowAny]
+
+    class Staff(Me):
+        permission_classes = [IsAdminUser]
+
+    def page(request, *args, **kwargs):
+        return HttpResponse("page")
+"""
+
+# Apart from views: settings name them, and views are made from settings.
+CLASSES = """
+    from django.contrib.auth.models import User
+    from rest_framework.authentication import (
+        BaseAuthentication, BasicAuthentication, SessionAuthentication, TokenAuthentication,
+    )
+    from rest_framework.exceptions import AuthenticationFailed
+"""
+
+URLS = """
+    from django.urls import include, path, re_path
+    from shop.views import *
+
+"""
+
+
+class Made:
+    """What `init` says and writes."""
+
+    def __init__(self, folder, words):
+        self.folder = folder
+        self.done = portcullis(folder, "init", *words, "--upstream", "echo")
+        assert self.done.returncode == 0, self.done.stderr
+        self.said, self.text = self.done.stdout, (folder / "gateway.yaml").read_text()
+        self.check = portcullis(folder, "check", DJANGO_SECRET_KEY=SECRET_KEY)
+        self.words = words
+
+    @functools.cached_property
+    def told(self):
+        """The document that it is made of."""
+        return json.loads(portcullis(self.folder, "init", *self.words, "--print-answer").stdout)
+
+    @functools.cached_property
+    def notes(self):
+        return sentences(self.told)
+
+    def chain(self):
+        return [entry["gateway"] for entry in self.told["rest_framework"]["authentication"]]
+
+    def url(self, pattern):
+        return next(url for url in self.told["urls"] if url["pattern"] == pattern)
+
+    def lines(self):
+        """What the project is to add."""
+        return textwrap.dedent(re.search(r"\n\n((?:  .*\n|\n)+)(?=\n2\. )", self.said)[1])
+
+
+class Kinds(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.python = ForkingPython()
+        cls.addClassCleanup(cls.python.stop)
+
+    def made(self, settings="", urls="", views="", models="", classes="", *, words=None, **more):
+        """Of a project with these words at the ends of its files."""
+        holder = tempfile.TemporaryDirectory(prefix="portcullis-kinds.")
+        self.addCleanup(holder.cleanup)
+        folder = Path(holder.name)
+        dedent = textwrap.dedent
+        manage = project(folder, {
+            "manage.py": ADDRESSES_ONLY, "config/settings.py": dedent(SETTINGS) + dedent(settings),
+            "config/addresses.py": dedent(URLS) + dedent(urls or 'urlpatterns = [path("me/", Me.as_view())]'),
+            "config/shop/__init__.py": "", "config/shop/views.py": dedent(VIEWS) + dedent(views),
+            "config/shop/classes.py": dedent(CLASSES) + dedent(classes),
+            "config/shop/models.py": models, **{name.replace("__", "/") + ".py": text for name, text in more.items()},
+        })  # fmt: skip
+        self.migrate(folder, "class Member" in models)
+        made = Made(folder, words or ["--django", manage, "--python", self.python.path])
+        self.assertEqual(made.check.returncode, 0, made.check.stderr + made.text)
+        return made
+
+    tables = None
+
+    def migrate(self, folder, own_users):
+        """The tables, which `check` asks for. Those of Django's own models are made once."""
+        database = folder / "db.sqlite3"
+        if self.tables and not own_users:
+            return database.write_bytes(self.tables)
+        done = subprocess.run(
+            [self.python.path, folder / "manage.py", "migrate", "--run-syncdb", "--verbosity=0"], cwd=folder,
+            env={**ENVIRONMENT, "DJANGO_SETTINGS_MODULE": "settings"}, capture_output=True, text=True,
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        if not own_users:
+            Kinds.tables = database.read_bytes()
+        return None
+
+    def rule(self, made, path, method="GET"):
+        """The route's path and the rule by which a request is decided."""
+        done = portcullis(made.folder, "explain", method, path, DJANGO_SECRET_KEY=SECRET_KEY)
+        told = dict(re.findall(r"^  (\w+) +(.*)$", done.stdout, re.MULTILINE))
+        self.assertIn("rule", told, done.stdout + done.stderr + made.text)
+        return told["route"], told["rule"].split(":")[0]
+
+    def assert_rules(self, made, rules):
+        for asked, rule in rules.items():
+            method, _, path = asked.rpartition(" ")
+            with self.subTest(asked):
+                self.assertEqual(self.rule(made, path, method or "GET")[1], rule, made.text)
+
+    def assert_left(self, made, path):
+        """To the project whole."""
+        route = self.rule(made, path)[0]
+        left = r"\{ path: \"" + re.escape(route) + r"\", (authentication: \[\], permission: anyone, throttle: \[\], )?"
+        self.assertRegex(made.text, left + 'upstream: "echo" }')
+        if "authentication: []," not in re.search(left, made.text)[0]:
+            self.assertIn("\nauthentication: []  #", made.text)
+
+    def noted(self, made, *words):
+        found = [note for note in made.notes if all(word in note for word in words)]
+        self.assertEqual(len(found), 1, f"{words} in {made.notes}")
+
+
+class Paths(Kinds):
+    def test_script_name_with_an_empty_media_url(self):
+        """Attack: Django puts the script name before an empty MEDIA_URL, and all of the application was open."""
+        made = self.made('FORCE_SCRIPT_NAME = "/backend"\nMEDIA_URL = ""')
+        self.assertNotIn("/backend/", made.told["open"])
+        self.assert_rules(made, {"/backend/me/": "authenticated", "/me/": "authenticated"})
+
+    def test_media_at_the_root(self):
+        made = self.made('MEDIA_URL = "/"')
+        self.assertEqual(made.told["open"], ["/static/"])
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def test_languages_in_paths(self):
+        for default, paths in [(True, ["/en/me/", "/de/me/"]), (False, ["/me/", "/de/me/"])]:
+            with self.subTest(prefix_default_language=default):
+                made = self.made(
+                    'USE_I18N = True\nLANGUAGES = [("en", "English"), ("de", "Deutsch")]\nLANGUAGE_CODE = "en"',
+                    f"""
+                    from django.conf.urls.i18n import i18n_patterns
+                    urlpatterns = [path("open/", Open.as_view())]
+                    urlpatterns += i18n_patterns(path("me/", Me.as_view()), prefix_default_language={default})
+                    """,
+                )
+                self.assert_rules(made, dict.fromkeys(paths, "authenticated") | {"/open/": "anyone"})
+
+    def test_recipe_for_static_files(self):
+        """Django's own: the prefix is in the settings and among the patterns, and is one route."""
+        made = self.made(
+            'DEBUG = True\nMEDIA_URL = "/media/"\nMEDIA_ROOT = "/nowhere"',
+            """
+            from django.conf import settings
+            from django.conf.urls.static import static
+            urlpatterns = [path("me/", Me.as_view())] + static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
+            """,
+        )
+        self.assertLessEqual(made.text.count('path: "/media/"'), 1)
+        self.assert_left(made, "/media/a/b.png")
+
+    def test_nothing_is_written_twice(self):
+        made = self.made(
+            urls="""
+            urlpatterns = [
+                path("a/", Me.as_view()), path("a/", Me.as_view()), re_path(r"^a/$", Staff.as_view()),
+                path("b", Me.as_view()), path("b/", Open.as_view()), re_path("^static/", page),
+            ]
+            """
+        )
+        paths = re.findall(r'path: "([^"]*)"', made.text)
+        self.assertEqual(len(paths), len(set(paths)), paths)
+        self.assert_rules(made, {"/b": "authenticated", "/b/": "anyone"})
+
+    def test_spellings_in_other_cases(self):
+        """One path to the gateway, which would answer 404 to one of them."""
+        made = self.made(urls='urlpatterns = [path("case/", Open.as_view()), path("Case/", Staff.as_view())]')
+        refused = [note for note in made.text.splitlines() if re.match("#   .*[Cc]ase/", note)]
+        if not refused:
+            for path in ["/case/", "/Case/"]:
+                self.assert_left(made, path)
+        self.assertEqual("Clients that will be refused:" in made.said, bool(refused))
+
+    def test_catch_all_at_the_end(self):
+        """For single-page applications. It is the project's, and what stands before it is judged."""
+        for catch_all in ['re_path("", page)', 're_path(r"^.*$", page)', 'path("<path:rest>", page)']:
+            with self.subTest(catch_all):
+                made = self.made(urls=f'urlpatterns = [path("me/", Me.as_view()), path("", page), {catch_all}]')
+                self.assert_left(made, "/")
+                self.assert_left(made, "/anything/else")
+                self.assertEqual(self.rule(made, "/me/"), ("=/me/", "authenticated"))
+
+    def test_catch_all_that_is_guarded(self):
+        """Attack: what nobody knows is the guarded view's, whatever its neighbours are."""
+        made = self.made(
+            urls="""
+            urlpatterns = [
+                path("a/", Open.as_view()), path("a/b/", Open.as_view()), path("<int:n>/c/", Open.as_view()),
+                path("<path:rest>", Staff.as_view()),
+            ]
+            """
+        )
+        self.assert_rules(made, {"/a/": "anyone", "/a/b/": "anyone"})
+        for path in ["/a/other/", "/x/c/"]:
+            with self.subTest(path):
+                route, rule = self.rule(made, path)
+                if rule != "staff":
+                    self.assert_left(made, path)
+
+    def test_first_pattern_decides(self):
+        """Attack: as in Django, the wider pattern hides the narrower one that stands behind it."""
+        made = self.made(urls='urlpatterns = [path("<slug:x>/", Staff.as_view()), path("me/", Open.as_view())]')
+        if self.rule(made, "/me/")[1] != "staff":
+            self.assert_left(made, "/me/")
+
+    def test_expression_that_begins_nowhere(self):
+        """Django searches: `login/$` is any path that ends so."""
+        made = self.made(urls='urlpatterns = [path("a/", Open.as_view()), re_path(r"b/$", Staff.as_view())]')
+        self.assertEqual(self.rule(made, "/a/")[1], "anyone")
+        if self.rule(made, "/a/b/")[1] != "staff":
+            self.assert_left(made, "/a/b/")
+
+    def test_format_suffixes(self):
+        made = self.made(
+            urls="""
+            router = DefaultRouter()
+            router.register("items", Items, basename="item")
+            router.register("open", Opened, basename="open")
+            urlpatterns = [path("api/", include(router.urls))]
+            """,
+            views="""
+            class Items(ViewSet):
+                def list(self, request, **kwargs): ...
+                def retrieve(self, request, pk, **kwargs): ...
+
+            class Opened(Items):
+                permission_classes = [AllowAny]
+            """,
+        )
+        self.assert_rules(made, {
+            "/api/items/": "authenticated", "/api/items/1/": "authenticated", "/api/open/": "anyone", "/api/open/1/": "anyone",
+        })  # fmt: skip
+        # Part of a segment says who is asked: the project knows, or both rules are one.
+        for path in ["/api/items.json", "/api/open.json"]:
+            with self.subTest(path):
+                self.assert_left(made, path)
+
+    def test_crossing_patterns(self):
+        """Neither is the more specific one; a third route is for what both have."""
+        urls = 'urlpatterns = [path("a/<str:x>/", Staff.as_view()), path("<str:y>/b/", Open.as_view())]'
+        made = self.made(urls=urls)
+        self.assert_rules(made, {"/a/x/": "staff", "/x/b/": "anyone"})
+        self.assertEqual(self.rule(made, "/a/b/")[0], "=/a/b/")
+        if self.rule(made, "/a/b/")[1] != "staff":
+            self.assert_left(made, "/a/b/")
+
+    def test_optional_slash(self):
+        made = self.made(urls='urlpatterns = [re_path(r"^a/?$", Staff.as_view()), path("b/", Open.as_view())]')
+        self.assert_rules(made, {"/a": "staff", "/a/": "staff", "/b/": "anyone"})
+
+    def test_converters_of_the_project(self):
+        made = self.made(
+            urls="""
+            from django.urls import register_converter
+
+            class Two:
+                regex = "[0-9]{2}"
+                to_python = to_url = lambda self, value: value
+
+            class Any(Two):
+                regex = "[a-z/]*"
+
+            register_converter(Two, "two")
+            register_converter(Any, "any")
+            urlpatterns = [
+                path("two/<two:x>/", Staff.as_view()), path("any/<any:x>/", Open.as_view()), path("v<two:x>/", Me.as_view()),
+                path("plain/", Open.as_view()),
+            ]
+            """
+        )
+        paths = {url["pattern"]: url["path"] for url in made.told["urls"]}
+        self.assertEqual(paths["two/<two:x>/"], "=/two/{x}/")
+        self.assertEqual(paths["any/<any:x>/"], "/any/")
+        self.assertEqual(paths["v<two:x>/"], "/")
+        self.assert_rules(made, {"/two/12/": "staff", "/any/a/b/": "anyone", "/plain/": "anyone"})
+
+
+class Views(Kinds):
+    def test_permissions_that_are_computed(self):
+        """They are asked: who is anonymous is refused by these whatever the request is."""
+        made = self.made(
+            urls="""
+            urlpatterns = [
+                path("closed/", Closed.as_view()), path("open/", Opened.as_view()), path("unsure/", Unsure.as_view()),
+            ]
+            """,
+            views="""
+            class Closed(Me):
+                @property
+                def permission_classes(self):
+                    return [IsAdminUser]
+
+            class Opened(Me):
+                permission_classes = property(lambda self: [])
+
+            class Unsure(Me):
+                @property
+                def permission_classes(self):
+                    return [AllowAny if self.request.META["REMOTE_ADDR"] == "10.0.0.1" else IsAdminUser]
+            """,
+        )
+        self.assert_rules(made, {"/closed/": "authenticated", "/open/": "anyone", "/unsure/": "anyone"})
+
+    def test_schemes_that_are_computed(self):
+        made = self.made(
+            urls="""
+            urlpatterns = [path("a/", Computed.as_view()), path("b/", Own.as_view()), path("me/", Me.as_view())]
+            """,
+            views="""
+            class Computed(Me):
+                @property
+                def authentication_classes(self):
+                    return [TokenAuthentication]
+
+            class Own(Me):
+                def get_authenticators(self):
+                    return [TokenAuthentication()]
+            """,
+        )
+        for pattern in ["a/", "b/"]:
+            self.assertIsNone(made.url(pattern)["authentication"])
+            self.assert_left(made, f"/{pattern}")
+        self.noted(made, "differs", "for each request", "shop.views.Computed", "shop.views.Own")
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def test_permissions_by_action(self):
+        made = self.made(
+            urls="""
+            router = SimpleRouter()
+            router.register("a", ByAction, basename="a")
+            router.register("b", Closed, basename="b")
+            urlpatterns = router.urls
+            """,
+            views="""
+            class ByAction(ViewSet):
+                def get_permissions(self):
+                    return [AllowAny() if self.action in ("list", "metadata") else IsAuthenticated()]
+                def list(self, request): ...
+                def create(self, request): ...
+                def retrieve(self, request, pk): ...
+
+            class Closed(ByAction):
+                def get_permissions(self):
+                    return [IsAdminUser() if self.action == "list" else IsAuthenticated()]
+            """,
+        )
+        # Who is anonymous may read the list, and nothing else.
+        self.assert_rules(made, {
+            "/a/": "anyone", "/b/": "authenticated", "/b/1/": "authenticated", "POST /b/": "authenticated",
+        })  # fmt: skip
+        self.noted(made, "information", "Permissions", "shop.views.ByAction", "shop.views.Closed")
+
+    def test_dispatch_of_the_project(self):
+        """What it does before the classes are asked, nobody can tell."""
+        made = self.made(
+            urls='urlpatterns = [path("a/", Early.as_view()), path("me/", Me.as_view())]',
+            views="""
+            class Early(Me):
+                def dispatch(self, request, *args, **kwargs):
+                    if request.headers.get("X-Key") == "right":
+                        return HttpResponse("in")
+                    return super().dispatch(request, *args, **kwargs)
+            """,
+        )
+        self.assert_left(made, "/a/")
+        self.assertTrue(any("shop.views.Early" in note for note in made.notes), made.notes)
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def test_permission_that_asks_the_database(self):
+        """It is asked without one, and what it says then is no rule."""
+        made = self.made(
+            urls='urlpatterns = [path("a/", Asks.as_view())]',
+            views="""
+            class Known(BasePermission):
+                def has_permission(self, request, view):
+                    return User.objects.filter(pk=1).exists()
+
+            class Asks(Me):
+                permission_classes = [Known]
+            """,
+        )
+        self.assert_rules(made, {"/a/": "anyone"})
+        self.noted(made, "information", "Permissions", "shop.views.Known")
+
+
+class Classes(Kinds):
+    OWN = """
+        class Own(BaseAuthentication):
+            def authenticate(self, request):
+                return None
+    """
+
+    def test_half_a_chain(self):
+        """Attack, of a kind: without the other class its clients are refused, so the route is left whole."""
+        defaults = f'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["{TOKEN}", "shop.classes.Own"]'
+        made = self.made(
+            defaults, 'urlpatterns = [path("me/", Me.as_view()), path("token/", Tokens.as_view())]',
+            "class Tokens(Me):\n    authentication_classes = [TokenAuthentication]\n", classes=self.OWN,
+        )  # fmt: skip
+        self.assertEqual(made.chain(), ["token", None])
+        self.assert_left(made, "/me/")
+        self.assertEqual(self.rule(made, "/token/"), ("=/token/", "authenticated"))
+        self.noted(made, "differs", "half a chain", "shop.classes.Own")
+        # What is carried on any route has the gateway's user there; the other class is the project's.
+        self.assertIn(f'"token": ["{TOKEN}"]', made.lines())
+        self.assertNotIn("shop.classes.Own", made.lines().split('"EXPECTS"')[0])
+
+    NARROW = """
+        class OfTenant(TokenAuthentication):
+            keyword = "Bearer"
+
+            def authenticate(self, request):
+                \"\"\"Asks more.\"\"\"
+                found = super().authenticate(request)
+                if found is None:
+                    return None
+                user, token = found
+                if user.is_staff:
+                    raise AuthenticationFailed
+                return user, token
+
+        class OnlyActive(TokenAuthentication):
+            def authenticate_credentials(self, key):
+                user, token = super().authenticate_credentials(key)
+                if not user.email:
+                    raise AuthenticationFailed
+                return (user, token)
+    """
+
+    def test_subclasses_that_only_ask_more(self):
+        """The scheme is the gateway's, and their own check the project's: they are asked there."""
+        for name, entry in [("OfTenant", {"token": {"keyword": "Bearer"}}), ("OnlyActive", "token")]:
+            with self.subTest(name):
+                made = self.made(
+                    f'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["shop.classes.{name}"]', classes=self.NARROW
+                )
+                told = made.told["rest_framework"]["authentication"]
+                self.assertEqual(told, [
+                    {"class": f"shop.classes.{name}", "base": TOKEN, "gateway": entry, "asks_more": True},
+                ])  # fmt: skip
+                self.assert_rules(made, {"/me/": "authenticated"})
+                self.assertNotIn('"CLASSES"', made.lines())
+
+    WIDER = {
+        "whoever fails is somebody": """
+            try:
+                return super().authenticate(request)
+            except AuthenticationFailed:
+                return User.objects.get(pk=1), None
+        """,
+        "another user is returned": """
+            found = super().authenticate(request)
+            if found and request.headers.get("X-As"):
+                return User.objects.get(username=request.headers["X-As"]), None
+            return found
+        """,
+        "another user under the same name": """
+            found = super().authenticate(request)
+            if found:
+                found = (User.objects.first(), found[1])
+            return found
+        """,
+        "another token is asked": """
+            request._request.META["HTTP_AUTHORIZATION"] = "Token " + request.GET.get("token", "")
+            return super().authenticate(request)
+        """,
+        "something else is asked first": """
+            if request.GET.get("key") == "right":
+                return User.objects.get(pk=1), None
+            return super().authenticate(request)
+        """,
+        "something else is asked afterwards": """
+            found = super().authenticate(request)
+            if found is None:
+                return User.objects.get(pk=1), None
+            return found
+        """,
+        "somebody in the middle of an expression": """
+            found = super().authenticate(request)
+            return found or (User.objects.get(pk=1), None)
+        """,
+        "parts of another": """
+            found = super().authenticate(request)
+            (user, token), other = found, User.objects.first()
+            user = other
+            return user, token
+        """,
+        "a loop gives the name": """
+            user, token = super().authenticate(request)
+            for user in User.objects.all():
+                pass
+            return user, token
+        """,
+        "an attribute of the user is another's": """
+            user, token = super().authenticate(request)
+            user.pk = int(request.GET["as"])
+            return user, token
+        """,
+    }
+
+    def test_subclasses_that_let_more_in(self):
+        """Attack, of a kind: the gateway refuses whom they accept, or takes another for the caller."""
+        classes = {f"Wider{number}": body for number, body in enumerate(self.WIDER.values())}
+        views = "".join(
+            f"class {name}(TokenAuthentication):\n    def authenticate(self, request):\n"
+            + textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8) + "\n\n"
+            for name, body in classes.items()
+        )  # fmt: skip
+        urls = "".join(
+            f'path("{name}/", Me.as_view(authentication_classes=[{name}])), '.replace(f'"{name}/"', f'"{name.lower()}/"')
+            for name in classes
+        )
+        made = self.made(urls=f"urlpatterns = [{urls}]", views=views)
+        for name, what in zip(classes, self.WIDER, strict=True):
+            with self.subTest(what):
+                told = made.url(f"{name.lower()}/")["authentication"][0]
+                self.assertEqual((told["class"], told["gateway"]), (f"shop.views.{name}", None))
+                self.assert_left(made, f"/{name.lower()}/")
+
+    def test_subclasses_by_other_attributes(self):
+        """`get_user`, a model of tokens, a CSRF check that does nothing: each is another class."""
+        made = self.made(
+            urls="""
+            urlpatterns = [
+                path("csrf/", Me.as_view(authentication_classes=[NoCsrf])),
+                path("model/", Me.as_view(authentication_classes=[OtherTokens])),
+                path("adds/", Me.as_view(authentication_classes=[Adds])),
+            ]
+            """,
+            views="""
+            class NoCsrf(SessionAuthentication):
+                def enforce_csrf(self, request):
+                    return
+
+            class OtherTokens(TokenAuthentication):
+                model = User
+
+            class Adds(TokenAuthentication):
+                def authenticate_header(self, request):
+                    return 'Token realm="shop"'
+            """,
+        )
+        for path in ["/csrf/", "/model/", "/adds/"]:
+            with self.subTest(path):
+                self.assert_left(made, path)
+
+
+class Around(Kinds):
+    """What acts on log-ins and sessions beside DRF's classes."""
+
+    def own_middleware(self, line):
+        return self.made(
+            'MIDDLEWARE.append("shop.middleware.own")',
+            config__shop__middleware=f"""
+            def own(get_response):
+                def middleware(request):
+                    {line}
+                    return get_response(request)
+                return middleware
+            """,
+        )
+
+    def test_middleware_that_says_who_the_user_is(self):
+        made = self.own_middleware("request.user = 1")
+        self.assertEqual(made.chain(), ["token", None])
+        self.assert_left(made, "/me/")
+        self.noted(made, "differs", "shop.middleware.own says who the user is")
+
+    def test_middleware_that_switches_the_csrf_check_off(self):
+        made = self.own_middleware('setattr(request, "_dont_enforce_csrf_checks", True)')
+        self.assertEqual(made.chain(), ["token", None])
+        self.assert_left(made, "/me/")
+        self.noted(made, "differs", "shop.middleware.own switches the CSRF check off")
+
+    def test_middleware_that_compares(self):
+        made = self.own_middleware("request.seen = request.user == 1")
+        self.assertEqual(made.chain(), ["token", "session"])
+
+    def test_sessions_that_no_table_has(self):
+        made = self.made('SESSION_ENGINE = "django.contrib.sessions.backends.cache"')
+        self.assertEqual(made.chain(), ["token", None])
+        self.assert_left(made, "/me/")
+        self.noted(made, "differs", "sessions are kept by django.contrib.sessions.backends.cache")
+
+    LOG_IN = """
+        from django.contrib.auth.views import LoginView, LogoutView
+        from rest_framework.authtoken.views import obtain_auth_token
+        urlpatterns = [
+            path("in/", LoginView.as_view(template_name="rest_framework/login.html")), path("out/", LogoutView.as_view()),
+            path("token/", obtain_auth_token), path("me/", Me.as_view()),
+        ]
+    """
+
+    def pages(self, made):
+        return [pattern for pattern in ("in/", "out/", "token/") if made.url(pattern)["endpoint"]]
+
+    def test_pages_of_django(self):
+        made = self.made(urls=self.LOG_IN)
+        self.assertEqual(self.pages(made), ["in/", "out/", "token/"])
+        self.assertEqual(made.notes, [])
+
+    def backend(self, methods):
+        return self.made(
+            'AUTHENTICATION_BACKENDS = ["shop.backends.Own", "django.contrib.auth.backends.ModelBackend"]', self.LOG_IN,
+            config__shop__backends="from django.contrib.auth.backends import BaseBackend, ModelBackend\n"
+            "from django.core.exceptions import PermissionDenied\n" + textwrap.dedent(methods),
+        )  # fmt: skip
+
+    def test_backend_that_gives_permissions_alone(self):
+        """Neither has a say in log-ins."""
+        for methods in [
+            "class Own(BaseBackend):\n    def has_perm(self, user, perm, obj=None):\n        return True\n",
+            "class Own:\n    def authenticate(self, request, username=None, password=None):\n        return None\n"
+            "    def has_perm(self, user, perm, obj=None):\n        return True\n",
+            "class Own(ModelBackend):\n    def has_perm(self, user, perm, obj=None):\n        return True\n",
+        ]:
+            with self.subTest(methods):
+                made = self.backend(methods)
+                self.assertTrue(made.told["passwords"]["rows"])
+                self.assertEqual(self.pages(made), ["in/", "out/", "token/"])
+                self.assertFalse([note for note in made.notes if "Passwords" in note])
+
+    def test_backend_that_counts_failures(self):
+        """As django-axes does: it is asked first, and stops the others."""
+        made = self.backend("""
+            class Own(BaseBackend):
+                def authenticate(self, request, username=None, password=None, **kwargs):
+                    if username == "locked":
+                        raise PermissionDenied
+        """)
+        self.assertFalse(made.told["passwords"]["rows"])
+        self.assertEqual(self.pages(made), ["out/"])
+        self.noted(made, "differs", "Passwords are judged by the project", "shop.backends.Own")
+
+    def test_backend_that_decides_who_may(self):
+        made = self.backend("""
+            class Own(ModelBackend):
+                def user_can_authenticate(self, user):
+                    return True
+        """)
+        self.assertFalse(made.told["passwords"]["rows"])
+        self.noted(made, "differs", "Passwords are judged by the project", "shop.backends.Own")
+
+    def receiver(self, line):
+        """A project that has connected this."""
+        return self.made(urls=self.LOG_IN, models=f"""
+            from django.conf import settings
+            from django.contrib.auth.signals import *
+            from django.db.models.signals import *
+            from django.dispatch import receiver
+
+            @receiver({line})
+            def watches(sender, **kwargs):
+                pass
+        """)  # fmt: skip
+
+    def test_signals(self):
+        """Attack, of a kind: a page that fires nothing does less than the one in whose place it is."""
+        for line, left in [
+            ("user_logged_in", ["out/", "token/"]),
+            ("user_logged_out", ["in/", "token/"]),
+            ("user_login_failed", ["out/"]),
+            ("post_save, sender=settings.AUTH_USER_MODEL", ["out/", "token/"]),
+            ('post_save, sender="authtoken.Token"', ["in/", "out/"]),
+            ('pre_save, sender="authtoken.Token"', ["in/", "out/"]),
+            ('post_delete, sender="sessions.Session"', ["in/", "token/"]),
+            # Whatever is saved; a log-out deletes.
+            ("post_save", ["out/"]),
+        ]:
+            with self.subTest(line):
+                made = self.receiver(line)
+                self.assertEqual(self.pages(made), left)
+                self.assertTrue(any("shop.models.watches" in note for note in made.notes), made.notes)
+                self.assertEqual(made.text.count("endpoint: "), 1 + len(left), made.text)
+
+    def test_log_out_that_answers_get(self):
+        """As Django's own did before 5.0."""
+        made = self.made(urls=self.LOG_IN + '    LogoutView.http_method_names = ["get", "post", "options"]\n')
+        self.assertEqual(self.pages(made), ["in/", "token/"])
+        self.noted(made, "Pages stay", "LogoutView (it answers GET in this Django)")
+        self.assert_left(made, "/out/")
+
+
+class Cors(Kinds):
+    def cors(self, settings):
+        return self.made('MIDDLEWARE.insert(0, "corsheaders.middleware.CorsMiddleware")\n' + settings)
+
+    def test_old_names(self):
+        for settings, origins in [
+            ('CORS_ORIGIN_WHITELIST = ["https://app.example.com"]', '["https://app.example.com"]'),
+            ("CORS_ORIGIN_ALLOW_ALL = True", '["*"]'),
+            ('CORS_ALLOWED_ORIGINS = ["https://app.example.com"]', '["https://app.example.com"]'),
+        ]:
+            with self.subTest(settings):
+                made = self.cors(settings)
+                self.assertIn(f"\ncors:\n  origins: {origins}\n", made.text)
+
+    def test_no_origin_that_is_null_is_lost(self):
+        made = self.cors('CORS_ALLOWED_ORIGINS = ["https://app.example.com", "null"]')
+        self.assertRegex(made.text, '"null"')
+
+    def test_paths(self):
+        made = self.cors('CORS_URLS_REGEX = r"^/api/.*$"\nCORS_ALLOWED_ORIGINS = ["https://a.example"]')
+        self.assertIn('\n  paths: ["/api/"]\n', made.text)
+
+    def test_what_is_not_carried(self):
+        for settings, why in [
+            ('CORS_URLS_REGEX = r"^/(api|v2)/.*$"\nCORS_ALLOWED_ORIGINS = ["https://a.example"]', "CORS_URLS_REGEX"),
+            (r'CORS_ORIGIN_REGEX_WHITELIST = [r"^https://\w+\.example\.com$"]', "CORS_ALLOWED_ORIGIN_REGEXES"),
+            ("CORS_ORIGIN_ALLOW_ALL = True\nCORS_ALLOW_CREDENTIALS = True", "any site could act as its visitor"),
+        ]:
+            with self.subTest(settings):
+                made = self.cors(settings)
+                self.assertNotIn("\ncors:\n", made.text)
+                self.assertIn(why, made.said.split("What you have to do")[1])
+
+
+MODEL = """
+    import uuid
+    from django.contrib.auth.models import *
+    from django.db import models
+
+    class Manager(BaseUserManager):
+        def get_queryset(self):
+            return super().get_queryset().filter(hidden=False)
+
+    class Person(AbstractUser):
+        class Meta:
+            abstract = {abstract}
+
+    class Member({base}):
+{body}
+"""
+
+
+class UserModels(Kinds):
+    """The shapes that projects have. Values behind them are compared in the differential suite."""
+
+    def model(self, body, base="AbstractUser", settings=""):
+        """Of a project whose users are these."""
+        text = MODEL.format(base=base, abstract=base != "Person", body=textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8))
+        settings = 'AUTH_USER_MODEL = "shop.Member"\n' + textwrap.dedent(settings)
+        return self.made(settings, Around.LOG_IN, models=text)
+
+    def assert_readable(self, made, *notes):
+        self.assertTrue(made.told["user"]["readable"], made.notes)
+        self.assertEqual(len(made.notes), len(notes), made.notes)
+        for words in notes:
+            self.noted(made, *words)
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def assert_unreadable(self, made, why):
+        self.assertFalse(made.told["user"]["readable"])
+        self.noted(made, "differs", "cannot be read as a table says it", why)
+        self.assertEqual(made.chain(), [None, None])
+        self.assert_left(made, "/me/")
+        self.assertEqual(Around.pages(self, made), [])
+
+    def test_no_names(self):
+        made = self.model("first_name = None\nlast_name = None")
+        self.assert_readable(made)
+        self.assertRegex(made.text, r"columns: { first_name: null, last_name: null }")
+
+    def test_the_one_of_django_s_documentation(self):
+        made = self.model(
+            """
+            email = models.EmailField(unique=True)
+            date_of_birth = models.DateField()
+            is_active = models.BooleanField(default=True)
+            is_admin = models.BooleanField(default=False)
+            objects = BaseUserManager()
+            USERNAME_FIELD = "email"
+
+            @property
+            def is_staff(self):
+                return self.is_admin
+            """,
+            "AbstractBaseUser",
+        )
+        self.assert_readable(made, ["differs", "no columns", "is_staff"])
+        self.assertIn("username_field: email", made.text)
+
+    def test_staff_that_is_computed_is_no_rule(self):
+        """Attack, of a kind: everybody who is staff by the model's own method is refused."""
+        made = self.made(
+            'AUTH_USER_MODEL = "shop.Member"', 'urlpatterns = [path("staff/", Staff.as_view())]',
+            models=MODEL.format(base="AbstractUser", abstract=True, body="        is_staff = property(lambda self: True)"),
+        )  # fmt: skip
+        self.assertNotEqual(self.rule(made, "/staff/")[1], "staff")
+        self.noted(made, "information", "Permissions", "IsAdminUser")
+
+    def test_keys_and_tables(self):
+        made = self.model("""
+            id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+
+            class Meta:
+                db_table = "users"
+        """)
+        self.assert_readable(made)
+        self.assertIn('table: "users"\n', made.text)
+        self.assertIn("key: uuid\n", made.text)
+        # Names of Django's are where the table is.
+        self.assertEqual(made.told["user"]["groups"], {"table": "users_groups", "user": "member_id", "other": "group_id"})
+
+    def test_proxy(self):
+        made = self.model("class Meta:\n    proxy = True", "Person")
+        self.assertEqual(made.told["user"]["table"], "shop_person")
+
+    def test_child_of_another_table(self):
+        self.assert_unreadable(self.model("nickname = models.TextField()", "Person"), "in the table shop_person")
+
+    def test_activity_that_is_computed(self):
+        self.assert_unreadable(self.model("is_active = property(lambda self: True)"), "whether a user is active")
+
+    def test_no_password(self):
+        self.assert_unreadable(self.model("password = None"), "password")
+
+    def test_manager_that_hides_rows(self):
+        made = self.model("hidden = models.BooleanField()\nobjects = Manager()")
+        self.assert_unreadable(made, "shop.models.Manager")
+
+    def test_another_database(self):
+        made = self.model(
+            "pass",
+            settings="""
+            DATABASES["users"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "users.sqlite3"}
+            class Router:
+                def db_for_read(self, model, **hints):
+                    return "users" if model.__name__ == "Member" else None
+            DATABASE_ROUTERS = [Router()]
+            """,
+        )
+        self.assert_unreadable(made, "the database users")
+
+    def test_passwords_of_its_own(self):
+        made = self.model("def check_password(self, raw):\n    return True")
+        self.assertFalse(made.told["passwords"]["rows"])
+        self.noted(made, "differs", "Passwords are judged", "shop.Member.check_password")
+        self.assertEqual(Around.pages(self, made), ["out/"])
+
+    def test_session_hash_of_its_own(self):
+        made = self.model('def get_session_auth_hash(self):\n    return "x"')
+        self.assertEqual(made.chain(), ["token", None])
+        self.noted(made, "differs", "get_session_auth_hash")
+
+
+class Lines(Kinds):
+    """What is printed for the project stands where it counts, and takes nothing away."""
+
+    def django(self, made, *words, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "django", *words], cwd=made.folder, capture_output=True, text=True,
+            env={**ENVIRONMENT, **environment, "PYTHONPATH": f"{ROOT}/deploy/django:config"},
+        )  # fmt: skip
+
+    def test_at_the_end_of_the_settings(self):
+        made = self.made()
+        self.assertNotRegex(made.lines(), "REST_FRAMEWORK|AUTHENTICATION_BACKENDS =")
+        settings = made.folder / "config/settings.py"
+        text = settings.read_text()
+        settings.write_text(text + made.lines())
+        done = self.django(made, "check", DJANGO_SETTINGS_MODULE="settings")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        # A project that becomes another one does not start.
+        for line in [
+            'REST_FRAMEWORK["DEFAULT_PERMISSION_CLASSES"] = ["rest_framework.permissions.AllowAny"]',
+            "REST_FRAMEWORK = {}",
+            'MIDDLEWARE.append("django.middleware.gzip.GZipMiddleware")',
+            'SESSION_ENGINE = "django.contrib.sessions.backends.cache"',
+        ]:
+            with self.subTest(line):
+                settings.write_text(f"{text}{made.lines()}\n{line}\n")
+                done = self.django(made, "check", DJANGO_SETTINGS_MODULE="settings")
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("Run `portcullis init` again", done.stderr)
+
+    def test_module_around_packaged_settings(self):
+        """Those are no file of the operator's."""
+        made = self.made(
+            words=["--settings", "shopsite.settings", "--python", self.packaged()],
+        )
+        self.assertTrue(made.told["lines"]["packaged"])
+        self.assertIn("portcullis_settings.py", made.said)
+        self.assertIn("from shopsite.settings import *", made.lines())
+        (made.folder / "portcullis_settings.py").write_text(made.lines())
+        environment = {"PYTHONPATH": f"{self.site}:{made.folder}:{ROOT}/deploy/django"}
+        done = subprocess.run(
+            [sys.executable, "-m", "django", "check"], cwd=made.folder, capture_output=True, text=True,
+            env={**ENVIRONMENT, **environment, "DJANGO_SETTINGS_MODULE": "portcullis_settings"},
+        )  # fmt: skip
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("no issues", done.stdout)
+
+    def packaged(self):
+        """A Python with an application installed, whose settings are its own; it may have a console script too."""
+        holder = tempfile.TemporaryDirectory(prefix="portcullis-packaged.")
+        self.addCleanup(holder.cleanup)
+        self.site = Path(holder.name, "site-packages")
+        dedent = textwrap.dedent
+        project(self.site, {
+            "shopsite/__init__.py": "", "shopsite/settings.py": dedent(SETTINGS).replace('"addresses"', '"shopsite.urls"'),
+            "shopsite/urls.py": dedent(URLS) + 'urlpatterns = [path("me/", Me.as_view())]',
+            "shop/__init__.py": "", "shop/views.py": VIEWS, "shop/classes.py": CLASSES, "shop/models.py": "",
+            "manage.py": "",
+        })  # fmt: skip
+        python = Path(holder.name, "python")
+        python.write_text(f'#!/bin/sh\nPYTHONPATH={self.site} exec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        return python
+
+    def test_console_script(self):
+        """It names its own Python."""
+        python = self.packaged()
+        self.migrated(python.parent)
+        script = python.parent / "shopctl"
+        script.write_text(
+            f"#!{python}\nimport os, sys\nfrom django.core.management import execute_from_command_line\n"
+            "os.environ['DJANGO_SETTINGS_MODULE'] = 'shopsite.settings'\n"
+            "if __name__ == '__main__':\n    sys.exit(execute_from_command_line(sys.argv))\n"
+        )
+        made = self.made(words=["--django", script])
+        self.assertIn("Wrote gateway.yaml from shopsite.settings.", made.said)
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def migrated(self, folder):
+        """As `made` does it, for an application that is run elsewhere."""
+        made = self.made()
+        (folder / "db.sqlite3").write_bytes((made.folder / "db.sqlite3").read_bytes())
+
+    def test_settings_module(self):
+        made = self.made(words=["--settings", "shopsite.settings", "--python", self.packaged()])
+        self.assertEqual(made.told["settings_module"], "shopsite.settings")
+
+    def test_settings_that_are_not_in_their_module(self):
+        """What is added to a name there would not count: the lists are whole."""
+        made = self.made(
+            'INSTALLED_APPS[-1] = "shop.apps.Shop"',
+            config__shop__apps="""
+            from django.apps import AppConfig
+            from django.conf import settings
+
+            class Shop(AppConfig):
+                name = "shop"
+
+                def ready(self):
+                    # As plugins do.
+                    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.middleware.gzip.GZipMiddleware"]
+            """,
+        )
+        self.assertTrue(made.told["lines"]["layered"])
+        self.assertIn('    "django.middleware.gzip.GZipMiddleware",\n', made.lines())
+        self.assertIn('    "rest_framework",\n', made.lines())
+        self.assertIn("portcullis_settings.py", made.said)
+
+    def test_dynaconf(self):
+        """It reads no more of the module than what stands before it."""
+        made = self.made(
+            """
+            import dynaconf
+            MIDDLEWARE_WITHOUT = MIDDLEWARE
+            dynaconf.DjangoDynaconf(
+                __name__, settings_files=[__file__.replace("settings.py", "more.yaml")], environments=False, envvar_prefix="SHOP",
+            )
+            """,
+            **{"config__more": ""},
+        )
+        lines = made.told["lines"]
+        self.assertEqual((lines["dynaconf"], lines["layered"]), (True, True))
+        self.assertIn("dynaconf reads last", made.said)
+        self.assertIn('INSTALLED_APPS = [\n    "portcullis_django",\n', made.lines())
+        self.assertNotIn("import *", made.lines())
+        self.assertNotIn("*MIDDLEWARE", made.lines())
+
+    def test_the_report_is_for_a_person(self):
+        """Each fact once, with what it is true of, and no more than a few of those; the file has them all."""
+        names = [f"Asks{number}" for number in range(12)]
+        made = self.made(
+            urls=f"urlpatterns = [{''.join(f'path({name.lower()!r}, {name}.as_view()), ' for name in names)}]",
+            views="".join(
+                f"class Own{name}(BaseAuthentication):\n    authenticate = lambda self, request: None\n\n"
+                f"class {name}(Me):\n    authentication_classes = [Own{name}]\n\n"
+                for name in names
+            ),
+        )
+        self.assertEqual(made.said.count("half a chain"), 1)
+        self.assertIn("      and 7 more\n", made.said)
+        for name in names:
+            self.assertIn(f"#       shop.views.Own{name} ", made.text)
+        self.assertLess(len(made.text.split("\nroutes:\n")[1].split("\n\n")[0].splitlines()), 6)
+
+
+if __name__ == "__main__":
+    unittest.main()
