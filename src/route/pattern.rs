@@ -77,8 +77,81 @@ pub struct PathPattern {
     /// Decoded, without a final slash.
     path: Box<[u8]>,
     slash: bool,
-    /// Which segments of `path`, counted from 0, are variable. The first one is empty.
-    variables: Box<[usize]>,
+    /// Which segments of `path`, counted from 0, are variable, and what may stand there. The first one
+    /// is empty.
+    variables: Box<[(usize, Kind)]>,
+}
+
+/// What a variable segment may be: Django's path converters, and the rest of its regular expressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Anything: `str`.
+    Any,
+    /// Anything without a dot: `[^/.]+`, as DRF's routers have it.
+    Label,
+    /// ASCII letters, digits, `-` and `_`.
+    Slug,
+    /// ASCII digits.
+    Int,
+    /// In lower case, with dashes.
+    Uuid,
+}
+
+impl Kind {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "str" => Self::Any,
+            "label" => Self::Label,
+            "slug" => Self::Slug,
+            "int" => Self::Int,
+            "uuid" => Self::Uuid,
+            _ => return None,
+        })
+    }
+
+    fn takes(self, segment: &[u8]) -> bool {
+        let slug = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        !segment.is_empty()
+            && match self {
+                Self::Any => true,
+                Self::Label => !segment.contains(&b'.'),
+                Self::Slug => segment.iter().all(slug),
+                Self::Int => segment.iter().all(u8::is_ascii_digit),
+                Self::Uuid => is_uuid(segment),
+            }
+    }
+
+    /// The more, the more it takes.
+    fn width(self) -> usize {
+        match self {
+            Self::Any => 4,
+            Self::Label => 3,
+            Self::Slug => 2,
+            Self::Int | Self::Uuid => 1,
+        }
+    }
+
+    /// Whether all that it takes is taken by the other one.
+    fn is_within(self, other: Self) -> bool {
+        use Kind::{Any, Int, Label, Slug, Uuid};
+        self == other
+            || match other {
+                Any => true,
+                Label => matches!(self, Slug | Int | Uuid),
+                Slug => matches!(self, Int | Uuid),
+                Int | Uuid => false,
+            }
+    }
+}
+
+fn is_uuid(segment: &[u8]) -> bool {
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let mut places = segment.iter().enumerate();
+    segment.len() == 36
+        && places.all(|(i, byte)| match i {
+            8 | 13 | 18 | 23 => *byte == b'-',
+            _ => hex(*byte),
+        })
 }
 
 /// Why a text is no path pattern, and what is.
@@ -134,8 +207,8 @@ impl PathPattern {
         let own = segments(&self.path).count();
         let all = segments(path).count();
         let fits = self.pairs(path).all(|(pattern, segment)| match pattern {
-            None => !segment.is_empty(),
-            Some(literal) => literal.eq_ignore_ascii_case(segment),
+            Part::Variable(kind) => kind.takes(segment),
+            Part::Literal(literal) => literal.eq_ignore_ascii_case(segment),
         });
         own <= all && fits && self.reaches(own == all, slash)
     }
@@ -145,27 +218,46 @@ impl PathPattern {
         if self.variables.is_empty() {
             return path.starts_with(&self.path);
         }
-        self.pairs(path).all(|(pattern, segment)| pattern.is_none_or(|literal| literal == segment))
+        self.pairs(path).all(|(part, segment)| match part {
+            Part::Variable(_) => true,
+            Part::Literal(literal) => literal == segment,
+        })
     }
 
-    /// Each segment (none: a variable one) with that of a path.
-    fn pairs<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (Option<&'a [u8]>, &'a [u8])> {
-        let own = segments(&self.path).enumerate();
-        let own = own.map(|(i, literal)| (!self.variables.contains(&i)).then_some(literal));
-        own.zip(segments(path))
+    /// Each segment with that of a path.
+    fn pairs<'a>(&'a self, path: &'a [u8]) -> impl Iterator<Item = (Part<'a>, &'a [u8])> {
+        self.parts().zip(segments(path))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        segments(&self.path).enumerate().map(|(index, literal)| match self.kind(index) {
+            Some(kind) => Part::Variable(kind),
+            None => Part::Literal(literal),
+        })
+    }
+
+    fn kind(&self, index: usize) -> Option<Kind> {
+        self.variables.iter().find(|(place, _)| *place == index).map(|(_, kind)| *kind)
     }
 
     /// See [`Specificity`].
     pub fn specificity(&self) -> Specificity {
-        let variables = std::cmp::Reverse(self.variables.len());
-        (segments(&self.path).count(), self.exact, variables)
+        let width: usize = self.variables.iter().map(|(_, kind)| kind.width()).sum();
+        (segments(&self.path).count(), self.exact, std::cmp::Reverse(width))
     }
 
     /// How it lies to another one. Case does not tell them apart, since some upstreams ignore it.
     pub fn relation(&self, other: &Self) -> Relation {
-        let apart = self.pairs(&other.path).enumerate().any(|(i, (own, its))| {
-            let literal = own.filter(|_| !other.variables.contains(&i));
-            literal.is_some_and(|own| !own.eq_ignore_ascii_case(its))
+        let apart = self.parts().zip(other.parts()).any(|parts| match parts {
+            (Part::Literal(own), Part::Literal(its)) => !own.eq_ignore_ascii_case(its),
+            (Part::Variable(kind), Part::Literal(literal))
+            | (Part::Literal(literal), Part::Variable(kind)) => {
+                !kind.takes(literal) && !kind.takes(&literal.to_ascii_lowercase())
+            }
+            // A UUID is no number, and all others have something in common.
+            (Part::Variable(own), Part::Variable(its)) => {
+                matches!((own, its), (Kind::Int, Kind::Uuid) | (Kind::Uuid, Kind::Int))
+            }
         });
         let lengths = segments(&self.path).count().cmp(&segments(&other.path).count());
         let apart = apart
@@ -193,10 +285,12 @@ impl PathPattern {
         };
         let mut parts: Vec<&str> = longer.plain().split('/').collect();
         for (index, part) in shorter.plain().split('/').enumerate() {
-            if !shorter.variables.contains(&index)
-                && longer.variables.contains(&index)
-                && let Some(place) = parts.get_mut(index)
-            {
+            let narrower = match (shorter.kind(index), longer.kind(index)) {
+                (None, Some(_)) => true,
+                (Some(own), Some(its)) => own.is_within(its),
+                (_, None) => false,
+            };
+            if let Some(place) = parts.get_mut(index).filter(|_| narrower) {
                 *place = part;
             }
         }
@@ -215,10 +309,13 @@ impl PathPattern {
     /// Whether all that it matches is matched by one that has a path in common with it.
     pub fn is_within(&self, other: &Self) -> bool {
         let more = segments(&self.path).count() >= segments(&other.path).count();
-        let narrower =
-            |(i, _): (usize, &[u8])| other.variables.contains(&i) || !self.variables.contains(&i);
+        let narrower = |(own, its): (Part<'_>, Part<'_>)| match (own, its) {
+            (Part::Literal(_), _) => true,
+            (Part::Variable(own), Part::Variable(its)) => own.is_within(its),
+            (Part::Variable(_), Part::Literal(_)) => false,
+        };
         let wide = !other.exact || self.exact;
-        more && wide && segments(&other.path).enumerate().all(narrower)
+        more && wide && self.parts().zip(other.parts()).all(narrower)
     }
 
     /// Whether it is for one path only.
@@ -244,6 +341,12 @@ impl PathPattern {
     }
 }
 
+/// A segment of a pattern.
+enum Part<'a> {
+    Literal(&'a [u8]),
+    Variable(Kind),
+}
+
 fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.split(|byte| *byte == b'/')
 }
@@ -260,13 +363,13 @@ impl FromStr for PathPattern {
         let mut variables = Vec::new();
         for (index, segment) in path.split('/').enumerate() {
             match variable(segment) {
-                Ok(true) => variables.push(index),
-                Ok(false) => {}
+                Ok(Some(kind)) => variables.push((index, kind)),
+                Ok(None) => {}
                 Err(why) => return Err(refused(&why)),
             }
         }
         // A name in braces is no part of a URL.
-        let literal = |(i, part)| if variables.contains(&i) { "_" } else { part };
+        let literal = |(i, part)| if variables.iter().any(|(at, _)| *at == i) { "_" } else { part };
         let plain: Vec<&str> = path.split('/').enumerate().map(literal).collect();
         let target = plain.join("/").parse().ok().and_then(|raw| Target::new(raw).ok());
         // A pattern that is ambiguous itself would never match, or match what was not meant.
@@ -280,23 +383,26 @@ impl FromStr for PathPattern {
     }
 }
 
-/// Whether a segment is variable.
+/// What a segment may be, if it is variable.
 ///
 /// # Errors
 /// Attack: a pattern in another router's words is taken literally, so no request ever matches it,
 /// and what it was to protect has the rule of a shorter one.
-fn variable(segment: &str) -> Result<bool, String> {
+fn variable(segment: &str) -> Result<Option<Kind>, String> {
     let inner = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
     if let Some(name) = inner.filter(|name| !name.contains(['{', '}'])) {
-        if is_name(name) {
-            return Ok(true);
+        let (only, kind) = name.split_once(':').unwrap_or((name, "str"));
+        if let Some(kind) = Kind::named(kind).filter(|_| is_name(only)) {
+            return Ok(Some(kind));
         }
         let rest = name.starts_with('*') || name.ends_with("...") || name.ends_with(":path");
         let name = name.split(':').next().unwrap_or_default();
         let name = if is_name(name) { name } else { "name" };
         return Err(match rest {
             true => "a prefix such as /files/ covers everything below it without a variable".into(),
-            false => format!("write {{{name}}} for any one segment; its type cannot be said"),
+            false => format!(
+                "write {{{name}}} for any one segment, or {{{name}:int}}, :slug, :uuid or :label (no dot)"
+            ),
         });
     }
     let name = |from: &str| {
@@ -336,7 +442,7 @@ fn variable(segment: &str) -> Result<bool, String> {
             "a query or fragment is not part of a path; a literal question mark is %3F".into()
         );
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn is_name(name: &str) -> bool {
@@ -399,7 +505,7 @@ mod tests {
             ("/users/<pk>", "{pk}"),
             ("/files/<path:rest>", "a prefix such as /files/"),
             ("/users/{id:[0-9]+}/", "{id}"),
-            ("/users/{id:int}/", "{id}"),
+            ("/users/{id:float}/", "{id}"),
             ("/users/{id?}/", "{name}"),
             ("/users/{}/", "{name}"),
             ("/files/{path:path}", "a prefix such as /files/"),
@@ -456,6 +562,12 @@ mod tests {
             ("/{a}/b/", "/{a}/c/", Apart),
             ("/{a}/", "/x/y/", Nested),
             ("=/{a}/", "/x/y/", Apart),
+            ("=/u/{id:int}/", "=/u/me/", Apart),
+            ("=/u/{id:int}/", "=/u/7/", Nested),
+            ("=/u/{id:int}/", "=/u/{name:slug}/", Nested),
+            ("=/u/{id:int}/", "=/u/{id:uuid}/", Apart),
+            ("=/u/{id:int}/", "=/{x}/me/", Apart),
+            ("=/u/{id:int}/", "=/{x}/{y:label}/", Nested),
         ] {
             let (one, other): (PathPattern, PathPattern) =
                 (one.parse().unwrap(), other.parse().unwrap());

@@ -730,12 +730,25 @@ class Fields(dict):
     __iter__ = keys = values = items = unforeseen
 
 
+class Headers(Fields):
+    """`request.headers`, which does not look at case."""
+
+    def get(self, name, default=None):
+        return super().get(name.lower(), default)
+
+    def __getitem__(self, name):
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name):
+        return super().__contains__(name.lower())
+
+
 def tried(cls, authorization=None):
     """What a class reads of a request, and whether it finds no credential of its own. It is asked."""
     meta, headers, cookies = set(), set(), set()
     known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
-    shown = {"Authorization": authorization} if authorization else {}
-    request = Trap(META=Fields(meta, known), headers=Fields(headers, shown), COOKIES=Fields(cookies), method="GET")
+    shown = {"authorization": authorization} if authorization else {}
+    request = Trap(META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method="GET")
     request._request = request
     try:
         found = cls().authenticate(request)
@@ -986,13 +999,23 @@ def of_regex(expression, is_endpoint):
     return text, not is_endpoint
 
 
+# What the gateway has types of variable segments for.
+TYPES = {
+    "[^/]+": "",
+    "[0-9]+": ":int",
+    "[-a-zA-Z0-9_]+": ":slug",
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": ":uuid",
+    "[^/.]+": ":label",
+}
+
+
 def variable(parsed, name):
-    """The mark of a part: for any segment, for some, or for what may be several."""
+    """The mark of a part: for any segment or a type of them, for some, or for what may be several."""
     if not one_segment(parsed):
         return "\0"
-    repeated = [(regex.MAX_REPEAT, (1, regex.MAXREPEAT, [(regex.NOT_LITERAL, ord("/"))]))]
-    every = [(token, (*value[:2], list(value[2]))) for token, value in parsed if token is regex.MAX_REPEAT] == repeated
-    return f"\1{name}\1" if every and len(parsed) == 1 else f"\2{name}\2"
+    name = re.sub(r"\W", "_", name)
+    kind = next((kind for text, kind in TYPES.items() if str(regex.parse(text)) == str(parsed)), None)
+    return f"\2{name}\2" if kind is None else f"\1{name}{kind}\1"
 
 
 def one_segment(parsed):
@@ -1067,7 +1090,7 @@ def paths(text, told):
         made, exact, loose = [], told, not told and "\0" not in text and not text.endswith("/")
         for segment in text.split("/"):
             if re.fullmatch("([\1\2])[^\1\2]+\\1", segment):
-                made.append("{%s}" % re.sub(r"\W", "_", segment.strip("\1\2")))
+                made.append("{%s}" % segment.strip("\1\2"))
             elif re.search("[\0\1\2]", segment):
                 # `<path:rest>` takes what is below, and a part of a segment, or another expression, some of it.
                 loose = segment != "\0" or text.partition("\0")[2] != "" or not told

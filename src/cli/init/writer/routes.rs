@@ -218,11 +218,15 @@ impl Tree {
         let (path, slash) = path.strip_suffix('/').map_or((path, false), |path| (path, true));
         let mut here = self;
         for segment in path.split('/').skip(1) {
-            // All variables are one to the gateway.
-            let segment = if segment.starts_with('{') { "{part}" } else { segment };
-            here = here.below.entry(segment.to_ascii_lowercase()).or_default();
-            here.ambiguous |= !here.spelled.is_empty() && here.spelled != segment;
-            here.spelled = segment.to_owned();
+            // Two names of a variable are one to the gateway, and two kinds are two.
+            let variable = segment.starts_with('{');
+            let kind = segment.split_once(':').map_or("}", |(_, kind)| kind);
+            let key = if variable { format!("{{:{kind}") } else { segment.to_ascii_lowercase() };
+            here = here.below.entry(key).or_default();
+            here.ambiguous |= !variable && !here.spelled.is_empty() && here.spelled != segment;
+            if here.spelled.is_empty() {
+                here.spelled = segment.to_owned();
+            }
         }
         here.loose |= loose && !exact;
         let place = match exact {
