@@ -44,6 +44,9 @@ pub struct Config {
     trusted_origins: Vec<String>,
     /// `CSRF_USE_SESSIONS`: the secret is kept in the session and not in a cookie.
     use_sessions: bool,
+    /// Whether the check is made. Without it any site can act as a visitor who is logged in; it is
+    /// for projects whose own middleware sets `_dont_enforce_csrf_checks`.
+    enforce: bool,
 }
 
 impl Default for Config {
@@ -59,6 +62,7 @@ impl Default for Config {
             same_site: SameSite::Lax,
             trusted_origins: Vec::new(),
             use_sessions: false,
+            enforce: true,
         }
     }
 }
@@ -89,6 +93,7 @@ pub struct Csrf {
     trusted: Vec<TrustedOrigin>,
     /// Whether the secret is kept in the session.
     pub use_sessions: bool,
+    enforce: bool,
 }
 
 #[derive(Debug)]
@@ -136,8 +141,8 @@ impl Csrf {
         }
         let header_title = title(header.as_str());
         let age = config.age.map(|age| age.0);
-        let use_sessions = config.use_sessions;
-        problems.finish(Self { cookie, age, header, header_title, trusted, use_sessions })
+        let (use_sessions, enforce) = (config.use_sessions, config.enforce);
+        problems.finish(Self { cookie, age, header, header_title, trusted, use_sessions, enforce })
     }
 
     /// Checks a request; `in_session` is the session's own secret, which counts with
@@ -146,7 +151,7 @@ impl Csrf {
     /// # Errors
     /// Django's reason.
     pub fn check(&self, request: &Request, in_session: Option<&str>) -> Result<(), String> {
-        if is_safe(&request.method) {
+        if is_safe(&request.method) || !self.enforce {
             return Ok(());
         }
         match field(&request.headers, &ORIGIN) {

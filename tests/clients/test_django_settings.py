@@ -357,7 +357,8 @@ class Shop(unittest.TestCase):
             "knox/login/": {"knox": {"page": "login"}},
             "knox/logout/": {"knox": {"page": "logout"}},
         })  # fmt: skip
-        self.assertIsNone(self.urls["knox/login/"]["authentication"][0]["gateway"], "Basic takes a password")
+        basic = self.urls["knox/login/"]["authentication"][0]["gateway"]
+        self.assertEqual(basic, {"upstream": {"keywords": ["Basic"], "challenge": 'Basic realm="api"'}})
         self.assertEqual((self.urls["admin/"]["kind"], self.urls["admin/"]["path"]), ("admin", "/admin/"))
         self.noted(
             "Pages stay the project's", "shop.views.OtherToken", "TokenRefreshView (its serializer is shop.api.Refresh)",
@@ -368,12 +369,12 @@ class Shop(unittest.TestCase):
         paths = {pattern: url["path"] for pattern, url in self.urls.items()}
         for pattern, path in {
             "api/^items/$": "=/api/items/",
-            "api/^items/(?P<pk>[^/.]+)/$": "=/api/items/{pk}/",
+            "api/^items/(?P<pk>[^/.]+)/$": "=/api/items/{pk:label}/",
             # A format suffix is a part of a segment, which routes do not tell.
             "api/^items\\.(?P<format>[a-z0-9]+)/?$": "/api/",
-            "t/<slug:tenant>/page/": "=/t/{tenant}/page/",
-            "<slug:tenant>/page/": "=/{tenant}/page/",
-            "<slug:tenant>/^old\\.html$": "=/{tenant}/old.html",
+            "t/<slug:tenant>/page/": "=/t/{tenant:slug}/page/",
+            "<slug:tenant>/page/": "=/{tenant:slug}/page/",
+            "<slug:tenant>/^old\\.html$": "=/{tenant:slug}/old.html",
             "^media/": "/media/",
             "^reports/(?:draft|final)/$": "/reports/",
         }.items():

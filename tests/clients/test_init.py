@@ -638,6 +638,8 @@ class Odd(unittest.TestCase):
         odd = Path(holder.name)
         settings = textwrap.dedent(SETTINGS) + textwrap.dedent(ODD_SETTINGS)
         manage = project(odd, {**SHOP, "shop/urls.py": ODD_URLS, "shop/settings.py": settings})
+        migrate = [sys.executable, manage, "migrate", "--verbosity=0"]
+        subprocess.run(migrate, check=True, env={**ENVIRONMENT, **environment})
         cls.done = portcullis(odd, "init", "--django", manage, "--python", sys.executable, **environment)
         assert cls.done.returncode == 0, cls.done.stderr
         cls.text = (odd / "gateway.yaml").read_text()
@@ -675,7 +677,9 @@ class Odd(unittest.TestCase):
         self.assertIn('cors:\n  origins: ["https://app.example.com"]\n  credentials: true\n', self.text)
 
     def test_a_view_that_knows_its_own_credentials(self):
-        self.assertIn('{ path: "=/hook/", authentication: [], permission: anyone, throttle: [], upstream:', self.text)
+        self.assertNotRegex(self.text, r'path: "=?/hook/"\n')
+        for path in re.findall(r'\{ path: "=?(/(?:hook/)?)", (.*), upstream:', self.text):
+            self.assertEqual(path[1], "authentication: [], permission: anyone, throttle: []")
 
     def test_the_doctor_is_sent_where_the_gateway_judges(self):
         """Where nobody is let in for what the gateway sends, the doctor could tell nothing. There is no other path."""

@@ -334,15 +334,16 @@ class Paths(Kinds):
             register_converter(Two, "two")
             register_converter(Any, "any")
             urlpatterns = [
-                path("two/<two:x>/", Staff.as_view()), path("any/<any:x>/", Open.as_view()), path("v<two:x>/", Me.as_view()),
-                path("plain/", Open.as_view()),
+                path("two/<two:x>/", Staff.as_view()), path("any/<any:x>/", Open.as_view()), path("plain/", Open.as_view()),
+                path("part/v<two:x>/", Me.as_view()),
             ]
             """
         )
         paths = {url["pattern"]: url["path"] for url in made.told["urls"]}
         self.assertEqual(paths["two/<two:x>/"], "=/two/{x}/")
         self.assertEqual(paths["any/<any:x>/"], "/any/")
-        self.assertEqual(paths["v<two:x>/"], "/")
+        # A part of a segment is not told; the project knows, or all below has one rule.
+        self.assertEqual(paths["part/v<two:x>/"], "/part/")
         self.assert_rules(made, {"/two/12/": "staff", "/any/a/b/": "anyone", "/plain/": "anyone"})
 
 
@@ -512,6 +513,8 @@ class Classes(Kinds):
                 self.assert_rules(made, {"/me/": "authenticated"})
                 self.assertNotIn('"CLASSES"', made.lines())
 
+    # In the first three, what a request without a credential is told can be seen: nothing.
+    JUDGED_THERE = {"upstream": {"keywords": ["Token"], "challenge": "Token"}}
     WIDER = {
         "whoever fails is somebody": """
             try:
@@ -582,10 +585,87 @@ class Classes(Kinds):
             for name in classes
         )
         made = self.made(urls=f"urlpatterns = [{urls}]", views=views)
-        for name, what in zip(classes, self.WIDER, strict=True):
+        for number, (name, what) in enumerate(zip(classes, self.WIDER, strict=True)):
             with self.subTest(what):
-                told = made.url(f"{name.lower()}/")["authentication"][0]
-                self.assertEqual((told["class"], told["gateway"]), (f"shop.views.{name}", None))
+                path, told = f"/{name.lower()}/", made.url(f"{name.lower()}/")["authentication"][0]
+                entry = self.JUDGED_THERE if number < 3 else None
+                self.assertEqual((told["class"], told["gateway"]), (f"shop.views.{name}", entry))
+                if entry:
+                    self.assert_rules(made, {path: "authenticated"})
+                    self.assert_forwarded(made, path, "Authorization: Token x")
+                else:
+                    self.assert_left(made, path)
+
+    def assert_forwarded(self, made, path, *fields):
+        """To the project, which judges the credential, without an identity."""
+        headers = [word for field in fields for word in ("--header", field)]
+        done = portcullis(made.folder, "explain", "GET", path, *headers, DJANGO_SECRET_KEY=SECRET_KEY)
+        self.assertNotIn("refused", done.stdout + done.stderr)
+        self.assertNotIn("Remote-User", done.stdout)
+
+    def test_classes_that_the_project_asks(self):
+        """What they read is seen: a request that shows it goes on, and all others are judged here."""
+        made = self.made(
+            f'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["{TOKEN}", "shop.classes.ByHeader", "shop.classes.ByCookie"]',
+            classes="""
+            class ByHeader(BaseAuthentication):
+                def authenticate(self, request):
+                    key = request.headers.get("X-Api-Key")
+                    return (User.objects.get(username=key), None) if key else None
+
+            class ByCookie(BaseAuthentication):
+                def authenticate(self, request):
+                    if "device" not in request.COOKIES:
+                        return None
+                    raise AuthenticationFailed
+            """,
+        )
+        self.assertEqual(made.chain(), [
+            "token", {"upstream": {"headers": ["X-Api-Key"]}}, {"upstream": {"cookies": ["device"]}},
+        ])  # fmt: skip
+        self.assert_rules(made, {"/me/": "authenticated"})
+        self.assert_forwarded(made, "/me/", "X-Api-Key: 1")
+        self.assert_forwarded(made, "/me/", "Cookie: device=1")
+        self.noted(made, "differs", "judged by the project", "shop.classes.ByHeader", "shop.classes.ByCookie")
+
+    READS_MORE = {
+        "the query": 'return (1, None) if request.GET.get("key") else None',
+        "the address": 'return (1, None) if request.META.get("REMOTE_ADDR") == "10.0.0.1" else None',
+        "what middleware has left": 'return getattr(request._request, "tenant", None)',
+        "the body of some methods": """
+            if request.method == "POST" and request.POST.get("key"):
+                return 1, None
+            return (1, None) if request.headers.get("X-Api-Key") else None
+        """,
+        "a copy": """
+            meta = request.META.copy()
+            return (1, None) if meta.get("HTTP_X_KEY") or request.headers.get("X-Api-Key") else None
+        """,
+        "whether there is any cookie": """
+            if request.COOKIES:
+                return 1, None
+            return (1, None) if request.headers.get("X-Api-Key") else None
+        """,
+        "all fields": """
+            for name in request.META:
+                if name == "HTTP_X_KEY":
+                    return 1, None
+        """,
+    }
+
+    def test_classes_that_read_more_than_is_told(self):
+        """Attack, of a kind: clients that show what was not seen are refused."""
+        classes = {f"Reads{number}": body for number, body in enumerate(self.READS_MORE.values())}
+        views = "".join(
+            f"class {name}(BaseAuthentication):\n    def authenticate(self, request):\n"
+            + textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8) + "\n\n"
+            for name, body in classes.items()
+        )  # fmt: skip
+        urls = "".join(f"path('{name.lower()}/', Me.as_view(authentication_classes=[{name}])), " for name in classes)
+        made = self.made(urls=f"urlpatterns = [{urls}]", views=views)
+        for name, what in zip(classes, self.READS_MORE, strict=True):
+            with self.subTest(what):
+                self.assertIsNone(made.url(f"{name.lower()}/")["authentication"][0]["gateway"])
                 self.assert_left(made, f"/{name.lower()}/")
 
     def test_subclasses_by_other_attributes(self):
@@ -611,9 +691,11 @@ class Classes(Kinds):
                     return 'Token realm="shop"'
             """,
         )
-        for path in ["/csrf/", "/model/", "/adds/"]:
+        self.assert_left(made, "/csrf/")
+        for path in ["model/", "adds/"]:
             with self.subTest(path):
-                self.assert_left(made, path)
+                self.assertEqual(made.url(path)["authentication"][0]["gateway"]["upstream"]["keywords"], ["Token"])
+                self.assert_forwarded(made, f"/{path}", "Authorization: Token x")
 
 
 class Around(Kinds):
@@ -823,7 +905,7 @@ class UserModels(Kinds):
     def assert_unreadable(self, made, why):
         self.assertFalse(made.told["user"]["readable"])
         self.noted(made, "differs", "cannot be read as a table says it", why)
-        self.assertEqual(made.chain(), [None, None])
+        self.assertEqual(made.chain(), [Classes.JUDGED_THERE, None])
         self.assert_left(made, "/me/")
         self.assertEqual(Around.pages(self, made), [])
 

@@ -18,6 +18,7 @@ class PortcullisConfig(AppConfig):
 
     def ready(self):
         checks.register(check)
+        expectations.remember(getattr(settings, "PORTCULLIS", {}).get("EXPECTS", {}))
 
 
 def check(app_configs, **kwargs):

@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from django.conf import settings
 
-# The settings that were as expected.
-compared = None
+# The settings that the app was made ready with, and what of them was not as expected.
+ready = None, []
 OURS = "portcullis_django."
 
 
+def remember(expected: dict) -> None:
+    """Compares before the first handler is made: some middleware takes itself out of the settings for a moment, to make
+    a handler of the others."""
+    global ready
+    ready = settings._wrapped, unmet(expected)
+
+
 def unmet_at_start(expected: dict) -> list[str]:
-    """The same, once for the settings of a process: some middleware takes itself out of them for a moment, to make a
-    handler of the others."""
-    global compared
-    if compared is settings._wrapped:
-        return []
-    found = unmet(expected)
-    compared = None if found else settings._wrapped
-    return found
+    """The same for a handler in the making."""
+    known, found = ready
+    return found if known is settings._wrapped else unmet(expected)
 
 
 def unmet(expected: dict) -> list[str]:

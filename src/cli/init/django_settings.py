@@ -79,10 +79,10 @@ SCHEMES = {name: (row, row["attributes"]) for name, row in TABLES["schemes"].ite
 # What an authentication class may override and still be carried, if it only asks more.
 NARROWED = {"authenticate", "authenticate_credentials"}
 RULES = {
-    "rest_framework.permissions.AllowAny": ("anyone", {}),
-    "rest_framework.permissions.IsAuthenticated": ("authenticated", {}),
-    "rest_framework.permissions.IsAdminUser": ("staff", {}),
-    "rest_framework.permissions.IsAuthenticatedOrReadOnly": ("authenticated_or_read_only", {}),
+    "rest_framework.permissions.AllowAny": ("anyone", {"has_object_permission"}),
+    "rest_framework.permissions.IsAuthenticated": ("authenticated", {"has_object_permission"}),
+    "rest_framework.permissions.IsAdminUser": ("staff", {"has_object_permission"}),
+    "rest_framework.permissions.IsAuthenticatedOrReadOnly": ("authenticated_or_read_only", {"has_object_permission"}),
 }
 THROTTLES = {
     "rest_framework.throttling.AnonRateThrottle": ("anon", {"rate", "scope"}),
@@ -518,6 +518,87 @@ def middleware_that(*words):
     return found
 
 
+class Unknown:
+    """Stands for a value of which nothing is known."""
+
+    def unforeseen(self, *_, **__):
+        raise Unforeseen
+
+    __getattr__ = __eq__ = __ne__ = __lt__ = __str__ = __bool__ = __len__ = __iter__ = unforeseen
+    __contains__ = __getitem__ = __hash__ = __call__ = __add__ = __mod__ = unforeseen
+
+
+def passed_through(path, authorization=None):
+    """A request without credentials after it has met a middleware, and what that has read of it; or None."""
+    from django.contrib.auth.models import AnonymousUser
+    from django.http import HttpResponse
+    from django.utils.module_loading import import_string
+
+    meta, headers, cookies = set(), set(), set()
+    known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
+    shown = {"authorization": authorization} if authorization else {}
+    user = AnonymousUser()
+    request = Trap(
+        META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method="GET", user=user,
+        path=Unknown(), path_info=Unknown(), session=Unknown(), GET=Unknown(), POST=Unknown(),
+    )  # fmt: skip
+    try:
+        made = import_string(path)(lambda request: HttpResponse())
+        if not any(hasattr(made, name) for name in ("process_request", "process_view")):
+            made(request)
+        for name, rest in (("process_request", ()), ("process_view", (lambda request: None, (), {}))):
+            if hasattr(made, name) and getattr(made, name)(request, *rest) is not None:
+                return None
+    except (Unforeseen, Exception):
+        return None
+    return request, request.user is user, (meta, headers, cookies)
+
+
+@functools.lru_cache(None)
+def middleware_users():
+    """Middleware that may say who the user is, and its entry of a chain: nothing for one that does not after all, None
+    where it cannot be told."""
+    told = {}
+    for path in middleware_that(r"request\.(user|_cached_user)\s*=[^=]", r"setattr\(request, .user"):
+        found = passed_through(path)
+        if found is None or not found[1]:
+            told[path] = None
+            continue
+        meta, headers, cookies = found[2]
+        if not (meta or headers or cookies):
+            told[path] = {}
+            continue
+        told[path] = fields_of(meta, headers, cookies)
+    return told
+
+
+def fields_of(meta, headers, cookies):
+    """The entry for whatever a middleware reads of a request."""
+    fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
+    if any(not name.startswith("HTTP_") for name in meta) or {name.lower() for name in fields} & set(PROXIES):
+        return None
+    entry = {"keywords": ["*"]} if "Authorization" in fields else {}
+    if others := sorted(fields - {"Authorization"}):
+        entry["headers"] = others
+    if cookies:
+        entry["cookies"] = sorted(cookies)
+    return {"upstream": entry}
+
+
+@functools.lru_cache(None)
+def csrf_is_off():
+    """Whether the project's middleware switches Django's CSRF check off for every request; None if for some."""
+    for path in middleware_that("_dont_enforce_csrf_checks"):
+        found = passed_through(path)
+        if found is None:
+            return None
+        if vars(found[0]).get("_dont_enforce_csrf_checks"):
+            note("do", "The project's middleware switches Django's CSRF check off, and so does `csrf: { enforce: false }` "
+                 "here: any site can act as a visitor who is logged in", path)  # fmt: skip
+            return True
+    return False
+
+
 @functools.lru_cache(None)
 def session_differs():
     """Why `SessionAuthentication` is something else here than a row of sessions and a row of users; or nothing."""
@@ -528,10 +609,11 @@ def session_differs():
         return f"sessions are kept by {engine}, which the gateway does not read"
     if "django.contrib.auth.middleware.AuthenticationMiddleware" not in settings.MIDDLEWARE:
         return "AuthenticationMiddleware is not in MIDDLEWARE"
-    if found := middleware_that(r"request\.(user|_cached_user)\s*=[^=]", r"setattr\(request, .user"):
-        return f"{found[0]} says who the user is"
-    if found := middleware_that("_dont_enforce_csrf_checks"):
-        return f"{found[0]} switches the CSRF check off"
+    for path, told in middleware_users().items():
+        if told is None:
+            return f"{path} says who the user is"
+    if csrf_is_off() is None:
+        return f"{middleware_that('_dont_enforce_csrf_checks')[0]} switches the CSRF check off now and then"
     if "get_session_auth_hash" in user_model()["own"]:
         return "get_session_auth_hash of the user model is its own"
     if backends()[1]:
@@ -568,6 +650,7 @@ def django_settings():
     names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
     names += [name for name in TABLES["settings"] if hasattr(settings, name)]
     told = {name: plain(getattr(settings, name)) for name in names}
+    told["CSRF_IS_OFF"] = bool(csrf_is_off())
     note_fixed(told, vars(global_settings))
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
         try:
@@ -701,6 +784,12 @@ def authentication(classes):
         elif entry is None:
             note("differs", "Routes with one of these classes in their chain are left to the project whole, for half a "
                  "chain is another policy", f"{dotted(cls)} ({why})")  # fmt: skip
+        if entry == "session":
+            # What it finds in `request.user` may have been put there.
+            told.extend(
+                {"class": path, "base": None, "gateway": its, "asks_more": True}
+                for path, its in middleware_users().items() if its
+            )  # fmt: skip
         told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry, "asks_more": asks_more})
     return told
 
@@ -727,7 +816,7 @@ class Fields(dict):
     def unforeseen(self, *_, **__):
         raise Unforeseen
 
-    __iter__ = keys = values = items = unforeseen
+    __iter__ = __len__ = __bool__ = keys = values = items = copy = pop = setdefault = unforeseen
 
 
 class Headers(Fields):
@@ -744,24 +833,32 @@ class Headers(Fields):
 
 
 def tried(cls, authorization=None):
-    """What a class reads of a request, and whether it finds no credential of its own. It is asked."""
+    """What a class reads of a request, and whether it finds no credential of its own. It is asked, about a request that
+    is read and one that has a body."""
     meta, headers, cookies = set(), set(), set()
+    none = all([find(cls, method, authorization, meta, headers, cookies) for method in ("GET", "POST")])
+    return meta, headers, cookies, none
+
+
+def find(cls, method, authorization, meta, headers, cookies):
     known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
     shown = {"authorization": authorization} if authorization else {}
-    request = Trap(META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method="GET")
+    request = Trap(META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method=method)
     request._request = request
     try:
-        found = cls().authenticate(request)
+        return cls().authenticate(request) is None
     except (Unforeseen, Exception):
         # It has gone on, or would have.
-        return meta, headers, cookies, False
-    return meta, headers, cookies, found is None
+        return False
 
 
 @functools.lru_cache(None)
 def left_to_the_project(cls):
     """The entry for credentials that a class reads from fields of their own; nothing if it may read anything else."""
-    meta, headers, cookies, none = tried(cls)
+    return entry_for(cls, *tried(cls))
+
+
+def entry_for(cls, meta, headers, cookies, none):
     fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
     told = set(PROXIES) & {name.lower() for name in fields} or any(not name.startswith("HTTP_") for name in meta)
     if not none or told or not (fields or cookies):
@@ -817,7 +914,7 @@ def rule(cls):
     """A permission class, or several joined with &, | and ~: as text, and as a rule or None."""
     if not hasattr(cls, "operator_class"):
         # What is asked of an object, or said in a refusal, comes after it.
-        row = known(cls, RULES, narrowed={"has_object_permission"}) if not has_words(cls) else None
+        row = known(cls, RULES) if not has_words(cls) else None
         carried = row and row[0]
         if carried == "staff" and computed_staff():
             carried = None
@@ -865,7 +962,7 @@ def asked(cls, arguments, actions, method):
     view.args, view.kwargs, view.format_kwarg = (), Trap(), None
     anonymous = api_settings.UNAUTHENTICATED_USER
     user = anonymous() if anonymous else None
-    if isinstance(user, AnonymousUser):
+    if isinstance(user, AnonymousUser) and not permissions_are_django_s():
         # Any backend may give permissions to anonymous callers.
         user.has_perm = user.has_perms = user.has_module_perms = unforeseen
     view.request = Trap(method=method, user=user, auth=None)
@@ -873,6 +970,24 @@ def asked(cls, arguments, actions, method):
         view.action_map = actions
         view.action = "metadata" if method == "OPTIONS" else actions.get(method.lower())
     return view
+
+
+@functools.lru_cache(None)
+def permissions_are_django_s():
+    """Whether every backend answers about permissions as `ModelBackend` does: nobody who is anonymous has one."""
+    from django.conf import settings
+    from django.contrib.auth.backends import ModelBackend
+    from django.utils.module_loading import import_string
+
+    names = ("has_perm", "get_all_permissions", "get_user_permissions", "get_group_permissions", "_get_permissions")
+    for path in settings.AUTHENTICATION_BACKENDS:
+        try:
+            backend = import_string(path)
+        except ImportError:
+            return False
+        if any(getattr(backend, name, None) not in (None, getattr(ModelBackend, name)) for name in names):
+            return False
+    return True
 
 
 def unforeseen(*_, **__):

@@ -113,7 +113,7 @@ fn classes(text: &mut String, project: &Project) {
     for class in project.classes() {
         // One that asks more has to be asked.
         let Some(word) = class.word().filter(|_| !class.asks_more) else { continue };
-        if class.known().is_some_and(|known| !known.asks_store) {
+        if class.known().is_none_or(|known| !known.asks_store) {
             continue;
         }
         let classes = all.entry(word).or_default();

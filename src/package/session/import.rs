@@ -38,7 +38,7 @@ pub(super) const IMPORT: Import = Import {
             more: Some(engine_and_backends),
         },
         ImportedSettings {
-            holder: Holder::Project { more: &["CSRF_HEADER_NAME"] },
+            holder: Holder::Project { more: &["CSRF_HEADER_NAME", "CSRF_IS_OFF"] },
             map: "csrf",
             table: CSRF,
             more: Some(csrf_header),
@@ -93,6 +93,9 @@ fn engine_and_backends(importer: &mut Importer<'_>) {
 }
 
 fn csrf_header(importer: &mut Importer<'_>) {
+    if importer.settings.is_true("CSRF_IS_OFF") {
+        importer.entries.push("enforce: false  # as the project's middleware has it".into());
+    }
     let header = importer.settings.text("CSRF_HEADER_NAME");
     if let Some(name) = header.strip_prefix("HTTP_").filter(|name| *name != "X_CSRFTOKEN") {
         importer.entries.push(format!("header: {}", name.replace('_', "-")));

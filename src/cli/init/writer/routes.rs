@@ -321,7 +321,7 @@ fn settled(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
             match earlier.pattern.relation(&later.pattern) {
                 Relation::Apart | Relation::Crossing => {}
                 // The first decides, if it takes all.
-                Relation::Same if earlier.certain => {
+                Relation::Same if earlier.certain && !differs_in_case(earlier, later) => {
                     left.insert((second, true));
                 }
                 Relation::Same => left.extend([(first, false), (second, false)]),
@@ -348,6 +348,15 @@ fn settled(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
         !hidden.contains(&(index - 1))
     });
     leaves
+}
+
+/// Whether two patterns for the same paths are written in two cases, which Django tells apart.
+fn differs_in_case(one: &Leaf, other: &Leaf) -> bool {
+    let literal = |path: &str| {
+        let parts = path.split('/').filter(|part| !part.starts_with('{')).map(str::to_owned);
+        parts.collect::<Vec<_>>()
+    };
+    literal(&one.path) != literal(&other.path)
 }
 
 /// Whether no view with another rule has a path below a prefix.
