@@ -249,9 +249,9 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()
 fn store_lacks(problems: &[String]) -> String {
     let problems: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
     format!(
-        "the store cannot be asked what the configuration needs, so every request with such a \
-         credential would be 503:\n{}\nIs it the project's database, and has the project migrated it? \
-         Tables and columns of users are named in `store.user_model`",
+        "the store does not fit the configuration, and requests with such a credential would be refused \
+         or 503:\n{}\nIs it the project's database, and has the project migrated it? Tables and columns of \
+         users are named in `store.user_model`",
         problems.join("\n")
     )
 }

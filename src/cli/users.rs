@@ -69,6 +69,11 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
             if username.is_empty() || username.contains('\0') || username.chars().count() > 150 {
                 bail!("a user name has 1 to 150 characters");
             }
+            if db.is_reserved(&username) {
+                bail!(
+                    "a service is called {username}: an upstream that goes by names would take it for this user"
+                );
+            }
             let user = NewUser { username: username.clone(), email, password, superuser };
             match db.create_user(&user, site.clock.now()).await? {
                 Some(user) => println!("Created user {username} with id {}", user.id),

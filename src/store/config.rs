@@ -136,6 +136,7 @@ impl Database {
                 own_tables: config.own_tables,
                 needs: Mutex::default(),
                 examined: AtomicBool::new(false),
+                services: Mutex::default(),
                 username_match: config.username_match,
                 pooler: config.pooler,
                 listen_url: match &config.listen_url {

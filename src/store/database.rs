@@ -59,6 +59,8 @@ pub(super) struct Inner {
     /// The queries that the configuration will need: see [`Database::needs`].
     pub(super) needs: Mutex<BTreeSet<&'static str>>,
     pub(super) examined: AtomicBool,
+    /// Names that services have: see [`Database::reserve`].
+    pub(super) services: Mutex<BTreeSet<Box<str>>>,
     pub(super) username_match: UsernameMatch,
     /// Whether a pooler is between, which gives each transaction a connection.
     pub(super) pooler: bool,
@@ -141,12 +143,41 @@ impl Database {
         needs.extend(queries);
     }
 
+    /// Says, while a configuration is built, that a service has this name. Where an upstream goes by
+    /// names, a user of the same name would be the same to it.
+    pub fn reserve(&self, name: &str) {
+        let mut services = self.inner.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.insert(name.into());
+    }
+
+    /// Whether a service has this name.
+    pub fn is_reserved(&self, name: &str) -> bool {
+        let services = self.inner.services.lock().unwrap_or_else(PoisonError::into_inner);
+        services.contains(name)
+    }
+
     /// Has the database read every query that the configuration needs, and runs none; what it says of
     /// those that it cannot: a table that is not there, or a column.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn examine(&self) -> Result<Vec<String>, Unavailable> {
+        let mut found = self.unreadable().await?;
+        if found.is_empty() {
+            let services =
+                self.inner.services.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for name in services {
+                if self.user_by_name(&name).await?.is_some() {
+                    found.push(format!(
+                        "a service and a user are both called `{name}`: rename the service"
+                    ));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn unreadable(&self) -> Result<Vec<String>, Unavailable> {
         let needs = self.inner.needs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.run(|sql| async move {
             let mut problems = BTreeSet::new();

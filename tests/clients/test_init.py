@@ -656,7 +656,7 @@ class Odd(unittest.TestCase):
         clients that will be refused."""
         notes = self.done.stdout.split("\n1. ")[0]
         refused = re.search(r"^Clients that will be refused:\n((?:  .*\n)+)", notes, re.MULTILINE)
-        for words in ["percent%(25)?20/", "a//b/", "a(;|%3B)b/", "dots/../up/", "[Cc]ase/"]:
+        for words in ["percent%(25)?20/", "a//b/", "a(;|%3B)b/", "dots/../up/"]:
             with self.subTest(words):
                 self.assertRegex(refused[1] if refused else "", words)
         for words in ["ACCESS_TOKEN_LIFETIME", "cached_db", "trusted_proxies", "shop.urls.Signed"]:

@@ -195,7 +195,7 @@ def plain(value):
     return dotted(value if hasattr(value, "__qualname__") else type(value))
 
 
-def known(cls, table, also_set=(), narrowed=(), adds=True):
+def known(cls, table, also_set=(), narrowed=(), beside=(), adds=True):
     """The table's row for a class, its attributes, the class that the row is of, and whether it asks more than that
     one. None if it does otherwise: what it overrides is read, and no class is guessed. `adds`: whether it may have
     what its base has not, and so does not ask for."""
@@ -206,7 +206,8 @@ def known(cls, table, also_set=(), narrowed=(), adds=True):
     row, attributes = table[dotted(base)]
     own = {name for c in mro if c not in inspect.getmro(base) for name in vars(c)}
     own = {name for name in own.union(also_set) if not adds or hasattr(base, name)}
-    own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")} - set(attributes)
+    own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")}
+    own -= {*attributes, *beside}
     if not own <= set(narrowed) or not all(only_narrows(cls, name, base) for name in own):
         return None
     return row, attributes, base, bool(own)
@@ -770,9 +771,9 @@ def authentication(classes):
     told = []
     for cls in classes:
         entry, base, asks_more, why = None, None, False, "it is the project's own"
-        if row := known(cls, SCHEMES, narrowed=NARROWED):
+        if row := known(cls, SCHEMES, narrowed=NARROWED, beside={"authenticate_header"}):
             scheme, attributes, base, asks_more = row
-            why = not_as_here(scheme)
+            why = not_as_here(scheme) or challenges_otherwise(cls, base)
             headers, entry = scheme["headers"], scheme["entry"]
             changed = {
                 ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
@@ -888,6 +889,21 @@ def own_words(cls):
     """What a class calls the word of its credential, though it may let a bad one of it pass."""
     word = getattr(cls, "keyword", None)
     return [word] if isinstance(word, str) and word else []
+
+
+def challenges_otherwise(cls, base):
+    """Why the challenge of a class is not that of its base, but for its attributes; or nothing."""
+    if cls.authenticate_header is base.authenticate_header:
+        return None
+    request = Trap(META=Fields(set()), headers=Headers(set()))
+    try:
+        own, its = cls().authenticate_header(request), base.authenticate_header(cls(), request)
+    except (Unforeseen, Exception):
+        return "its challenge is its own"
+    if own != its:
+        return f"its challenge is {own!r}"
+    note("differs", "Classes have another challenge for some requests, which the gateway's refusals do not have", dotted(cls))
+    return None
 
 
 def not_as_here(scheme):

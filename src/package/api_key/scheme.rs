@@ -77,6 +77,7 @@ impl SchemeSettings for Config {
             HeaderName::from_static("x-api-key")
         });
         let services = problems.keep(self.services(path)).unwrap_or_default();
+        services.values().for_each(|service| context.site.db.reserve(&service.username));
         context.site.db.needs(&[rows::BY_DIGEST]);
         problems.finish(Arc::new(ApiKey {
             lookup: context.lookup(),

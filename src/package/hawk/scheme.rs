@@ -83,6 +83,7 @@ impl SchemeSettings for Config {
     fn build(&self, context: &SchemeContext<'_>) -> Result<Arc<dyn Scheme>, Problems> {
         let mut problems = Problems::default();
         let keys = problems.keep(self.signers(context.path)).unwrap_or_default();
+        keys.values().for_each(|signer| context.site.db.reserve(&signer.identity.username));
         problems.finish(Arc::new(Hawk {
             name: Arc::clone(&context.name),
             keys,
