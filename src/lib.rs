@@ -8,13 +8,14 @@
 //!
 //! 1. Schemes, pages and settings of each package: [`package`], a page for each, from
 //!    [`basic`](package::basic) to [`gateway_pages`](package::gateway_pages).
-//! 2. What a request may do, and what a refusal looks like: [`policy`].
-//! 3. What the upstream learns: [`forward`].
-//! 4. When a credential that was ended is refused: [`store`].
-//! 5. Protection against guessing and overload: [`limits`].
-//! 6. Listeners, TLS and the client's own address: [`listen`].
-//! 7. Beside nginx, Traefik, Caddy, HAProxy or Envoy: [`decision`].
-//! 8. Reloads, new versions, several gateways: [`app`].
+//! 2. Which route a request takes: [`route`].
+//! 3. What a request may do, and what a refusal looks like: [`policy`].
+//! 4. What the upstream learns: [`forward`].
+//! 5. The project's database, and when a credential that was ended is refused: [`store`].
+//! 6. Protection against guessing and overload: [`limits`].
+//! 7. Listeners, TLS and the client's own address: [`listen`].
+//! 8. Beside nginx, Traefik, Caddy, HAProxy or Envoy: [`decision`].
+//! 9. Reloads, new versions, several gateways: [`app`].
 //!
 //! Every key of the file, with its default, is in `deploy/reference.md`. The rest of this page is
 //! about the source.
@@ -42,8 +43,8 @@
 //!
 //! # Rules that every step keeps
 //!
-//! - *Four outcomes.* A scheme says "not attempted", "authenticated", "failed" or "unavailable". A bad
-//!   credential is never accepted by a later scheme and never ignored on a public route. An outage is
+//! - *Five outcomes.* A scheme says "not attempted", "authenticated", "failed", "unavailable", or "left":
+//!   a credential that the upstream judges. A bad credential is never accepted by a later scheme and never ignored on a public route. An outage is
 //!   503, never a refusal and never an admission.
 //! - *One path.* What was matched and judged is sent, byte for byte. A path that two servers could
 //!   read in two ways is refused.

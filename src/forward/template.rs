@@ -22,6 +22,7 @@ enum Part {
 #[derive(Debug, PartialEq, Eq)]
 enum Field {
     Id,
+    Key,
     Username,
     Email,
     Name,
@@ -30,8 +31,7 @@ enum Field {
     Claim(String),
 }
 
-const FIELDS: &str =
-    "user.id, user.username, user.email, user.name, user.groups, user.scopes, claims.NAME";
+const FIELDS: &str = "user.id, user.key, user.username, user.email, user.name, user.groups, user.scopes, claims.NAME";
 
 impl Template {
     pub(super) fn parse(text: &str, at: &Path) -> Result<Self, Problems> {
@@ -47,6 +47,7 @@ impl Template {
                 .ok_or_else(|| problem(format!("`{text}` opens a brace and does not close it")))?;
             let field = match name {
                 "user.id" => Field::Id,
+                "user.key" => Field::Key,
                 "user.username" => Field::Username,
                 "user.email" => Field::Email,
                 "user.name" => Field::Name,
@@ -104,6 +105,11 @@ impl Field {
     fn write(&self, identity: &Identity, value: &mut String) {
         match self {
             Field::Id => write(identity.id.as_deref().unwrap_or_default(), value),
+            Field::Key => {
+                if let Some(key) = &identity.row {
+                    write(&key.to_string(), value);
+                }
+            }
             Field::Username => write(&identity.username, value),
             Field::Email => write(&identity.email, value),
             Field::Name => write(&identity.name, value),

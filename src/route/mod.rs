@@ -4,6 +4,8 @@
 //! A request whose path differs from the most specific route's only in upper and lower case is
 //! answered 404: some upstreams ignore case, and `/Admin/` must not get a laxer rule than
 //! `/admin/`.
+//!
+#![doc = include_str!("README.md")]
 
 mod pattern;
 

@@ -193,6 +193,10 @@ impl UserModel {
             None => "''".to_owned(),
         };
         let flag = |column: &Option<Column>, missing: &str| match column {
+            // A flag may be a small number, which PostgreSQL does not take for one.
+            Some(column) if self.dialect == Dialect::Postgres => {
+                format!("CASE WHEN CAST(u.{} AS integer) <> 0 THEN 1 ELSE 0 END", column.quoted())
+            }
             Some(column) => format!("CASE WHEN u.{} THEN 1 ELSE 0 END", column.quoted()),
             None => missing.to_owned(),
         };

@@ -93,7 +93,7 @@ pub async fn delete(db: &Database, user: &UserKey) -> Result<bool, Unavailable> 
 /// All tokens, ordered by user.
 pub async fn all(db: &Database) -> Result<Vec<Listed>, Unavailable> {
     db.run(|sql| async move {
-        const QUERY: &str = "SELECT t.{key}, u.{username} FROM authtoken_token t \
+        const QUERY: &str = "SELECT t.{key}, {username_text} FROM authtoken_token t \
                              JOIN {users} u ON u.{pk} = t.user_id ORDER BY u.{pk}";
         let rows = sql.rows(QUERY, []).await?;
         let token = |row: &AnyRow| {
