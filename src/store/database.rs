@@ -180,6 +180,8 @@ impl Database {
     async fn unreadable(&self) -> Result<Vec<String>, Unavailable> {
         let needs = self.inner.needs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.run(|sql| async move {
+            // What fails from here on is a statement, and not the way to the database.
+            sql.rows("SELECT 1", []).await?;
             let mut problems = BTreeSet::new();
             for query in needs {
                 let Some(text) = sql.needed(query) else { continue };

@@ -306,7 +306,7 @@ mod tests {
         let model = "{ name: a.U, columns: { email: null, is_active: null, is_staff: null } }";
         let columns = statement(Dialect::Sqlite, model, "{user_columns}");
         assert_eq!(columns.split(", ").count(), USER_COLUMNS);
-        assert!(columns.contains("u.\"username\", '', COALESCE(u.\"first_name\",'')"), "{columns}");
-        assert!(columns.contains("u.\"password\", 1, 0, CASE"), "{columns}");
+        assert!(columns.contains("AS TEXT), '', COALESCE(CAST(u.\"first_name\" AS"), "{columns}");
+        assert!(columns.contains("u.\"password\" AS TEXT), 1, 0, CASE"), "{columns}");
     }
 }

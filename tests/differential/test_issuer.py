@@ -91,10 +91,16 @@ class Published(Differential):
         self.use(pem(self.make())[0])
 
     def test_id_that_is_no_text(self):
-        header = {"alg": self.algorithm, "typ": "JWT", "kid": 1}
-        _, payload, signature = tokens.token("access", key=self.private, algorithm=self.algorithm).split(".")
-        token = f"{tokens.encoded(json.dumps(header).encode())}.{payload}.{signature}"
-        self.compare(lambda side: side.send(get("/jwt/", bearer(token))))
+        """Attack: the published keys are chosen by an id that is read as none, since it is no text."""
+        for kid in [None, True, 0, 1, 1.5, [], ["second"], {}, {"second": 1}]:
+            with self.subTest(kid=kid):
+                header = {"alg": self.algorithm, "typ": "JWT", "kid": kid}
+                _, payload, _ = tokens.token("access", key=self.private, algorithm=self.algorithm).split(".")
+                signed = f"{tokens.encoded(json.dumps(header).encode())}.{payload}"
+                of = jwt.get_algorithm_by_name(self.algorithm)
+                signature = tokens.encoded(of.sign(signed.encode(), of.prepare_key(self.private)))
+                request = get("/jwt/", bearer(f"{signed}.{signature}"))
+                self.compare(lambda side: self.assertEqual(side.send(request).status, 401))
 
     def test_another_algorithm(self):
         self.use(*self.another, kid="second")
