@@ -231,6 +231,11 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()
         Ok(problems) if problems.is_empty() => {}
         Ok(problems) => bail!("{}", store_lacks(&problems)),
         Err(error) if store => return Err(error).context("the store was not asked"),
+        Err(_)
+            if let Some(missing) = built.db.missing().filter(|_| !built.db.is_yet_to_be_made()) =>
+        {
+            bail!("{missing}")
+        }
         // The file of an embedded store is made by `run`.
         Err(_) if built.db.is_yet_to_be_made() => {}
         Err(_) => println!("warning: the store does not answer, so its tables were not looked at"),
@@ -266,10 +271,11 @@ where
     let handle = control.handle().clone();
     let process = ProcessState::new(&loaded.document, Clock::system(), handle, AccessLog::off());
     // What is wrong anywhere in the file is told, whatever the command is about.
-    app::build(&loaded.document, &process).map_err(|problems| loaded.report(problems))?;
+    let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
     let mut problems = Problems::default();
     let ground = Ground::new(&loaded.document, &process, &mut problems)?;
     let site = ground.site(&loaded.document, &process);
+    built.db.reserved().iter().for_each(|name| site.db.reserve(name));
     problems.0.extend(package::build_all(&site).0);
     control.block_on(async {
         site.db.create_tables().await?;

@@ -34,6 +34,8 @@ pub struct Config {
     password: Option<Secret>,
     /// On an empty embedded store: creates this superuser and prints its password and token once.
     pub bootstrap: Option<String>,
+    /// Makes an empty embedded store where the SQLite file is not there; `bootstrap` does so too.
+    create: bool,
     /// Lets the gateway create tables of its own (`portcullis_…`) in a database it does not own.
     own_tables: bool,
     /// Django's `AUTH_USER_MODEL`.
@@ -62,6 +64,7 @@ impl Default for Config {
             url: Secret::new("sqlite://gateway.db".into()),
             password: None,
             bootstrap: None,
+            create: false,
             own_tables: false,
             user_model: model::Config::default(),
             username_field: "username".into(),
@@ -133,6 +136,7 @@ impl Database {
                 heard: AtomicUsize::new(0),
                 dry_run: AtomicBool::new(false),
                 file: file(&url),
+                may_create: config.create || config.bootstrap.is_some(),
                 own_tables: config.own_tables,
                 needs: Mutex::default(),
                 examined: AtomicBool::new(false),
@@ -168,8 +172,9 @@ fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> 
             return Err(problem.help("use sqlite://…, postgres://… or mysql://…"));
         }
     };
-    if dialect != Dialect::Sqlite {
-        check_parts(rest, dialect, path)?;
+    match dialect {
+        Dialect::Sqlite => check_file(rest, path)?,
+        Dialect::Postgres | Dialect::Mysql => check_parts(rest, dialect, path)?,
     }
     let url = match dialect {
         // What only looks makes no file.
@@ -184,8 +189,30 @@ fn location(config: &Config, path: &Path) -> Result<(Dialect, String), Problem> 
     Ok((dialect, url))
 }
 
+/// Three slashes are a relative path to Django's packages, and an absolute one here.
+fn check_file(rest: &str, path: &Path) -> Result<(), Problem> {
+    let Some(file) = rest.strip_prefix("///").filter(|file| !file.is_empty()) else {
+        return Ok(());
+    };
+    let name = file.split('?').next().unwrap_or_default();
+    let here =
+        std::path::Path::new(name).exists() && !std::path::Path::new(&format!("/{name}")).exists();
+    if here {
+        let problem =
+            Problem::new(path, format!("there is no /{name}, but there is {name} in this folder"));
+        return Err(
+            problem.help(format!("write sqlite://{name}: three slashes begin an absolute path"))
+        );
+    }
+    Ok(())
+}
+
 /// What a URL library would read as something else, or pass over.
 fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem> {
+    let modes: &[&str] = match dialect {
+        Dialect::Postgres => &["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
+        _ => &["disabled", "preferred", "required", "verify-ca", "verify-identity"],
+    };
     let known: &[&str] = match dialect {
         Dialect::Postgres => &[
             "sslmode",
@@ -229,6 +256,25 @@ fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem>
             "write # as %23, ? as %3F, / as %2F and @ as %40 in it, or give the password apart as `password`",
         ));
     }
+    let refused = |what: &str, help: &str| Err(Problem::new(path, what.to_owned()).help(help));
+    if !rest.starts_with("//") {
+        return refused("the database URL has no host", "write postgres://user@host:5432/database");
+    }
+    if rest.contains('#') {
+        return refused("a `#` ends the database URL", "write # as %23");
+    }
+    let authority = rest.trim_start_matches("//").split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    if host.contains(',') {
+        return refused("the database URL names several hosts", "name one, or a proxy before them");
+    }
+    if host.is_empty() {
+        return refused(
+            "the database URL has no host",
+            "for a Unix socket write postgres://user@localhost/database?host=/folder, or for MySQL \
+             mysql://user@localhost/database?socket=/file",
+        );
+    }
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let name = pair.split(['=', '[']).next().unwrap_or_default();
@@ -237,6 +283,14 @@ fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem>
             return Err(
                 problem.help("write host, port, user and database of the service into the URL")
             );
+        }
+        let value = pair.split_once('=').map_or("", |(_, value)| value).to_ascii_lowercase();
+        if matches!(name, "sslmode" | "ssl-mode")
+            && !modes.contains(&value.replace('_', "-").as_str())
+        {
+            let problem =
+                Problem::new(path, format!("unknown `{name}={value}` in the database URL"));
+            return Err(problem.help(format!("known are {}", modes.join(", "))));
         }
         if !known.contains(&name) {
             let problem =

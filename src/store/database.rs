@@ -55,6 +55,8 @@ pub(super) struct Inner {
     pub(super) dry_run: AtomicBool,
     /// SQLite's.
     pub(super) file: Option<std::path::PathBuf>,
+    /// Whether an SQLite file that is not there may be made.
+    pub(super) may_create: bool,
     pub(super) own_tables: bool,
     /// The queries that the configuration will need: see [`Database::needs`].
     pub(super) needs: Mutex<BTreeSet<&'static str>>,
@@ -79,6 +81,12 @@ impl Database {
     /// # Errors
     /// If the store does not answer.
     pub async fn create_tables(&self) -> Result<(), Unavailable> {
+        if let Some(missing) = self.missing() {
+            return match self.is_needed() {
+                true => Err(Unavailable::new("the store", missing)),
+                false => Ok(()),
+            };
+        }
         if let Some(file) = &self.inner.file {
             // Tokens stand in it in the clear: the file is made before SQLite makes it readable for
             // all users. SQLite itself tells if it cannot be made.
@@ -111,9 +119,27 @@ impl Database {
         .await
     }
 
-    /// Whether it is a file that is not there.
+    /// Whether it is a file that is not there, and that a start will make.
     pub fn is_yet_to_be_made(&self) -> bool {
-        self.inner.file.as_ref().is_some_and(|file| !file.exists())
+        let missing = self.inner.file.as_ref().is_some_and(|file| !file.exists());
+        missing && (self.inner.may_create || !self.is_needed())
+    }
+
+    /// What is to be done about a file that is not there, and that nobody has asked to be made: it is
+    /// likelier a wrong name than a wish for an empty store.
+    pub fn missing(&self) -> Option<String> {
+        let file = self.inner.file.as_ref().filter(|file| !file.exists())?;
+        (!self.inner.may_create).then(|| {
+            format!(
+                "there is no {}: name the project's database, or have an empty one made with \
+                 `store: {{ bootstrap: admin }}` or `create: true`",
+                file.display()
+            )
+        })
+    }
+
+    fn is_needed(&self) -> bool {
+        !self.inner.needs.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// From now on nothing is written, and statements that write report success: for `explain`,
@@ -150,6 +176,11 @@ impl Database {
         services.insert(name.into());
     }
 
+    /// The names that services have.
+    pub fn reserved(&self) -> BTreeSet<Box<str>> {
+        self.inner.services.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Whether a service has this name.
     pub fn is_reserved(&self, name: &str) -> bool {
         let services = self.inner.services.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,6 +214,12 @@ impl Database {
             // What fails from here on is a statement, and not the way to the database.
             sql.rows("SELECT 1", []).await?;
             let mut problems = BTreeSet::new();
+            if !sql.0.pooler && sql.is_pooled().await? {
+                // One client's statement would be run with another one's parameters.
+                problems.insert(
+                    "a pooler of transactions is between: set `store: { pooler: true }`".to_owned(),
+                );
+            }
             for query in needs {
                 let Some(text) = sql.needed(query) else { continue };
                 if let Err(error) = sql.prepare(text).await {
@@ -405,6 +442,21 @@ impl Sql {
             Some(row) => self.user(row).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Whether two connections that are open are one to PostgreSQL.
+    async fn is_pooled(&self) -> Result<bool, sqlx::Error> {
+        if self.0.model.dialect != Dialect::Postgres {
+            return Ok(false);
+        }
+        let mut one = self.0.pool.acquire().await?.detach();
+        let mut other = self.0.pool.acquire().await?.detach();
+        let process =
+            async |connection: &mut sqlx::AnyConnection| -> Result<String, sqlx::Error> {
+                let query = sqlx::raw_sql("SELECT CAST(pg_backend_pid() AS TEXT)");
+                query.fetch_one(connection).await?.try_get(0)
+            };
+        Ok(process(&mut one).await? == process(&mut other).await?)
     }
 
     /// Has the database read a statement.

@@ -43,7 +43,7 @@ IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 def setUpModule():
     with tempfile.TemporaryDirectory(prefix="portcullis-beside.") as folder:
         listen = LISTEN.format(tls=1, plain=2, names=A, authority="", challenge="").replace("PORT", "3")
-        Path(folder, "gateway.yaml").write_text(listen + 'store: { url: "sqlite://store.db" }\n' + ROUTES)
+        Path(folder, "gateway.yaml").write_text(listen + 'store: { url: "sqlite://store.db", create: true }\n' + ROUTES)
         done = portcullis(folder, "check")
     said = done.stdout + done.stderr
     if done.returncode and "--features acme" in said:

@@ -31,7 +31,7 @@ routes:
 def setUpModule():
     with tempfile.TemporaryDirectory(prefix="portcullis-beside.") as folder:
         yaml = ROUTES.format(collector=1, sample=1, key=API_KEY, trusted="", upstream=2)
-        Path(folder, "gateway.yaml").write_text('store: { url: "sqlite://store.db" }\n' + yaml)
+        Path(folder, "gateway.yaml").write_text('store: { url: "sqlite://store.db", create: true }\n' + yaml)
         done = portcullis(folder, "check")
     said = done.stdout + done.stderr
     if done.returncode and "--features otel" in said:

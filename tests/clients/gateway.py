@@ -21,7 +21,7 @@ PASSWORD = "correct horse"
 # Few rounds, so that tests are quick.
 COMMON = """
 listen: 127.0.0.1:{port}
-store: {{ url: "sqlite://store.db" }}
+store: {{ url: "sqlite://store.db", create: true }}
 secret_key: throwaway-secret-key-for-tests-0123456789
 passwords: {{ iterations: 1000 }}
 """

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -67,7 +68,8 @@ YAML = """
 listen: 127.0.0.1:{port}
 store: {{ url: "{url}", connections: {connections}, timeout: 60s{more} }}
 secret_key: throwaway-secret-key-for-tests-0123456789
-authentication: [session, basic, token]
+# The first has a challenge, so that who is nobody gets 401.
+authentication: [basic, token, session]
 permission: authenticated
 cache: {{ {cache} }}
 lockout: false
@@ -122,8 +124,8 @@ def start_pgbouncer(where):
         # It refuses to run as root.
         folder.chmod(0o755)
         as_user = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-    log = (folder / "pgbouncer.log").open("w")
-    process = subprocess.Popen([*as_user, PGBOUNCER, folder / "pgbouncer.ini"], stdout=log, stderr=log)
+    with (folder / "pgbouncer.log").open("w") as log:
+        process = subprocess.Popen([*as_user, PGBOUNCER, folder / "pgbouncer.ini"], stdout=log, stderr=log)
     unittest.addModuleCleanup(process.wait)
     unittest.addModuleCleanup(process.terminate)
     import psycopg
@@ -196,7 +198,11 @@ class Lookups(unittest.TestCase):
         async def worker(number):
             client, dice = Client(self.server.port), random.Random(number)
             for _ in range(max(1, LOOKUPS // CONNECTIONS)):
-                word = await one(client, dice)
+                try:
+                    word = await one(client, dice)
+                except (OSError, asyncio.IncompleteReadError) as error:
+                    word = f"no answer: {error!r}"
+                    client.close()
                 found[word] = found.get(word, 0) + 1
             client.close()
 
@@ -207,9 +213,11 @@ class Lookups(unittest.TestCase):
         return found
 
     def assert_well(self, found):
-        self.assertEqual(list(found), [None], found)
+        wrong = {word: times for word, times in found.items() if word}
+        said = self.server.said()
+        self.assertFalse(wrong, f"{sum(wrong.values())} of {sum(found.values())}: {list(wrong)[:3]}\n{said[-1000:]}")
         self.assertGreaterEqual(found[None], LOOKUPS // CONNECTIONS * CONNECTIONS)
-        self.assertNotIn("prepared statement", self.server.said())
+        self.assertNotIn("prepared statement", said)
 
     def test_mixed_lookups(self):
         async def one(client, dice):
@@ -259,8 +267,6 @@ class Lookups(unittest.TestCase):
                 answer = browser.post("/api-auth/login/", data=form, headers={"Referer": self.server.url})
                 return answer.status_code, browser.get("/who").json()["username"]
 
-        from concurrent.futures import ThreadPoolExecutor
-
         numbers = range(0, USERS, USERS // CONNECTIONS)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             for number, found in zip(numbers, pool.map(log_in, numbers), strict=True):
@@ -281,13 +287,11 @@ class Commands(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_check_says_what_is_missing(self):
-        """A pooler that nobody has told of is found, by its words if by nothing else."""
+        """A pooler on a port that tells nothing, in a project whose settings tell nothing, is found: without the
+        setting right credentials would be refused."""
         write("untold.yaml", pooled)
-        said = ""
-        for _ in range(3):
-            done = portcullis(folder, "check", "--store", "--config", "untold.yaml")
-            said += done.stdout + done.stderr
-        self.assertIn("pooler", said.replace(str(folder), ""))
+        done = portcullis(folder, "check", "--store", "--config", "untold.yaml")
+        self.assertIn("pooler: true", done.stdout + done.stderr)
 
     def test_users(self):
         write("users.yaml", pooled, pooler=True)

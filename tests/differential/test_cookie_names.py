@@ -24,7 +24,7 @@ INVISIBLE = {"byte order mark": b"\xef\xbb\xbf", "zero width space": b"\xe2\x80\
 EVERY = SPACES | INVISIBLE
 
 OTHER = "ZYXWVUTSRQPONMLKJIHGFEDCBAzyxwvu"
-WHY = "A space of Unicode is part of a cookie's name (RFC 6265, section 4.1.1): Django trims it, and takes another cookie"
+WHY = "A space of Unicode belongs to a cookie's name (RFC 6265, section 5.2): Django trims it, and takes another cookie"
 ALICE = '{"user":"alice","id":1,"authenticated":true}'
 NOBODY = '{"detail":"Authentication credentials were not provided."}'
 FAILED = '{"detail":"CSRF Failed: CSRF token from the \'X-Csrftoken\' HTTP header incorrect."}'

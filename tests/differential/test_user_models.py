@@ -38,22 +38,12 @@ class Shape:
         admin = self.on(self.database).admin
         self.assertEqual(exchange(admin, get("/health/ready")).status, 200)
 
-    def test_nobody(self):
-        def conversation(side):
-            for path in [ME, PUBLIC, PLAIN]:
-                side.send(get(path))
-
-        self.compare(conversation)
-
     def test_token(self):
         def conversation(side):
-            self.good(side, side.send(get(ME, token(ALICE))))
-            self.good(side, side.send(get(PUBLIC, token(ALICE))))
-
-        self.compare(conversation)
-
-    def test_token_wrong(self):
-        def conversation(side):
+            for path in [ME, PUBLIC]:
+                self.good(side, side.send(get(path, token(ALICE))))
+            for path in [ME, PUBLIC, PLAIN]:
+                side.send(get(path))
             for key in [BOB, "f" * 40]:
                 for path in [ME, PUBLIC]:
                     side.send(get(path, token(key)))
@@ -66,11 +56,6 @@ class Shape:
             # She has none yet, and a hash to be renewed.
             made = side.send(self.obtain(OBTAIN, "elise"))
             side.send(get(ME, token(made.json.get("token"))))
-
-        self.compare(conversation)
-
-    def test_token_not_obtained(self):
-        def conversation(side):
             side.send(self.obtain(OBTAIN, "alice", "wrong"))
             side.send(self.obtain(OBTAIN, "bob"))
             side.send(post(OBTAIN, data={"username": self.stranger, "password": PASSWORD}))
@@ -82,11 +67,6 @@ class Shape:
             self.good(side, side.send(get(ME, basic(self.name("alice"), PASSWORD))))
             # Hers is renewed.
             self.good(side, side.send(get(ME, basic(self.name("elise"), PASSWORD))))
-
-        self.compare(conversation)
-
-    def test_basic_wrong(self):
-        def conversation(side):
             side.send(get(ME, basic(self.name("alice"), "wrong")))
             side.send(get(ME, basic(self.name("bob"), PASSWORD)))
             side.send(get(ME, basic(self.name("bob"), "wrong")))
@@ -122,19 +102,10 @@ class Shape:
             browser.get(LOGIN)
             browser.log_out(LOGOUT)
             browser.get(ME)
-
-        self.compare(conversation)
-
-    def test_log_in_with_an_old_hash(self):
-        def conversation(side):
+            # Whose hash is renewed.
             browser = Browser(side)
             browser.log_in(self.name("elise"), PASSWORD)
             self.good(side, browser.get(ME))
-
-        self.compare(conversation)
-
-    def test_log_in_refused(self):
-        def conversation(side):
             for who, password in [("alice", "wrong"), ("bob", PASSWORD)]:
                 browser = Browser(side)
                 browser.log_in(self.name(who), password)
@@ -149,11 +120,6 @@ class Shape:
             again = side.send(post(JWT + "refresh/", data={"refresh": pair.get("refresh")})).json
             self.good(side, side.send(get(ME, bearer(again.get("access")))))
             side.send(post(JWT + "verify/", data={"token": again.get("access")}))
-
-        self.compare(conversation)
-
-    def test_jwt_wrong(self):
-        def conversation(side):
             side.send(self.obtain(JWT, "alice", "wrong"))
             side.send(self.obtain(JWT, "bob"))
             for key in [self.tables.ask("key", name="bob"), self.nobody]:
@@ -202,6 +168,9 @@ class Emails(Shape):
         return f"{who}@example.com"
 
 
+# --- what the three databases have types, comparisons or quotes of their own for, and the most used ---
+
+
 @on_every_database
 class NoNames(Shape, UserModel):
     shape = "no_names"
@@ -210,6 +179,7 @@ class NoNames(Shape, UserModel):
 @on_every_database
 class Documented(Emails, UserModel):
     shape = "documented"
+    left = {"staff"}
 
 
 @on_every_database
@@ -222,16 +192,17 @@ class UuidKey(Shape, UserModel):
             key = self.tables.ask("key", name="alice")
             for spelled in [key.upper(), key.replace("-", "")]:
                 self.good(side, side.send(get(ME, bearer(access(user_id=spelled)))))
-
-        self.compare(conversation)
-
-    def test_more_spellings_of_a_key(self):
-        def conversation(side):
-            key = self.tables.ask("key", name="alice")
             for spelled in [f"{{{key}}}", f"urn:uuid:{key}"]:
                 self.good(side, side.send(get(ME, bearer(access(user_id=spelled)))))
 
-        self.compare(conversation)
+        differs = refusal(
+            "A UUID in braces or as a URN is nobody's key: nothing but Python writes or reads a key so",
+            401,
+            {"detail": "User not found", "code": "user_not_found"},
+            "Token",
+            allow=None,
+        )
+        self.compare(conversation, {2: differs, 3: differs})
 
 
 @on_every_database
@@ -261,54 +232,49 @@ class Renamed(Shape, UserModel):
 
 
 @on_every_database
-class NoStaff(Shape, UserModel):
-    shape = "no_staff"
-    # No view of such a project asks for them.
-    test_staff = None
-
-
-@on_every_database
-class AlwaysActive(Shape, UserModel):
-    shape = "always_active"
-
-
-@on_every_database
-class ComputedActive(Shape, UserModel):
-    shape = "computed_active"
-
-
-@on_every_database
-class Inherited(Shape, UserModel):
-    shape = "inherited"
-
-    def test_somebody_of_the_parent_alone(self):
-        def conversation(side):
-            side.send(get(ME, basic("ghost", PASSWORD)))
-            side.send(self.obtain(OBTAIN, "ghost"))
-            side.send(self.obtain(JWT, "ghost"))
-            side.send(get(ME, bearer(access(user_id=self.tables.ask("key", name="ghost")))))
-
-        self.compare(conversation)
-
-
-@on_every_database
-class RenamedGroups(Shape, UserModel):
-    shape = "renamed_groups"
-
-
-@on_every_database
 class ThroughGroups(Shape, UserModel):
     shape = "through_groups"
 
 
 @on_every_database
-class OwnGroups(Shape, UserModel):
-    shape = "own_groups"
+class NumberLogin(Shape, UserModel):
+    shape = "number_login"
+    username_field = "number"
+    stranger = "999999"
+
+    def name(self, who):
+        return {"alice": "1001", "bob": "1002", "staff": "1003", "elise": "1004"}[who]
+
+    def test_another_spelling_of_a_number(self):
+        """Python reads them all, and says that the last is too large for a column."""
+
+        def conversation(side):
+            for spelled in [" 1001", "+1001", "01001", "1_001"]:
+                self.good(side, side.send(get(ME, basic(spelled, PASSWORD))))
+            side.send(get(ME, basic("9" * 30, PASSWORD)))
+
+        self.compare(conversation)
+
+    def test_no_number(self):
+        def conversation(side):
+            side.send(get(ME, basic("alice", PASSWORD)))
+            side.send(post(OBTAIN, data={"username": "alice", "password": PASSWORD}))
+            side.send(post(JWT, data={"number": "alice", "password": PASSWORD}))
+
+        why = "What cannot be a number is nobody's name, where Django fails"
+        unable = "Unable to log in with provided credentials."
+        nobody = "No active account found with the given credentials"
+        differs = {
+            0: refusal(why, 401, "Invalid username/password.", "Token", vary=["accept"]),
+            1: refusal(why, 400, {"non_field_errors": [unable]}, allow="POST, OPTIONS"),
+            2: refusal(why, 401, nobody, 'Bearer realm="api"', allow="POST, OPTIONS", vary=["accept"]),
+        }
+        self.compare(conversation, differs)
 
 
 @on_every_database
-class EmailLogin(Emails, UserModel):
-    shape = "email_login"
+class NumberFlags(Shape, UserModel):
+    shape = "number_flags"
 
 
 class AnyCase(Shape):
@@ -330,78 +296,98 @@ class Collation(AnyCase, UserModel):
     shape = "any_case"
 
 
-class Citext(AnyCase, UserModel):
-    """PostgreSQL's alone."""
+# --- PostgreSQL's alone ---
 
+
+class Citext(AnyCase, UserModel):
     shape = "citext"
 
 
-@on_every_database
+class Schema(Shape, UserModel):
+    shape = "schema"
+
+
+# --- other names and other columns, which the same statements read everywhere: one database is enough ---
+
+
+class NoStaff(Shape, UserModel):
+    shape = "no_staff"
+    # No view of such a project asks for them.
+    test_staff = None
+
+
+class AlwaysActive(Shape, UserModel):
+    shape = "always_active"
+
+
+class RenamedGroups(Shape, UserModel):
+    shape = "renamed_groups"
+
+
+class OwnGroups(Shape, UserModel):
+    shape = "own_groups"
+
+
+class EmailLogin(Emails, UserModel):
+    shape = "email_login"
+
+
 class OneToOne(Shape, UserModel):
     shape = "one_to_one"
     user_id_field = "person_id"
 
 
-@on_every_database
-class NumberLogin(Shape, UserModel):
-    shape = "number_login"
-    username_field = "number"
-    stranger = "999999"
-
-    def name(self, who):
-        return {"alice": "1001", "bob": "1002", "staff": "1003", "elise": "1004"}[who]
-
-    def test_another_spelling_of_a_number(self):
-        """Python reads them all."""
-
-        def conversation(side):
-            for spelled in [" 1001", "+1001", "01001", "1_001"]:
-                self.good(side, side.send(get(ME, basic(spelled, PASSWORD))))
-
-        self.compare(conversation)
-
-    def test_no_number(self):
-        differs = refusal(
-            "What cannot be a number is nobody's name, where Django fails", 401, "Invalid username/password.", "Token"
-        )
-        self.compare(lambda side: side.send(get(ME, basic("alice", PASSWORD))), differs)
-
-
-@on_every_database
 class Proxy(Shape, UserModel):
     shape = "proxy"
 
 
-@on_every_database
-class NaturalKey(AnyCase, UserModel):
-    shape = "natural_key"
+# --- what no table says, and the gateway leaves to the project: the database has no say ---
 
 
-@on_every_database
-class NumberFlags(Shape, UserModel):
-    shape = "number_flags"
+class Left(Shape):
+    database = "sqlite"
+    left = {"all"}
 
 
-class Schema(Shape, UserModel):
-    """PostgreSQL's alone."""
-
-    shape = "schema"
+class ComputedActive(Left, UserModel):
+    shape = "computed_active"
 
 
-# --- what no table says: one database is enough ---
-
-
-class SoftDeleted(Shape, UserModel):
+class SoftDeleted(Left, UserModel):
     shape = "soft_deleted"
 
 
-class OwnCheck(Shape, UserModel):
-    shape = "own_check"
+class Inherited(Left, UserModel):
+    shape = "inherited"
+    # They read one table.
+    test_commands = None
+
+    def test_somebody_of_the_parent_alone(self):
+        def conversation(side):
+            side.send(get(ME, basic("ghost", PASSWORD)))
+            side.send(self.obtain(OBTAIN, "ghost"))
+            side.send(self.obtain(JWT, "ghost"))
+            side.send(get(ME, bearer(access(user_id=self.tables.ask("key", name="ghost")))))
+
+        self.compare(conversation)
 
 
-class SessionHash(Shape, UserModel):
-    shape = "session_hash"
-
-
-class Routed(Shape, UserModel):
+class Routed(Left, UserModel):
     shape = "routed"
+    # They read one database.
+    test_commands = None
+
+
+class OwnCheck(Left, UserModel):
+    shape = "own_check"
+    left = {"passwords"}
+
+
+class NaturalKey(Left, AnyCase, UserModel):
+    shape = "natural_key"
+    left = {"passwords"}
+
+
+class SessionHash(Left, UserModel):
+    shape = "session_hash"
+    left = {"sessions"}

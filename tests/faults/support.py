@@ -52,7 +52,7 @@ class Gateway(clients.Gateway):
 
     def usual(self):
         listen = "listen: 127.0.0.1:PORT"
-        store = 'store: { url: "sqlite://store.db" }'
+        store = 'store: { url: "sqlite://store.db", create: true }'
         return {"listen": listen, "admin": self.admin, "iterations": 1000, "lockout": "lockout: false", "store": store}
 
     def write(self, yaml):

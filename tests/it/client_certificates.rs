@@ -23,7 +23,7 @@ fn write(setup: &Setup, server: &Authority, clients: &Authority, rest: &str) {
     let ca = file(folder, "clients.pem", &clients.pem());
     let text = format!(
         "listen: {{ address: \"127.0.0.1:{}\", tls: {{ certificate: {certificate}, key: {key}, \
-         client_ca: {ca} }} }}\nstore: {{ url: \"sqlite://{}\" }}\n{rest}",
+         client_ca: {ca} }} }}\nstore: {{ url: \"sqlite://{}\", create: true }}\n{rest}",
         setup.port,
         setup.database().display()
     );

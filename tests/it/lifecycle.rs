@@ -187,7 +187,7 @@ fn every_problem_is_told_at_once() {
     let setup = Setup::new();
     let lines = [
         "listen: nowhere",
-        "store: { url: \"sqlite://store.db\" }",
+        "store: { url: \"sqlite://store.db\", create: true }",
         "authentication: [tokn, basic]",
         "trusted_proxies: [0.0.0.0/0]",
         "secret_key: ${PORTCULLIS_NOT_SET}",

@@ -27,7 +27,8 @@ const REQUEST: &str = "GET /a?b HTTP/1.1\r\nHost: api.example\r\nConnection: clo
 /// Writes a file with these listeners.
 fn write(setup: &Setup, listen: &str, rest: &str) {
     let store = setup.database().display().to_string();
-    let text = format!("listen: {listen}\nstore: {{ url: \"sqlite://{store}\" }}\n{rest}");
+    let text =
+        format!("listen: {listen}\nstore: {{ url: \"sqlite://{store}\", create: true }}\n{rest}");
     std::fs::write(setup.config(), text).unwrap();
 }
 

@@ -29,7 +29,7 @@ fn certificate(folder: &Path, file: &str, names: &[&str]) -> CertificateDer<'sta
 fn file(setup: &Setup, tls: &str) -> String {
     let head = format!("listen: {{ address: \"127.0.0.1:{}\"{tls} }}\n", setup.port);
     let store = setup.database();
-    format!("{head}store: {{ url: \"sqlite://{}\" }}\n{ROUTES}", store.display())
+    format!("{head}store: {{ url: \"sqlite://{}\", create: true }}\n{ROUTES}", store.display())
 }
 
 fn tls_of(setup: &Setup, file: &str) -> String {

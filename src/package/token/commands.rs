@@ -12,7 +12,11 @@ enum Command {
     /// Print the user's token; make it if there is none.
     Create {
         /// The user's name, exactly as stored.
-        username: String,
+        #[arg(required_unless_present = "all")]
+        username: Option<String>,
+        /// Make one for each user who has none, and print how many.
+        #[arg(long, conflicts_with_all = ["username", "reset"])]
+        all: bool,
         /// Delete the old one first.
         #[arg(short = 'r', long)]
         reset: bool,
@@ -42,7 +46,19 @@ pub(super) fn run<'a>(
     Box::pin(async move {
         let db = site.db;
         match Command::from_arg_matches(&matches)? {
-            Command::Create { username, reset } => {
+            Command::Create { all: true, .. } => {
+                let mut made = 0;
+                let names = db.usernames().await?;
+                for name in &names {
+                    // Deleted since, perhaps.
+                    let Some(user) = db.user_by_name(name).await? else { continue };
+                    let (_, new) = rows::token_of(db, &user.id, site.clock.now()).await?;
+                    made += usize::from(new);
+                }
+                say(format!("Made {made} tokens; {} users had one", names.len() - made));
+            }
+            Command::Create { username, reset, all: false } => {
+                let username = username.unwrap_or_default();
                 let user = user_named(db, &username).await?;
                 if reset {
                     rows::delete(db, &user.id).await?;

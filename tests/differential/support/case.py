@@ -94,8 +94,8 @@ class Differential(unittest.TestCase):
         sent = [*side.sent, b"what is left in the database"]
         for request, answer in zip(sent, django, strict=True):
             self.apply_rules(request, answer)
-        for theirs, ours in zip(django, gateway, strict=True):
-            self.apply_careful(theirs.get("headers", {}), ours.get("headers", {}))
+        for request, theirs, ours in zip(sent, django, gateway, strict=True):
+            self.apply_careful(request, theirs, ours)
         if isinstance(differs, Differs):
             differs = {len(django) - 2: differs}
         for number, difference in (differs or {}).items():
@@ -112,7 +112,8 @@ class Differential(unittest.TestCase):
                 self.differences.append((self.id(), rule.why))
                 answer.update(parts)
 
-    def apply_careful(self, django, gateway):
+    def apply_careful(self, request, django, gateway):
+        django, gateway = (answer.get("headers", {}) for answer in (django, gateway))
         for name, (why, expected) in CAREFUL.items():
             if name in gateway and name not in django and expected in gateway[name]:
                 self.differences.append((self.id(), why))

@@ -32,6 +32,10 @@ def says_no_methods(request, django):
 NO_METHODS = Rule("A refusal names a view's methods only where its route does; `init` writes none", says_no_methods)
 
 
+# Of these the project judges what is sent in a form, or in JSON.
+PASSWORD_PAGES = (b"/api-auth/login/", b"/api-token-auth/", b"/api/token/")
+
+
 class UserModel(Differential):
     """Cases with the shape of a user model that this file's project has under this name."""
 
@@ -39,11 +43,37 @@ class UserModel(Differential):
     # simplejwt's, which has to be a field of the model.
     user_id_field = "id"
 
+    # What `init` leaves to the project, "all", or who sends "passwords" or "sessions", or who is "staff": there its own
+    # answer arrives, and no difference has a reason.
+    left: frozenset | set = frozenset()
+
     rules = [*Differential.rules, NO_METHODS]
 
     @property
     def variant(self):
         return self
+
+    def is_left(self, request, django):
+        """Whether it is the project that answers."""
+        if "status" not in django:
+            return False
+        head = request.partition(b"\r\n\r\n")[0]
+        path = request.split()[1]
+        return (
+            "all" in self.left
+            # Of a chain with sessions in it nothing is carried; these pages have none.
+            or ("sessions" in self.left and not path.startswith(b"/api/token/"))
+            or ("passwords" in self.left and (b"\r\nAuthorization: Basic " in head or path in PASSWORD_PAGES))
+            or ("staff" in self.left and path == b"/api/staff/" and django["status"] == 403)
+        )
+
+    def apply_rules(self, request, answer):
+        if not self.is_left(request, answer):
+            super().apply_rules(request, answer)
+
+    def apply_careful(self, request, django, gateway):
+        if not self.is_left(request, django):
+            super().apply_careful(request, django, gateway)
 
     def on(self, database):
         """Its servers; those of the shape before end, since nobody comes back to it."""
@@ -54,7 +84,7 @@ class UserModel(Differential):
             _pairs.clear()
             # Not again for each of its cases, if they do not start.
             _pairs[key] = None
-            _pairs[key] = Pair(self.shape, self.user_id_field, database)
+            _pairs[key] = Pair(self, database)
         if _pairs[key] is None:
             raise RuntimeError("its servers have not started, see above")
         return _pairs[key]
@@ -68,11 +98,13 @@ _pairs: dict[tuple, "Pair | None"] = {}
 
 
 class Pair:
-    def __init__(self, shape, user_id_field, database):
+    def __init__(self, model, database):
+        shape = model.shape
         project = {
             "DJANGO_SETTINGS_MODULE": "user_models.settings",
             "SHAPE": shape,
-            "USER_ID_FIELD": user_id_field,
+            "USER_ID_FIELD": model.user_id_field,
+            "LEFT": " ".join(model.left),
             "DATABASE_URL": made(f"user_models_{shape}", database),
             "PYTHONPATH": str(PACKAGE),
         }

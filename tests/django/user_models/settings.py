@@ -6,12 +6,15 @@ from pathlib import Path
 from project.database import database
 
 SHAPE = os.environ["SHAPE"]
+# What the gateway leaves to the project, for which nobody is told who the caller is.
+LEFT = os.environ["LEFT"].split()
 AUTH_USER_MODEL = "user_models.Member"
 
 SECRET_KEY = "throwaway-secret-key-for-test-vectors-0123456789"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "user_models.urls"
-DATABASES = {"default": database(os.environ["DATABASE_URL"])}
+# Connections are kept: tests ask for rows between any two requests.
+DATABASES = {"default": {**database(os.environ["DATABASE_URL"]), "CONN_MAX_AGE": None}}
 if SHAPE == "routed":
     DATABASES = {"default": {}, "people": DATABASES["default"]}
     DATABASE_ROUTERS = ["user_models.routed.Router"]

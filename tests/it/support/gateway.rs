@@ -113,7 +113,7 @@ impl Setup {
         let mut text =
             format!("listen: 127.0.0.1:{}\nadmin: 127.0.0.1:{}\n", self.port, self.admin);
         if !yaml.contains("\nstore:") && !yaml.starts_with("store:") {
-            text += &format!("store: {{ url: \"{store}\" }}\n");
+            text += &format!("store: {{ url: \"{store}\", create: true }}\n");
         }
         if !yaml.contains("passwords:") {
             text += "passwords: { iterations: 1000 }\n";
