@@ -451,11 +451,10 @@ impl Sql {
         }
         let mut one = self.0.pool.acquire().await?.detach();
         let mut other = self.0.pool.acquire().await?.detach();
-        let process =
-            async |connection: &mut sqlx::AnyConnection| -> Result<String, sqlx::Error> {
-                let query = sqlx::raw_sql("SELECT CAST(pg_backend_pid() AS TEXT)");
-                query.fetch_one(connection).await?.try_get(0)
-            };
+        let process = async |connection: &mut sqlx::AnyConnection| -> Result<String, sqlx::Error> {
+            let query = sqlx::raw_sql("SELECT CAST(pg_backend_pid() AS TEXT)");
+            query.fetch_one(connection).await?.try_get(0)
+        };
         Ok(process(&mut one).await? == process(&mut other).await?)
     }
 

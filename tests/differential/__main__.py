@@ -4,7 +4,8 @@
 
 With --explain, `portcullis explain` is asked about every request of theirs before the gateway has it.
 
-All of them run in two processes: the cases of PostgreSQL, and those of the other databases."""
+All of them run in two processes: the cases of PostgreSQL, and those of the other databases and of user models, which
+have databases of their own."""
 
 import io
 import multiprocessing
@@ -55,12 +56,16 @@ def load(names):
 def run_part(databases):
     """In a process of its own, where nothing ends servers by itself."""
     # What could not be imported has none, and is to fail.
-    suite = unittest.TestSuite(case for case in flat(load([])) if getattr(case, "database", DEFAULT) in databases)
+    suite = unittest.TestSuite(case for case in flat(load([])) if part_of(case) in databases)
     stream = io.StringIO()
     try:
         return run(suite, stream, 0)
     finally:
         end_all()
+
+
+def part_of(case):
+    return getattr(case, "part", None) or getattr(case, "database", DEFAULT)
 
 
 def run(suite, stream, verbosity):

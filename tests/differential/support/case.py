@@ -59,6 +59,8 @@ class Differential(unittest.TestCase):
     # Puts back the rows that conversations start from, and reads what they leave.
     tables = database
     database = DEFAULT
+    # The database with whose cases they run, if not their own.
+    part = None
     cases: list[Case] = []
     rules = RULES
     # Whether `portcullis explain` is asked about each request before the gateway has it, and has to be right.

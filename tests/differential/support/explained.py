@@ -19,6 +19,7 @@ UPSTREAM = "\nThe upstream would see:"
 UNANSWERED = {502, 503, 504}
 WORDS = {
     "not_attempted": "not its credential",
+    "left": "its credential, which the upstream judges",
     "ended": "a session that is over",
     "authenticated": "a good credential",
     "wait": "has to wait: too many failures",
