@@ -257,7 +257,7 @@ impl<S: Nonces + Counters + 'static> Backend<S> {
 
 /// A database whose answer is waited for long enough on a busy machine.
 fn at(url: &str, runtime: &Runtime) -> Database {
-    let config = format!("{{ url: '{url}', own_tables: true, timeout: 10s }}");
+    let config = format!("{{ url: '{url}', create: true, own_tables: true, timeout: 10s }}");
     let config: Config = serde_yaml::from_str(&config).unwrap();
     database(&config, runtime.handle())
 }
