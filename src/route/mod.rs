@@ -108,17 +108,18 @@ impl<R> Router<R> {
             // From the whole path up, a segment at a time.
             let mut end = folded.len();
             loop {
-                let here = folded.get(..end).and_then(|prefix| paths.literal.get(prefix));
-                let here = self.at(here.map_or(&[], Vec::as_slice));
-                let at_end = end == folded.len();
-                let mut here = here.filter(|(m, _)| m.path.reaches(at_end, slash)).peekable();
-                if let Some((literal, _)) = here.peek() {
-                    return match variable {
-                        Some((it, _)) if it.path.specificity() > literal.path.specificity() => {
-                            choose(self.same(paths, &it.path), path, method)
-                        }
-                        _ => choose(here, path, method),
-                    };
+                if let Some(here) = folded.get(..end).and_then(|prefix| paths.literal.get(prefix)) {
+                    let at_end = end == folded.len();
+                    let here = self.at(here).filter(|(m, _)| m.path.reaches(at_end, slash));
+                    let mut here = here.peekable();
+                    if let Some((literal, _)) = here.peek() {
+                        return match variable {
+                            Some((it, _)) if it.path.specificity() > literal.path.specificity() => {
+                                choose(self.same(paths, &it.path), path, method)
+                            }
+                            _ => choose(here, path, method),
+                        };
+                    }
                 }
                 match folded.get(..end).and_then(|path| path.iter().rposition(|b| *b == b'/')) {
                     Some(slash) => end = slash,

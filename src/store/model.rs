@@ -291,9 +291,24 @@ impl UserModel {
     pub(super) fn username_arg(&self, username: &str) -> Option<Arg> {
         match self.username_kind {
             UsernameKind::Text | UsernameKind::Citext => Some(Arg::from(username)),
-            UsernameKind::Integer => username.parse().ok().map(Arg::Integer),
+            UsernameKind::Integer => integer(username).map(Arg::Integer),
         }
     }
+
+    /// Whether a name that was found is the one that was asked for.
+    pub(super) fn is_same_name(&self, stored: &str, asked: &str) -> bool {
+        // A number has several spellings, and the column compares it as one.
+        self.username_kind == UsernameKind::Integer || stored == asked
+    }
+}
+
+/// As Python's `int` reads a number in ASCII digits: blanks around, a sign, single `_` between digits.
+fn integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let edges = digits.starts_with('_') || digits.ends_with('_') || digits.contains("__");
+    text.replace('_', "").parse().ok().filter(|_| plain && !edges)
 }
 
 /// `UUIDField` is 32 digits in SQLite and MySQL, and has dashes in PostgreSQL and in Python.

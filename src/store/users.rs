@@ -52,7 +52,8 @@ impl Database {
             let mut found = Vec::new();
             for row in &rows {
                 // The usual collations of MySQL find `ALICE` and `álice` too.
-                if !exactly || row.try_get::<String, _>(1)? == username {
+                let stored: String = row.try_get(1)?;
+                if !exactly || sql.0.model.is_same_name(&stored, &username) {
                     found.push(row);
                 }
             }

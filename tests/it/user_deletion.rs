@@ -122,7 +122,8 @@ impl Store {
 fn on_backend(url: &str, embedded: bool) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config: Config =
-        serde_yaml::from_str(&format!("{{ url: '{url}', create: true, own_tables: true }}")).unwrap();
+        serde_yaml::from_str(&format!("{{ url: '{url}', create: true, own_tables: true }}"))
+            .unwrap();
     let db = database(&config, runtime.handle());
     runtime.block_on(async {
         db.create_tables().await.unwrap();

@@ -330,7 +330,7 @@ def database():
 
     vendor, told = connections["default"].vendor, connections["default"].settings_dict
     if vendor not in ("postgresql", "mysql", "sqlite"):
-        note("refused", f"The database is {vendor}, which the gateway cannot read.")
+        note("differs", f"The database is {vendor}, which the gateway cannot read")
     options = told.get("OPTIONS") or {}
     carried = {"sslmode", "sslrootcert", "service", "charset", "unix_socket", "options"} & set(options)
     for name in sorted(set(options) - carried):
@@ -351,7 +351,7 @@ def database():
 def user():
     from django.contrib.auth import get_user_model
     from django.contrib.auth.base_user import AbstractBaseUser
-    from django.db import router
+    from django.db import connection, router
 
     model = get_user_model()
     meta, pk = model._meta, model._meta.pk
@@ -374,6 +374,8 @@ def user():
         unreadable.append(f"its primary key is a {type(pk).__name__}, and no number, UUID or text")
     if "password" not in fields:
         unreadable.append("it has no column `password`")
+    if connection.vendor not in ("postgresql", "mysql", "sqlite"):
+        unreadable.append(f"its database is {connection.vendor}")
     if (alias := router.db_for_read(model)) != "default":
         unreadable.append(f"it is in the database {alias}, and the gateway reads one")
     manager = type(model._default_manager)

@@ -70,6 +70,8 @@ if GATEWAY:
         "JWKS_URL": os.environ["PORTCULLIS_JWKS_URL"],
         "ISSUER": "portcullis",
         "AUDIENCE": "django",
+        # A callout, and Hawk's keys, name users of this project by their names.
+        "FOREIGN_USERS": "username",
         # Tests start one gateway after another, each with a key of its own.
         "COOLDOWN": 1,
     }

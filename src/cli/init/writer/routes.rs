@@ -198,7 +198,8 @@ impl Writer<'_> {
             Asks::TopChain => None,
         };
         if asked == Asks::TopChain || url.authentication.is_some() {
-            let chain = chain?;
+            // On a page nobody judges what is left to the upstream.
+            let chain = chain.filter(|chain| !chain.contains("upstream:"))?;
             let usual = own.as_deref().unwrap_or(&self.top.0);
             if chain != usual {
                 keys.push(format!("authentication: {chain}"));

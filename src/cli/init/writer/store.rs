@@ -9,6 +9,9 @@ impl Writer<'_> {
     pub(super) fn store(&mut self) {
         let database = &self.project.database;
         let vendor = database.vendor.as_str();
+        if !["postgresql", "mysql", "sqlite"].contains(&vendor) {
+            return self.line("# The gateway cannot read the project's database: see the end.");
+        }
         self.line("store:");
         let url = match vendor {
             "sqlite" => format!("sqlite://{}", path(&database.name)),

@@ -11,6 +11,10 @@ const LONGEST: usize = 64;
 impl Writer<'_> {
     pub(super) fn user_model(&mut self) {
         let user = &self.project.user;
+        if !user.readable {
+            return self
+                .line("  # the table does not say all that the user model means: see the end");
+        }
         self.note_names(user);
         let entries = entries(user);
         let name = &user.model;
