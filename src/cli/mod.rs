@@ -230,7 +230,10 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()
     match control.block_on(built.db.examine()) {
         Ok(problems) if problems.is_empty() => {}
         Ok(problems) => bail!("{}", store_lacks(&problems)),
-        Err(error) if store => return Err(error).context("the store was not asked"),
+        Err(error) if store => match built.db.missing() {
+            Some(missing) => bail!("{missing}"),
+            None => return Err(error).context("the store was not asked"),
+        },
         // The file of an embedded store is made by `run`.
         Err(_) if built.db.is_yet_to_be_made() => {}
         Err(_) => match built.db.missing() {

@@ -257,6 +257,12 @@ fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem>
         ));
     }
     let refused = |what: &str, help: &str| Err(Problem::new(path, what.to_owned()).help(help));
+    if rest.contains("?service=") || rest.contains("&service=") {
+        return refused(
+            "a service file of libpq is not read",
+            "write host, port, user and database of the service into the URL",
+        );
+    }
     if !rest.starts_with("//") {
         return refused("the database URL has no host", "write postgres://user@host:5432/database");
     }
@@ -278,12 +284,6 @@ fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem>
     let query = rest.split_once('?').map_or("", |(_, query)| query);
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let name = pair.split(['=', '[']).next().unwrap_or_default();
-        if name == "service" {
-            let problem = Problem::new(path, "a service file of libpq is not read");
-            return Err(
-                problem.help("write host, port, user and database of the service into the URL")
-            );
-        }
         let value = pair.split_once('=').map_or("", |(_, value)| value).to_ascii_lowercase();
         if matches!(name, "sslmode" | "ssl-mode")
             && !modes.contains(&value.replace('_', "-").as_str())
