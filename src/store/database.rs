@@ -205,6 +205,7 @@ impl Database {
                 }
             }
         }
+        self.inner.examined.store(found.is_empty(), Ordering::Relaxed);
         Ok(found)
     }
 
@@ -245,13 +246,13 @@ impl Database {
         if self.inner.examined.load(Ordering::Relaxed) {
             return self.run(|sql| async move { sql.rows("SELECT 1", []).await.map(|_| ()) }).await;
         }
+        if !self.is_needed() {
+            return Ok(());
+        }
         let problems = self.examine().await?;
         match problems.first() {
             Some(problem) => Err(Unavailable::new("the store", problem.clone())),
-            None => {
-                self.inner.examined.store(true, Ordering::Relaxed);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 

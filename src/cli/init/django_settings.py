@@ -23,7 +23,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
     user             {model, table, username: {field, column, type, collates}, pk: {column, type: integer|uuid|text|other},
                      key_field: the primary key's name, password: column, columns: {name: column}, null where the model has
                      none, groups, permissions: {table, user, other: columns}, or null, readable: false if the model
-                     has what no table says, own: [method of log-ins that is the project's]}
+                     has what no table says, tabled: whether its columns are in that one table, own: [method of log-ins that is the project's]}
     secret_key       {set, fallbacks: count}
     passwords        {preferred, accept: [name], iterations, rows}: as in gateway.yaml; preferred, iterations may be null;
                      `rows`: whether a password that is right in its row is all that a log-in asks
@@ -405,6 +405,7 @@ def user():
         "groups": membership(model, "groups"),
         "permissions": membership(model, "user_permissions"),
         "readable": not unreadable,
+        "tabled": all(fields[name].model._meta.db_table == concrete.db_table for name in fields if name != concrete.pk.name),
         "own": sorted(own & {"check_password", "get_session_auth_hash", "get_by_natural_key"}),
     }
 

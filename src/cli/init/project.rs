@@ -104,8 +104,8 @@ pub(super) struct UserModel {
     pub(super) columns: Map<String, Value>,
     pub(super) groups: Option<Membership>,
     pub(super) permissions: Option<Membership>,
-    /// Whether the table says all that the model means.
-    pub(super) readable: bool,
+    /// Whether its columns are in that one table.
+    pub(super) tabled: bool,
 }
 
 /// `USERNAME_FIELD`.

@@ -11,9 +11,8 @@ const LONGEST: usize = 64;
 impl Writer<'_> {
     pub(super) fn user_model(&mut self) {
         let user = &self.project.user;
-        if !user.readable {
-            return self
-                .line("  # the table does not say all that the user model means: see the end");
+        if !user.tabled {
+            return self.line("  # the columns of users are in more than one table: see the end");
         }
         self.note_names(user);
         let entries = entries(user);
