@@ -274,7 +274,8 @@ fn check_parts(rest: &str, dialect: Dialect, path: &Path) -> Result<(), Problem>
     if host.contains(',') {
         return refused("the database URL names several hosts", "name one, or a proxy before them");
     }
-    if host.is_empty() {
+    let socket = dialect == Dialect::Mysql && host.to_ascii_lowercase().contains("%2f");
+    if host.is_empty() || socket {
         return refused(
             "the database URL has no host",
             "for a Unix socket write postgres://user@localhost/database?host=/folder, or for MySQL \

@@ -177,6 +177,8 @@ def upstream(variant, database, first):
     if key not in _upstreams:
         jwks = http.exchange(first.port, http.get("/.well-known/jwks.json")).json
         believes = {"KEYS": jwks["keys"], "ISSUER": "portcullis", "AUDIENCE": "django", "AUTH": AUTH}
+        # A callout, and Hawk's keys, name users of this project by their names.
+        believes["FOREIGN_USERS"] = "username"
         settings = django({"PORTCULLIS": believes, **shared(variant)}, database)
         environment = {"MODE": "gateway", "PORTCULLIS_JWKS_URL": "", **settings}
         _upstreams[key] = Process("upstream", GUNICORN, environment, _ports[key])
