@@ -130,8 +130,8 @@ class Spellings(Urls):
 
     def test_misspelt_value(self):
         """No server would ever be asked with it, which looks like one that is away."""
-        for url in ["postgres://app@127.0.0.1:1/app?sslmode=requier", "mysql://app@127.0.0.1:1/app?ssl-mode=requier"]:
-            self.assert_refused(url, "requier")
+        for url in ["postgres://app@127.0.0.1:1/app?sslmode=mandatory", "mysql://app@127.0.0.1:1/app?ssl-mode=mandatory"]:
+            self.assert_refused(url, "mandatory")
 
     def test_other_databases(self):
         for scheme in ["oracle", "mssql", "redshift", "cockroach", "postgresql+psycopg2", "pgsql2", ""]:
