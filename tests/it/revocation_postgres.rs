@@ -307,6 +307,8 @@ fn a_look_up_under_way_is_not_remembered() {
     let gateway = start(&database.url, "1h");
     let header = token(ALICE_KEY);
     let _runtime = database.runtime().enter();
+    // At its start it has the database read the query for groups.
+    until("it is up", || gateway.output().contains("serving"));
     // The token's row is read; then the look-up waits for the groups.
     let mut lock = database.begin();
     database.runtime().block_on(async {
