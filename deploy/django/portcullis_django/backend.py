@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 
@@ -41,7 +42,10 @@ def by(field, value):
     """The one row; None also where the field cannot have this value."""
     model = get_user_model()
     try:
-        return model._default_manager.get(**{field: value})
+        user = model._default_manager.get(**{field: value})
+        # What `authenticate` sets, and `login` asks for where a project has several.
+        user.backend = next(iter(settings.AUTHENTICATION_BACKENDS), None)
+        return user
     # Django 4.2 gives SQLite numbers that it cannot hold.
     except (model.DoesNotExist, model.MultipleObjectsReturned, ValueError, OverflowError, ValidationError):
         return None
