@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.utils.module_loading import import_string
 
 REMOTE_USER = "HTTP_REMOTE_USER"
 
@@ -38,13 +39,24 @@ def by_username(caller):
     return user if user is not None and user.get_username() == caller.username else None
 
 
+def row_backend():
+    """The project's backend whose users are rows: the session that it makes finds them again. One that only counts
+    failures, such as axes', has no users."""
+    # It has models, which are not there while apps are made ready.
+    from django.contrib.auth.backends import ModelBackend
+
+    found = (path for path in settings.AUTHENTICATION_BACKENDS if issubclass(import_string(path), ModelBackend))
+    return next(found, None)
+
+
 def by(field, value):
     """The one row; None also where the field cannot have this value."""
     model = get_user_model()
     try:
         user = model._default_manager.get(**{field: value})
-        # What `authenticate` sets, and `login` asks for where a project has several.
-        user.backend = next(iter(settings.AUTHENTICATION_BACKENDS), None)
+        if backend := row_backend():
+            # What `authenticate` sets, and `login` asks for where a project has several.
+            user.backend = backend
         return user
     # Django 4.2 gives SQLite numbers that it cannot hold.
     except (model.DoesNotExist, model.MultipleObjectsReturned, ValueError, OverflowError, ValidationError):
