@@ -11,6 +11,7 @@
 mod broadcast;
 mod config;
 mod database;
+mod examine;
 mod model;
 mod revocation;
 mod schema;
