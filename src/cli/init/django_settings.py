@@ -39,6 +39,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      pattern   Django's
                      path      `=/exact/{variable}/`; or `/prefix/`, up to what no whole segment tells
                      certain   whether the view takes all paths that this one stands for
+                     stem      what the next segment begins with
                      loose     whether it takes less than all below a prefix, and which is not told
                      kind      drf, django, or admin (all below it)
                      methods   [name], or null: all
@@ -1221,6 +1222,7 @@ def paths(text, told):
     # Optional slashes: with, and without.
     both = [text.replace("\3", "/"), text.replace("\3", "")] if "\3" in text else [text]
     for text in both:
+        stem = ""
         made, exact, loose = [], told, not told and "\0" not in text and not text.endswith("/")
         for segment in text.split("/"):
             if re.fullmatch("([\1\2])[^\1\2]+\\1", segment):
@@ -1229,6 +1231,7 @@ def paths(text, told):
                 # `<path:rest>` takes what is below, and a part of a segment, or another expression, some of it.
                 loose = segment != "\0" or text.partition("\0")[2] != "" or not told
                 exact = False
+                stem = re.split("[\0\1\2]", segment)[0]
                 made.append("")
                 break
             else:
@@ -1237,7 +1240,7 @@ def paths(text, told):
         path = "/".join(made)
         if not exact and not path.endswith("/"):
             path = path.rpartition("/")[0] + "/"
-        yield {"path": ("=" if exact else "") + path, "certain": "\2" not in text and not loose, "loose": loose}
+        yield {"path": ("=" if exact else "") + path, "certain": "\2" not in text and not loose, "loose": loose, "stem": stem}
 
 
 def page(cls, arguments, name):

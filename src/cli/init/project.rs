@@ -210,6 +210,8 @@ pub(super) struct Url {
     pub(super) certain: bool,
     /// Whether it takes less than all below a prefix, and which is not told.
     pub(super) loose: bool,
+    /// What the segment behind a prefix begins with, as in `groups.json`.
+    pub(super) stem: String,
     pub(super) kind: Kind,
     /// None: all.
     pub(super) methods: Option<Vec<String>>,

@@ -48,6 +48,17 @@ struct Leaf {
     rule: Rule,
     certain: bool,
     loose: bool,
+    stem: String,
+}
+
+impl Leaf {
+    /// Whether the segment behind its prefix is another one's for certain.
+    fn misses(&self, other: &Self) -> bool {
+        let place = self.path.trim_end_matches('/').split('/').count();
+        let segment = other.path.split('/').nth(place).unwrap_or_default();
+        let plain = !segment.is_empty() && !segment.starts_with('{');
+        !self.stem.is_empty() && plain && !segment.starts_with(&*self.stem)
+    }
 }
 
 impl Writer<'_> {
@@ -96,13 +107,27 @@ impl Writer<'_> {
             };
             let (path, rule) = (url.path.clone(), self.rule_of(url));
             self.count(url, &rule);
-            leaves.push(Leaf { path, pattern, rule, certain: url.certain, loose: url.loose });
+            leaves.push(Leaf {
+                path,
+                pattern,
+                rule,
+                certain: url.certain,
+                loose: url.loose,
+                stem: url.stem.clone(),
+            });
         }
         // Files are behind every view.
         for path in &project.open {
             if let Ok(pattern) = path.parse() {
                 let (path, rule) = (path.clone(), Rule::Project);
-                leaves.push(Leaf { path, pattern, rule, certain: true, loose: false });
+                leaves.push(Leaf {
+                    path,
+                    pattern,
+                    rule,
+                    certain: true,
+                    loose: false,
+                    stem: String::new(),
+                });
             }
         }
         leaves
@@ -316,7 +341,7 @@ fn settled(mut leaves: Vec<Leaf>) -> Vec<Leaf> {
     let mut left = BTreeSet::new();
     for (second, later) in leaves.iter().enumerate() {
         for (first, earlier) in leaves.iter().enumerate().take(second) {
-            if earlier.rule == later.rule {
+            if earlier.rule == later.rule || earlier.misses(later) {
                 continue;
             }
             match earlier.pattern.relation(&later.pattern) {
