@@ -48,7 +48,7 @@ class Pages(Differential):
     again = {
         "forms": [("post", "/api-auth/login/")],
         "inputs": [*hidden, ("username", "text", "ALICE"), ("password", "password", "")],
-        "says": ["Please enter a correct username and password. Note that both fields may be case-sensitive."],
+        "says": ["log in again"],
     }
     cases = [
         Case(
