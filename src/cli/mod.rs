@@ -5,6 +5,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod init;
+mod natively;
 mod reload;
 mod revoke;
 mod run;

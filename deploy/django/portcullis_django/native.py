@@ -16,6 +16,7 @@ from .authentication import credential
 from .backend import gateway_user
 
 LOCK = threading.Lock()
+DJANGOS = "django.contrib.auth.middleware"
 
 
 def stand_in(native):
@@ -32,14 +33,24 @@ def gateway_first(natively):
         if user is None or not any(type(self) in classes for classes in request._portcullis_classes.values()):
             # A subclass may ask more than its base, which it has called.
             return natively(self, request)
-        if isinstance(self, SessionAuthentication) and hasattr(request._request, "session"):
-            # It would have looked, and an answer that depends on a cookie says so.
-            request._request.session.accessed = True
+        if isinstance(self, SessionAuthentication):
+            look(request._request)
         # The gateway has looked at the others that it knows, and it was not by them.
         return (user, credential(request, user)) if type(self) in accepting(request) else None
 
     authenticate.natively = natively
     return authenticate
+
+
+def look(request):
+    """Does what it means to ask a request for its user, whose session a project may begin or extend there."""
+    user = getattr(request, "user", None)
+    # Django's own only asks the database.
+    if getattr(getattr(user, "_setupfunc", None), "__module__", DJANGOS) != DJANGOS:
+        bool(user and user.is_active)
+    if hasattr(request, "session"):
+        # An answer that depends on a cookie says so.
+        request.session.accessed = True
 
 
 def found(request):

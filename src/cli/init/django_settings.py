@@ -51,6 +51,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                       one, dynaconf, middleware: [name], apps: [name], expects: {part: value}}
     languages        {code: {messages: {English: text, or [of one, of many]}} or code}: the languages that refusals come in,
                      each translated by the project's own catalogues; null where they come in English
+    answers          [{path, credential, status}] of GET requests with the credentials that were given
     notes            [{group: refused|do|differs|information, text, about: [what it is true of]}]
 """
 
@@ -62,10 +63,13 @@ import json
 import os
 import re
 import runpy
+import signal
 import sys
 import textwrap
 import traceback
+from collections import Counter
 from datetime import timedelta
+from itertools import combinations, product
 from urllib.parse import quote
 
 try:
@@ -117,6 +121,8 @@ CORS = (
 WORDS = ("Bearer", "Token", "Basic", "JWT", "Digest", "ApiKey", "Api-Key", "Key", "OAuth", "Hawk", "Signature", "Negotiate")
 # Fields that every request has here, since the gateway writes them.
 PROXIES = ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "remote-user", "user-agent", "referer")
+# How Django opens a database, once it may not.
+OPENING = []
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOCALE = "django.middleware.locale.LocaleMiddleware"
@@ -164,7 +170,7 @@ def load(given):
             pass
         if not os.environ.get("DJANGO_SETTINGS_MODULE"):
             sys.exit(manage + " sets no DJANGO_SETTINGS_MODULE: name the module with --settings")
-    no_database()
+    OPENING.append(no_database())
     django.setup()
 
 
@@ -173,10 +179,11 @@ def no_database():
     from django.db.backends.base.base import BaseDatabaseWrapper
     from django.db.utils import OperationalError
 
-    def ensure_connection(self):
+    def connect(self):
         raise OperationalError("`portcullis init` opens no database")
 
-    BaseDatabaseWrapper.connect = ensure_connection
+    opening, BaseDatabaseWrapper.connect = BaseDatabaseWrapper.connect, connect
+    return opening
 
 
 def dotted(thing):
@@ -485,9 +492,26 @@ def backends():
         if not row and own not in plain_ones and takes_password(own) and not does_nothing(own):
             deciding.append(path)
         # A backend that finds no user has no session.
-        if getattr(cls, "get_user", None) not in (ModelBackend.get_user, BaseBackend.get_user, None):
+        finds = getattr(cls, "get_user", None)
+        if finds not in (ModelBackend.get_user, BaseBackend.get_user, None) and not finds_the_row(finds):
             strange.append(path)
     return deciding, strange
+
+
+def finds_the_row(function):
+    """Whether it is the `get_user` of Django's documentation: the row of that key, or nobody."""
+    try:
+        [found] = ast.parse(textwrap.dedent(source(function))).body
+        _, key = (argument.arg for argument in found.args.args)
+    except (SyntaxError, ValueError, AttributeError):
+        return False
+    body = [line for line in found.body if not isinstance(getattr(line, "value", None), ast.Constant)]
+    if len(body) != 1 or not isinstance(body[0], ast.Try) or body[0].orelse or body[0].finalbody:
+        return False
+    row = ast.unparse(ast.Module(body[0].body, []))
+    here = re.fullmatch(rf"return [\w.]+(\(\))?\.(objects|_default_manager)\.get\((pk|id)={key}\)", row)
+    missing = [ast.unparse(ast.Module(handler.body, [])) for handler in body[0].handlers]
+    return bool(here) and all(line in ("return None", "return") for line in missing)
 
 
 def takes_password(function):
@@ -533,47 +557,149 @@ class Unknown:
     __contains__ = __getitem__ = __hash__ = __call__ = __add__ = __mod__ = unforeseen
 
 
-def passed_through(path, authorization=None):
-    """A request without credentials after it has met a middleware, and what that has read of it; or None."""
-    from django.contrib.auth.models import AnonymousUser
+class Known(Unknown):
+    """Stands for a value that is there, and of which nothing else is known."""
+
+    def __bool__(self):
+        return True
+
+
+class Path:
+    """Stands for a path of which the text between its variable parts is known."""
+
+    def __init__(self, text):
+        self.parts = re.split("\0|\3|([\1\2])[^\1\2]+\\1", text)[::2]
+
+    def __contains__(self, text):
+        if any(text in part for part in self.parts):
+            return True
+        raise Unforeseen
+
+    def startswith(self, text):
+        if self.parts[0].startswith(text):
+            return True
+        if text.startswith(self.parts[0]):
+            raise Unforeseen
+        return False
+
+    def unforeseen(self, *_, **__):
+        raise Unforeseen
+
+    __getattr__ = __eq__ = __ne__ = __hash__ = __str__ = __bool__ = __len__ = __iter__ = __getitem__ = unforeseen
+    __add__ = __radd__ = __mod__ = __lt__ = unforeseen
+
+
+def path_of(text, told):
+    """What a middleware may know of the path of a view; nothing below a prefix, which a proxy may take away."""
+    from django.urls import get_script_prefix
+
+    if get_script_prefix() != "/":
+        return Unknown()
+    text = text if told else text + "\0"
+    return Path("/" + text.lstrip("/")) if re.search("[\0-\3]", text) else "/" + text.lstrip("/")
+
+
+@functools.lru_cache(None)
+def middleware(path):
     from django.http import HttpResponse
     from django.utils.module_loading import import_string
 
+    return import_string(path)(lambda request: HttpResponse())
+
+
+class Session(dict):
+    """Stands for `request.session`: some keys are there, and what is asked is remembered."""
+
+    def __init__(self, there):
+        super().__init__()
+        self.there, self.asked = there, set()
+
+    def __contains__(self, name):
+        self.asked.add(name)
+        return name in self.there or super().__contains__(name)
+
+    def get(self, name, default=None):
+        if super().__contains__(name):
+            return super().__getitem__(name)
+        return Known() if name in self else default
+
+    def __getitem__(self, name):
+        if name not in self:
+            raise KeyError(name)
+        return self.get(name)
+
+    def unforeseen(self, *_, **__):
+        raise Unforeseen
+
+    __iter__ = __len__ = __bool__ = keys = values = items = copy = pop = setdefault = update = clear = unforeseen
+    __getattr__ = unforeseen
+
+
+def passed_through(path, user, method="GET", at=None, session=None):
+    """A request after it has met a middleware, and what that has read of it; or None."""
+    from django.contrib import auth
+
     meta, headers, cookies = set(), set(), set()
-    known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
-    shown = {"authorization": authorization} if authorization else {}
-    user = AnonymousUser()
-    request = Trap(
-        META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method="GET", user=user,
-        path=Unknown(), path_info=Unknown(), session=Unknown(), GET=Unknown(), POST=Unknown(),
+    at, session = Unknown() if at is None else at, Unknown() if session is None else session
+    request = Passing(
+        META=Fields(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
+        path=at, path_info=at, session=session, GET=Unknown(), POST=Unknown(),
     )  # fmt: skip
+    # Whom the session names is known, and who else might be asked is not.
+    get_user, auth.get_user = auth.get_user, lambda _: user
     try:
-        made = import_string(path)(lambda request: HttpResponse())
+        made = middleware(path)
         if not any(hasattr(made, name) for name in ("process_request", "process_view")):
             made(request)
         for name, rest in (("process_request", ()), ("process_view", (lambda request: None, (), {}))):
             if hasattr(made, name) and getattr(made, name)(request, *rest) is not None:
                 return None
+        found = request.user
+        # Without a look, it may be anybody.
+        if found is not user and hasattr(type(found), "_setup"):
+            found._setup()
+            found = found._wrapped
+        return request, found is user, (meta, headers, cookies)
     except (Unforeseen, Exception):
         return None
-    return request, request.user is user, (meta, headers, cookies)
+    finally:
+        auth.get_user = get_user
+
+
+def leaves_users(path, at):
+    """What a middleware reads where a request's user is afterwards whom its session names, whatever else is in that;
+    None if it may be another."""
+    from django.contrib.auth.models import AnonymousUser
+
+    read, keys, done = (set(), set(), set()), set(), set()
+    while subsets := [names for count in range(len(keys) + 1) for names in combinations(sorted(keys), count)
+                      if names not in done]:  # fmt: skip
+        if len(keys) > 4:
+            return None
+        for names in subsets:
+            done.add(names)
+            for method, user in product(("GET", "POST"), (AnonymousUser(), Trap(is_authenticated=True, is_anonymous=False))):
+                session = Session(set(names))
+                found = passed_through(path, user, method, at, session)
+                if found is None or not found[1]:
+                    return None
+                keys |= session.asked
+                for seen, its in zip(read, found[2], strict=True):
+                    seen |= its
+    return read
 
 
 @functools.lru_cache(None)
-def middleware_users():
-    """Middleware that may say who the user is, and its entry of a chain: nothing for one that does not after all, None
-    where it cannot be told."""
+def middleware_users(at):
+    """Middleware that may say who the user of a path is, and its entry of a chain: nothing for one that does not after
+    all, None where it cannot be told."""
     told = {}
     for path in middleware_that(r"request\.(user|_cached_user)\s*=[^=]", r"setattr\(request, .user"):
-        found = passed_through(path)
-        if found is None or not found[1]:
+        read = leaves_users(path, path_of(*at))
+        if read is None:
             told[path] = None
             continue
-        meta, headers, cookies = found[2]
-        if not (meta or headers or cookies):
-            told[path] = {}
-            continue
-        told[path] = fields_of(meta, headers, cookies)
+        told[path] = fields_of(*read) if any(read) else {}
     return told
 
 
@@ -594,7 +720,7 @@ def fields_of(meta, headers, cookies):
 def csrf_is_off():
     """Whether the project's middleware switches Django's CSRF check off for every request; None if for some."""
     for path in middleware_that("_dont_enforce_csrf_checks"):
-        found = passed_through(path)
+        found = passed_through(path, Unknown())
         if found is None:
             return None
         if vars(found[0]).get("_dont_enforce_csrf_checks"):
@@ -605,8 +731,8 @@ def csrf_is_off():
 
 
 @functools.lru_cache(None)
-def session_differs():
-    """Why `SessionAuthentication` is something else here than a row of sessions and a row of users; or nothing."""
+def session_differs(at):
+    """Why `SessionAuthentication` is something else on a path than a row of sessions and a row of users; or nothing."""
     from django.conf import settings
 
     engine = settings.SESSION_ENGINE
@@ -614,7 +740,7 @@ def session_differs():
         return f"sessions are kept by {engine}, which the gateway does not read"
     if "django.contrib.auth.middleware.AuthenticationMiddleware" not in settings.MIDDLEWARE:
         return "AuthenticationMiddleware is not in MIDDLEWARE"
-    for path, told in middleware_users().items():
+    for path, told in middleware_users(at).items():
         if told is None:
             return f"{path} says who the user is"
     if csrf_is_off() is None:
@@ -771,19 +897,25 @@ def dictionary(setting, module, keys):
 # --- Django REST framework's classes ---------------------------------------------------------------
 
 
-def authentication(classes):
+@functools.lru_cache(None)
+def authentication(classes, at):
+    """The chain of some classes, at a path."""
     told = []
     for cls in classes:
         entry, base, asks_more, why = None, None, False, "it is the project's own"
         if row := known(cls, SCHEMES, narrowed=NARROWED, beside={"authenticate_header"}):
             scheme, attributes, base, asks_more = row
-            why = not_as_here(scheme) or challenges_otherwise(cls, base)
+            why = not_as_here(scheme, at) or challenges_otherwise(cls, base)
             headers, entry = scheme["headers"], scheme["entry"]
             changed = {
                 ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
             entry = None if why else {entry: changed} if changed else entry
+        if entry is None and is_switched_off(cls):
+            note("differs", "Classes look at no request, as the project is set up, and are in no chain: run `init` again "
+                 "when that changes", dotted(cls))  # fmt: skip
+            continue
         if entry is None and (entry := left_to_the_project(cls)):
             note("differs", "Credentials of these classes are judged by the project, all others here", f"{dotted(cls)} ({why})")
         elif entry is None:
@@ -793,7 +925,7 @@ def authentication(classes):
             # What it finds in `request.user` may have been put there.
             told.extend(
                 {"class": path, "base": None, "gateway": its, "asks_more": True}
-                for path, its in middleware_users().items() if its
+                for path, its in middleware_users(at).items() if its
             )  # fmt: skip
         told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry, "asks_more": asks_more})
     return told
@@ -863,6 +995,13 @@ def left_to_the_project(cls):
     return entry_for(cls, *tried(cls))
 
 
+@functools.lru_cache(None)
+def is_switched_off(cls):
+    """Whether a class passes every request on and looks at none, as the project is set up."""
+    meta, headers, cookies, none = tried(cls)
+    return none and not (meta or headers or cookies)
+
+
 def entry_for(cls, meta, headers, cookies, none):
     fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
     told = set(PROXIES) & {name.lower() for name in fields} or any(not name.startswith("HTTP_") for name in meta)
@@ -891,7 +1030,10 @@ def entry_for(cls, meta, headers, cookies, none):
 
 def own_words(cls):
     """What a class calls the word of its credential, though it may let a bad one of it pass."""
-    word = getattr(cls, "keyword", None)
+    try:
+        word = getattr(cls(), "keyword", None)
+    except Exception:
+        return []
     return [word] if isinstance(word, str) and word else []
 
 
@@ -910,8 +1052,8 @@ def challenges_otherwise(cls, base):
     return None
 
 
-def not_as_here(scheme):
-    """Why the project's settings make something else of a class that the gateway has; or nothing."""
+def not_as_here(scheme, at):
+    """Why the project's settings, or the path, make something else of a class that the gateway has; or nothing."""
     if scheme["note"]:
         return scheme["note"]
     if scheme["asks_store"] and not readable():
@@ -920,7 +1062,7 @@ def not_as_here(scheme):
         return "the project judges passwords"
     if names := watched(tuple(scheme["fires"])):
         return f"its signals are watched by {names[0]}"
-    if scheme["entry"] == "session" and (why := session_differs()):
+    if scheme["entry"] == "session" and (why := session_differs(at)):
         return why
     return None
 
@@ -966,6 +1108,15 @@ class Trap:
         self.__dict__.update(known)
 
     def __getattr__(self, name):
+        raise Unforeseen(name)
+
+
+class Passing(Trap):
+    """A request on its way through the middleware: nobody has looked at its user yet."""
+
+    def __getattr__(self, name):
+        if name in ("_cached_user", "_acached_user"):
+            raise AttributeError(name)
         raise Unforeseen(name)
 
 
@@ -1019,6 +1170,9 @@ def refuses_anonymous(cls, arguments, actions, method):
     try:
         view = asked(cls, arguments, actions, method)
         for one in view.get_permissions():
+            if hasattr(one, "_queryset"):
+                # DjangoModelPermissions: which model it is does not matter to callers who have no permission.
+                one._queryset = lambda _: Trap(model=Trap(_meta=Trap(app_label="app", model_name="model")))
             try:
                 if not one.has_permission(view.request, view):
                     return True
@@ -1077,7 +1231,6 @@ def rest_framework():
     if first != "rest_framework.renderers.JSONRenderer":
         note("differs", f"The gateway's refusals are JSON; the project's are written by {first}.")
     return {
-        "authentication": authentication(api_settings.DEFAULT_AUTHENTICATION_CLASSES),
         "permission": default_permission(),
         "throttle": throttle(api_settings.DEFAULT_THROTTLE_CLASSES, None),
         "rates": plain(api_settings.DEFAULT_THROTTLE_RATES),
@@ -1243,19 +1396,19 @@ def paths(text, told):
         yield {"path": ("=" if exact else "") + path, "certain": "\2" not in text and not loose, "loose": loose, "stem": stem}
 
 
-def page(cls, arguments, name):
+def page(cls, arguments, name, at):
     """The gateway's page that does what this view does."""
     base = next((base for base in inspect.getmro(cls) if dotted(base) in PAGES), None)
     if base is None:
         return None
     found = known(cls, PAGES, arguments, adds=False)
-    if why := found is None and f"is more than {dotted(base)}" or stays(cls, base, PAGES[dotted(base)][0], arguments):
+    if why := found is None and f"is more than {dotted(base)}" or stays(cls, base, PAGES[dotted(base)][0], arguments, at):
         note("information", "Pages stay the project's", f"{name} ({why})")
         return None
     return found[0]["endpoint"]
 
 
-def stays(cls, base, row, arguments):
+def stays(cls, base, row, arguments, at):
     """Why a page is served by the project; or nothing."""
     serializer = getattr(cls, "_serializer_class", dotted(base))
     if not serializer.startswith(base.__module__.split(".")[0]):
@@ -1269,14 +1422,14 @@ def stays(cls, base, row, arguments):
     if names := watched(tuple(row["fires"])):
         return f"its signals are watched by {', '.join(names)}"
     if row["endpoint"].__class__ is dict and "session" in row["endpoint"]:
-        if why := session_differs():
+        if why := session_differs(at):
             return why
         if row["endpoint"]["session"].get("page") == "logout" and "get" in cls.http_method_names:
             return "it answers GET in this Django"
     return None
 
 
-def url(pattern, path, view):
+def url(pattern, path, view, at):
     told = {"pattern": pattern, **path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
     told["endpoint"] = None
     if view is None:
@@ -1290,13 +1443,13 @@ def url(pattern, path, view):
         methods = set(actions or [word for word in cls.http_method_names if hasattr(cls, word)])
         methods |= {"options", "head"} if "get" in methods else {"options"}
         told["methods"] = sorted(method.upper() for method in methods)
-        told["endpoint"] = page(cls, arguments, name)
+        told["endpoint"] = page(cls, arguments, name, at)
         if hasattr(cls, "authentication_classes"):
-            told.update(differences(cls, arguments, actions, name), kind="drf")
+            told.update(differences(cls, arguments, actions, name, at), kind="drf")
     return told
 
 
-def differences(cls, arguments, actions, name):
+def differences(cls, arguments, actions, name, at):
     """What a DRF view says otherwise than the defaults."""
     from rest_framework.settings import api_settings
     from rest_framework.views import APIView
@@ -1316,8 +1469,9 @@ def differences(cls, arguments, actions, name):
     elif cls.get_authenticators is not APIView.get_authenticators or not isinstance(authenticators, (list, tuple)):
         note("differs", "Views say for each request which classes authenticate it, and are left to the project", name)
         told["authentication"] = None
-    elif list(authenticators) != list(api_settings.DEFAULT_AUTHENTICATION_CLASSES):
-        told["authentication"] = authentication(authenticators)
+    else:
+        told["authentication"] = authentication(tuple(authenticators), at)
+        told["by_default"] = list(authenticators) == list(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
     least = floor(cls, arguments, actions)
     own = cls.get_permissions is not APIView.get_permissions or not isinstance(permissions, (list, tuple))
     if own:
@@ -1331,6 +1485,20 @@ def differences(cls, arguments, actions, name):
     elif list(throttles) != list(api_settings.DEFAULT_THROTTLE_CLASSES) or scope:
         told["throttle"] = throttle(throttles, scope)
     return told
+
+
+def default_chain(urls):
+    """What DEFAULT_AUTHENTICATION_CLASSES are at most paths. Views that are judged by that have no chain of their own."""
+    from rest_framework.settings import api_settings
+
+    chains = [json.dumps(row["authentication"]) for row in urls if row.pop("by_default", False)]
+    most = Counter(chains).most_common(1)
+    classes = tuple(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    chain = json.loads(most[0][0]) if most else authentication(classes, ("", False))
+    for row in urls:
+        if row.get("authentication") == chain:
+            del row["authentication"]
+    return chain
 
 
 @functools.lru_cache(None)
@@ -1385,7 +1553,46 @@ def lines():
     return told
 
 
-def document():
+def natively(told, credentials):
+    """What the project answers to strangers at a few paths, two of each rule that refuses them. It is asked as any client
+    may ask it, and its own database answers."""
+    from django.conf import settings
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.test import Client
+
+    usual, rules, answers = told["rest_framework"] or {}, Counter(), []
+    hosts = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+    client = Client(raise_request_exception=False, headers={"host": hosts[0] if hosts else "localhost"})
+
+    def late(*_):
+        raise Unforeseen
+
+    closed, BaseDatabaseWrapper.connect = BaseDatabaseWrapper.connect, OPENING[0]
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(20)
+    try:
+        for row in told["urls"]:
+            rule = json.dumps([{**usual, **row}.get(key) for key in ("authentication", "permission")])
+            guarded = row["kind"] == "drf" and row.get("permission", usual.get("permission"))["gateway"] != "anyone"
+            told_whole = row["path"].startswith("=") and "{" not in row["path"]
+            if not guarded or not told_whole or "GET" not in row["methods"] or rules[rule] == 2 or rules.total() == 20:
+                continue
+            rules[rule] += 1
+            for what, value in credentials:
+                shown = {"authorization": value} if value else {}
+                status = client.get(row["path"][1:], headers=shown).status_code
+                # Elsewhere, not found or broken: it says nothing of who may.
+                if status < 300 or status in (401, 403):
+                    answers.append({"path": row["path"][1:], "credential": what, "status": status})
+    except (Unforeseen, Exception):
+        pass
+    finally:
+        signal.alarm(0)
+        BaseDatabaseWrapper.connect = closed
+    return answers
+
+
+def document(credentials):
     from django.apps import apps
     from django.conf import settings
     from django.urls import get_resolver, get_script_prefix
@@ -1407,13 +1614,16 @@ def document():
     views = list(leaves(get_resolver().url_patterns, texts=bases))
     told["rest_framework"] = rest_framework() if "rest_framework" in sys.modules else None
     told["urls"] = [
-        url(pattern, path, view)
+        url(pattern, path, view, (text, told_to_end))
         for pattern, texts, told_to_end, view in views for text in texts for path in paths(text, told_to_end)
     ]  # fmt: skip
+    if told["rest_framework"]:
+        told["rest_framework"]["authentication"] = default_chain(told["urls"])
     told["open"] = list(served_files())
     told["lines"] = lines()
     told["packages"] = {name: dictionary(name, **row) for name, row in TABLES["dictionaries"].items()}
     told["languages"] = languages()
+    told["answers"] = natively(told, credentials)
     told["notes"] = [{"group": group, "text": text, "about": about} for (group, text), about in notes.items()]
     return told
 
@@ -1423,8 +1633,9 @@ if __name__ == "__main__":
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:
-        load(json.loads(sys.argv[1]))
-        json.dump(document(), output, indent=2)
+        given = json.loads(sys.argv[1])
+        load(given)
+        json.dump(document(given["credentials"]), output, indent=2)
         # What the project has started may end the process without it.
         output.flush()
     except Exception as error:  # Whatever a project may do while it is imported.

@@ -18,6 +18,7 @@ use self::{
     upstream::upstream_lines,
     writer::Writer,
 };
+use super::natively;
 use anyhow::{Context, bail};
 use clap::Args;
 
@@ -73,6 +74,9 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         std::fs::write(&file, text)
             .with_context(|| format!("{} cannot be written", file.display()))?;
     }
+    if !project.answers.is_empty() {
+        natively::write(config, &project.answers)?;
+    }
     println!("Wrote {file} from {}.", project.settings_module);
     if let (guarded @ 1.., judged) = written.guarded {
         println!("The gateway judges {judged} of the {guarded} views that refuse strangers.");
@@ -121,7 +125,11 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
             bail!("there is no {name}");
         }
     }
-    let given = serde_json::json!({ "manage": arguments.django, "settings": arguments.settings });
+    let given = serde_json::json!({
+        "manage": arguments.django,
+        "settings": arguments.settings,
+        "credentials": natively::CREDENTIALS,
+    });
     let manage = arguments.django.as_deref();
     let python = arguments.python.clone().unwrap_or_else(|| python_of(manage));
     let mut child = Command::new(&python)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::package::DjangoSettings;
+use crate::{cli::natively::NativeAnswer, package::DjangoSettings};
 
 /// A Django project.
 #[derive(Debug, Deserialize)]
@@ -30,6 +30,8 @@ pub(super) struct Project {
     /// The translations of each language, in the order of LANGUAGES.
     pub(super) languages: Option<Map<String, Value>>,
     pub(super) notes: Vec<Note>,
+    /// To requests without a good credential.
+    pub(super) answers: Vec<NativeAnswer>,
 }
 
 /// A fact that a person has to know, once, with all that it is true of.

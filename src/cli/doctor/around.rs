@@ -1,245 +1,39 @@
-//! `portcullis doctor`: attacks the configured upstreams with requests that bypass the gateway, and
-//! reports which of them get in.
+//! Around the gateway: requests that reach a server directly, and what each comes to.
 #![expect(clippy::indexing_slicing, reason = "of a JSON object: naming a member makes it")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use clap::Args;
 use hyper::{
     HeaderMap, Method, Uri,
-    header::{AUTHORIZATION, HOST, HeaderName, HeaderValue},
-    http::uri::PathAndQuery,
+    header::{HOST, HeaderName, HeaderValue},
 };
 use serde_json::{Value, json};
 
-use super::{control, load};
+use super::Findings;
 use crate::{
-    app::{self, ProcessState},
-    client::HttpClient,
-    clock::{Clock, Timestamp},
-    config::{Document, Route},
-    crypto::keys::SigningKeys,
-    forward,
-    observe::log::AccessLog,
-    package::Entry,
-    policy,
-    store::Database,
-    value::Secret,
+    client::HttpClient, clock::Timestamp, crypto::keys::SigningKeys, forward, value::Secret,
 };
 
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    /// A path that requires an authenticated caller, best one whose answer names the caller.
-    #[arg(long, default_value = "/", value_parser = path_of)]
-    path: PathAndQuery,
-    /// The user to impersonate, who has to exist in the service [default: the store's first user].
-    #[arg(long)]
-    user: Option<String>,
-    /// The `Host` to send, where the service requires one [default: the server's address].
-    #[arg(long)]
-    host: Option<String>,
-}
-
-fn path_of(text: &str) -> Result<PathAndQuery, String> {
-    match text.parse() {
-        Ok(path) if text.starts_with('/') => Ok(path),
-        _ => Err("write a path that starts with a slash, percent-encoded".into()),
-    }
-}
-
-/// The results for all servers.
-#[derive(Default)]
-struct Findings {
-    ways_in: usize,
-    unsure: usize,
-    examined: usize,
-}
-
-pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow::Result<()> {
-    let loaded = load(path)?;
-    let control = control()?;
-    let clock = Clock::system();
-    let access = AccessLog::off();
-    let world =
-        ProcessState::new(&loaded.document, clock.clone(), control.handle().clone(), access);
-    let built = app::build(&loaded.document, &world).map_err(|p| loaded.report(p))?;
-    let (user, id) = control.block_on(victim(&built.db, arguments.user.as_deref()))?;
-    let http = HttpClient::new(control.handle(), clock.clone());
-    let mut findings = Findings::default();
-    for (server, identity) in upstreams(&loaded.document) {
-        println!("{server}");
-        let Some(uri) = address(&server, &arguments.path) else {
-            println!("  skipped   a file: its mode decides who reaches it");
-            continue;
-        };
-        let mut patient = Patient {
-            http: &http,
-            uri,
-            host: arguments.host.as_deref(),
-            user: &user,
-            id: id.as_deref(),
-            identity,
-            keys: loaded.document.secret_key.as_ref().and_then(|key| SigningKeys::new(key).ok()),
-            schemes: schemes(&loaded.document, arguments.path.path()),
-            scheme: None,
-            names_others: names_others(&loaded.document),
-            now: clock.now(),
-        };
-        findings.examined += 1;
-        if let Err(error) = control.block_on(patient.examine(&mut findings)) {
-            println!("  no answer {error:#}; is it running?");
-            findings.unsure += 1;
-        }
-    }
-    control.block_on(through(&http, &loaded.document, arguments, &mut findings));
-    match findings {
-        Findings { examined: 0, .. } => println!("\nThere is no upstream to examine."),
-        Findings { ways_in: 0, unsure: 0, .. } => {
-            println!("\nNo request gets in around the gateway.")
-        }
-        Findings { ways_in: 0, .. } => bail!("could not tell whether a request gets in: see above"),
-        Findings { ways_in: 1, .. } => bail!("1 way in around the gateway"),
-        Findings { ways_in, .. } => bail!("{ways_in} ways in around the gateway"),
-    }
-    Ok(())
-}
-
-/// Requests without a credential, and with wrong ones, to the gateway itself: they must be refused where
-/// the path's route says so.
-async fn through(
-    http: &HttpClient,
-    document: &Document,
-    arguments: &Arguments,
-    findings: &mut Findings,
-) {
-    let plain = document.listen.iter().filter(|listener| listener.tls.is_none());
-    let Some(address) = plain.filter_map(|listener| listener.address.tcp()).next() else { return };
-    let route = route(document, arguments.path.path());
-    let permission = route.and_then(|route| route.permission.as_ref());
-    use policy::{Config, Word};
-    if let Config::Word(Word::Anyone | Word::AuthenticatedOrReadOnly) =
-        permission.unwrap_or(&document.permission)
-    {
-        return println!(
-            "\nThe route of {} is for anyone: nothing to ask through the gateway.",
-            arguments.path
-        );
-    }
-    println!("\nThrough the gateway, http://{address}");
-    let wrong = "wrong-0123456789abcdef0123456789abcdef01";
-    for (what, credential) in [
-        ("no credential", None),
-        ("a wrong token", Some(format!("Token {wrong}"))),
-        ("a wrong bearer token", Some(format!("Bearer {wrong}"))),
-        ("a wrong password", Some("Basic bm9ib2R5Ondyb25n".to_owned())),
-    ] {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = credential.and_then(|value| HeaderValue::try_from(value).ok()) {
-            headers.insert(AUTHORIZATION, value);
-        }
-        let host = arguments.host.clone().unwrap_or_else(|| address.to_string());
-        if let Ok(host) = HeaderValue::try_from(host) {
-            headers.insert(HOST, host);
-        }
-        let Ok(url) = format!("http://{address}{}", arguments.path).parse() else { return };
-        let sent = http.send(Method::GET, &url, headers, 1 << 20, Duration::from_secs(10)).await;
-        match sent {
-            Ok((status, ..)) if status.is_success() => {
-                findings.ways_in += 1;
-                println!("  WAY IN    {what}: {status}");
-                println!(
-                    "            remedy: `portcullis explain GET {}` says which rule admits it",
-                    arguments.path
-                );
-            }
-            Ok((status, ..)) => println!("  well      {what}: {}", status.as_u16()),
-            Err(_) => {
-                println!("  no answer the gateway does not run");
-                return;
-            }
-        }
-    }
-}
-
-/// The user to impersonate, with the primary key if the store has the user.
-type Victim = (String, Option<String>);
-
-/// The one that is named, or the store's first.
-async fn victim(store: &Database, named: Option<&str>) -> anyhow::Result<Victim> {
-    let name = match named {
-        Some(name) => name.to_owned(),
-        None => {
-            let names = store.usernames().await;
-            let names = names.context("the store does not answer; name a user with --user")?;
-            names.into_iter().next().context("the store has no user; name one with --user")?
-        }
-    };
-    let row = store.user_by_name(&name).await.ok().flatten();
-    Ok((name, row.map(|user| user.id.to_string())))
-}
-
-/// Each server once, with the identity that a route sends to it.
-fn upstreams(document: &Document) -> BTreeMap<String, &forward::Config> {
-    let mut servers = BTreeMap::new();
-    for route in &document.routes {
-        let identity = route.identity.as_ref().unwrap_or(&document.identity);
-        for server in route.upstream.iter().flat_map(|upstream| upstream.servers()) {
-            if server != "echo" {
-                servers.entry(server.clone()).or_insert(identity);
-            }
-        }
-    }
-    servers
-}
-
-/// The names of the schemes that a path is judged by.
-fn schemes(document: &Document, path: &str) -> Vec<String> {
-    let own = route(document, path).and_then(|route| route.authentication.as_ref());
-    let entries = own.unwrap_or(&document.authentication);
-    entries.iter().map(|entry| entry.name().to_owned()).collect()
-}
-
-/// The route of a path, whatever the host.
-fn route<'d>(document: &'d Document, path: &str) -> Option<&'d Route> {
-    let routes = document.routes.iter().filter(|route| route.path.is_for(path));
-    routes.max_by_key(|route| route.path.specificity())
-}
-
-/// Whether a scheme may name a caller who is no row of the store: a service, or what another issuer says.
-fn names_others(document: &Document) -> bool {
-    const OF_ROWS: [&str; 6] = ["basic", "token", "session", "knox", "jwt", "remote_user"];
-    let own = document.routes.iter().flat_map(|route| route.authentication.iter().flatten());
-    document.authentication.iter().chain(own).any(|entry| match entry {
-        Entry::Name(word) => !OF_ROWS.contains(&word.as_str()),
-        Entry::Settings { word, .. } => *word == "jwt" || !OF_ROWS.contains(word),
-    })
-}
-
-fn address(server: &str, path: &PathAndQuery) -> Option<Uri> {
-    let over_network = server.starts_with("http://") || server.starts_with("https://");
-    over_network.then(|| format!("{}{path}", server.trim_end_matches('/')))?.parse().ok()
-}
-
 /// An upstream under examination.
-struct Patient<'a> {
-    http: &'a HttpClient,
-    uri: Uri,
-    host: Option<&'a str>,
-    user: &'a str,
+pub(super) struct Patient<'a> {
+    pub(super) http: &'a HttpClient,
+    pub(super) uri: Uri,
+    pub(super) host: Option<&'a str>,
+    pub(super) user: &'a str,
     /// The user's primary key, as the gateway would send it; none: no row of the store.
-    id: Option<&'a str>,
-    identity: &'a forward::Config,
-    keys: Option<SigningKeys>,
+    pub(super) id: Option<&'a str>,
+    pub(super) identity: &'a forward::Config,
+    pub(super) keys: Option<SigningKeys>,
     /// The schemes of the path's route: `portcullis_django` puts the user where the class of the
     /// scheme would have been.
-    schemes: Vec<String>,
+    pub(super) schemes: Vec<String>,
     /// The one that the service lets the user in by.
-    scheme: Option<String>,
+    pub(super) scheme: Option<String>,
     /// Whether there may be callers who are no row of the store.
-    names_others: bool,
-    now: Timestamp,
+    pub(super) names_others: bool,
+    pub(super) now: Timestamp,
 }
 
 /// What came back.
@@ -278,7 +72,7 @@ const FOLD: &str = "have the server drop names with underscores (gunicorn: --hea
 
 impl Patient<'_> {
     /// Prints what each attempt comes to.
-    async fn examine(&mut self, findings: &mut Findings) -> anyhow::Result<()> {
+    pub(super) async fn examine(&mut self, findings: &mut Findings) -> anyhow::Result<()> {
         let nothing = self.call(&[]).await?;
         let proper = self.proper(&nothing).await?;
         let what = "a direct call, without anything";

@@ -1,0 +1,141 @@
+//! Through the gateway: requests without a good credential, which it has to refuse where the route says so,
+//! and to answer as the project did before the gateway stood in front of it.
+
+use std::time::Duration;
+
+use hyper::{
+    HeaderMap, Method,
+    header::{AUTHORIZATION, HOST, HeaderValue},
+};
+
+use super::{Arguments, Findings, route};
+use crate::{
+    cli::natively::{CREDENTIALS, NativeAnswer},
+    client::HttpClient,
+    config::Document,
+    policy::{Config, Word},
+};
+
+/// A gateway that is asked as any client may ask it.
+struct Gateway<'a> {
+    http: &'a HttpClient,
+    /// `127.0.0.1:8080`
+    address: String,
+    host: Option<&'a str>,
+}
+
+/// Prints what each request without a good credential comes to: at the path that was given, and at those
+/// whose native answers are known.
+pub(super) async fn through(
+    http: &HttpClient,
+    document: &Document,
+    arguments: &Arguments,
+    native: &[NativeAnswer],
+    findings: &mut Findings,
+) {
+    let plain = document.listen.iter().filter(|listener| listener.tls.is_none());
+    let Some(address) = plain.filter_map(|listener| listener.address.tcp()).next() else {
+        return println!("\nNo listener without TLS: nothing was asked through the gateway.");
+    };
+    let host = arguments.host.as_deref();
+    let gateway = Gateway { http, address: address.to_string(), host };
+    println!("\nThrough the gateway, http://{address}");
+    if gateway.status("/", None).await.is_none() {
+        println!("  no answer the gateway does not run: start it, and ask again");
+        return;
+    }
+    gateway.refuses(document, arguments.path.as_str(), findings).await;
+    gateway.answers_as(native, findings).await;
+}
+
+impl Gateway<'_> {
+    /// Whether a path that is not for anyone refuses.
+    async fn refuses(&self, document: &Document, path: &str, findings: &mut Findings) {
+        let route = route(document, path.split('?').next().unwrap_or_default());
+        let permission = route.and_then(|route| route.permission.as_ref());
+        if let Config::Word(Word::Anyone | Word::AuthenticatedOrReadOnly) =
+            permission.unwrap_or(&document.permission)
+        {
+            return println!("  skipped   the route of {path} is for anyone");
+        }
+        let password = [("a wrong password", Some("Basic bm9ib2R5Ondyb25n"))];
+        for (what, credential) in CREDENTIALS.into_iter().chain(password) {
+            match self.status(path, credential).await {
+                Some(status) if (200..300).contains(&status) => {
+                    way_in(path, what, status, findings);
+                }
+                Some(status) => println!("  well      {what}: {status}"),
+                None => unanswered(path, what, findings),
+            }
+        }
+    }
+
+    /// Whether the gateway's answers are those that the project gave.
+    async fn answers_as(&self, native: &[NativeAnswer], findings: &mut Findings) {
+        let mut same = 0;
+        for NativeAnswer { path, credential, status: before } in native {
+            let Some((what, value)) = CREDENTIALS.into_iter().find(|(what, _)| what == credential)
+            else {
+                continue;
+            };
+            match self.status(path, value).await {
+                Some(status) if status == *before => same += 1,
+                Some(status) if (200..300).contains(&status) => {
+                    way_in(path, what, status, findings);
+                    println!("            the project itself answered {before}");
+                }
+                Some(status) => {
+                    findings.unsure += 1;
+                    println!("  differs   {path}, {what}: {status}, natively {before}");
+                    println!("            {}", reason(*before, status));
+                }
+                None => unanswered(path, what, findings),
+            }
+        }
+        if same > 0 {
+            println!("  well      {same} answers are those that the project gave natively");
+        }
+    }
+
+    /// The status of an answer, or nothing if there is none.
+    async fn status(&self, path: &str, credential: Option<&str>) -> Option<u16> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = credential.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let host = HeaderValue::try_from(self.host.unwrap_or(&self.address)).ok()?;
+        headers.insert(HOST, host);
+        let url = format!("http://{}{path}", self.address).parse().ok()?;
+        let time = Duration::from_secs(10);
+        let (status, ..) = self.http.send(Method::GET, &url, headers, 1 << 20, time).await.ok()?;
+        Some(status.as_u16())
+    }
+}
+
+fn way_in(path: &str, what: &str, status: u16, findings: &mut Findings) {
+    findings.ways_in += 1;
+    println!("  WAY IN    {path}, {what}: {status}");
+    println!("            remedy: `portcullis explain GET {path}` says which rule admits it");
+}
+
+fn unanswered(path: &str, what: &str, findings: &mut Findings) {
+    findings.unsure += 1;
+    println!("  no answer {path}, {what}");
+}
+
+/// Why a project's answer may be another behind the gateway.
+fn reason(before: u16, status: u16) -> &'static str {
+    match (before, status) {
+        (_, 400) => "the host is not in ALLOWED_HOSTS, or not in `hosts`: name one with --host",
+        (_, 404) => "no route has this host and path, or the project is not the one that init read",
+        (_, 429) => "too many wrong credentials were sent from here: wait, and ask again",
+        (_, 502..=504) => "the project does not answer, or the gateway's store: see the gateway's log",
+        (401, 403) | (403, 401) => {
+            "the first scheme of the chain says whether there is a challenge: the chain is not the \
+             project's"
+        }
+        (200..300, 401 | 403) => "the gateway is stricter than the project: see `explain` for the rule",
+        (_, 300..400) => "something sends strangers elsewhere before they are judged",
+        _ => "`portcullis explain` tells what the gateway does with this request",
+    }
+}
