@@ -2,7 +2,7 @@
 //! algorithm is the key's and never the token's, and nothing in a token is trusted before its
 //! signature has been checked.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{
@@ -14,7 +14,7 @@ use serde::de;
 use serde_json::{Map, Value};
 
 use super::{p521, signing::ascii_json};
-use crate::value::Secret;
+use crate::{clock::Timestamp, value::Secret};
 
 /// Longer tokens are refused before anything in them is read.
 pub const LONGEST: usize = 16 << 10;
@@ -271,6 +271,59 @@ pub fn claims_have_their_types(claims: &Map<String, Value>) -> bool {
     ["iss", "sub", "jti"].iter().all(|name| claims.get(*name).is_none_or(Value::is_string))
         && ["exp", "nbf", "iat"].iter().all(|name| claims.get(*name).is_none_or(Value::is_number))
         && claims.get("aud").is_none_or(|aud| audience(aud).is_some())
+}
+
+/// What the moments in a token's claims have against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfTime {
+    /// It is not good yet, or a moment is none.
+    Invalid,
+    /// It was good.
+    Expired,
+}
+
+/// Whether `now` is within `iat`, `nbf` and `exp`, as PyJWT asks it; those that are missing are not
+/// asked.
+///
+/// # Errors
+/// What it has against the token.
+pub fn check_times(
+    claims: &Map<String, Value>,
+    now: Timestamp,
+    leeway: Duration,
+) -> Result<(), OutOfTime> {
+    let leeway = leeway.as_secs_f64();
+    let now = now.0 as f64 / 1e6;
+    for name in ["iat", "nbf"] {
+        if let Some(claim) = claims.get(name)
+            && number(claim).ok_or(OutOfTime::Invalid)?.floor() > now + leeway
+        {
+            return Err(OutOfTime::Invalid);
+        }
+    }
+    match claims.get("exp") {
+        Some(exp) if number(exp).ok_or(OutOfTime::Invalid)?.floor() <= now - leeway => {
+            Err(OutOfTime::Expired)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A claim that is a moment; a truth value counts as Python counts it. A text, or a number that no
+/// calendar has, is none.
+pub fn number(claim: &Value) -> Option<f64> {
+    let number = match claim {
+        Value::Bool(truth) => f64::from(u8::from(*truth)),
+        other => other.as_f64()?,
+    };
+    (number.is_finite() && number.abs() < 253_402_300_800.0).then_some(number)
+}
+
+/// A claim as a moment; what is none is the beginning of time.
+pub fn moment(claim: Option<&Value>) -> Timestamp {
+    let seconds = claim.and_then(number).unwrap_or_default().max(0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
+    Timestamp((seconds * 1e6) as u64)
 }
 
 /// Whom a token is for, if its claim `aud` (RFC 7519 section 4.1.3) is one.

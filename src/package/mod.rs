@@ -35,6 +35,7 @@ pub mod callout;
 pub mod certificate;
 pub mod gateway_pages;
 pub mod hawk;
+pub mod headless;
 pub mod issuer;
 pub mod knox;
 pub mod remote_user;
@@ -121,6 +122,7 @@ pub static PACKAGES: &[&Descriptor] = &[
     &callout::PACKAGE,
     &wasm::PACKAGE,
     &hawk::PACKAGE,
+    &headless::PACKAGE,
     &upstream::PACKAGE,
     &gateway_pages::PACKAGE,
 ];

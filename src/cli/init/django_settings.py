@@ -2,9 +2,11 @@
 
     PROJECT'S-OWN-PYTHON - GIVEN TABLES < django_settings.py
 
-GIVEN is {manage, settings}: a manage.py or console script, or a settings module. TABLES is what the gateway's packages know of theirs, as JSON:
+GIVEN is {manage, settings, credentials: [[text, header]]}: a manage.py or console script, or a settings module, and what
+strangers show. TABLES is what the gateway's packages know of theirs, as JSON:
 
-    schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note, takes_password, fires}}
+    schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note, takes_password, fires,
+                     unless: [setting], lenient: setting or null}}
     pages            {class: {endpoint, drf, takes_password, fires}}: `fires` is what the real one sends signals of:
                      user_logged_in and the like, or `saved:LABEL`, `deleted:LABEL` of a model (`user`: the user model)
     apps             {name in INSTALLED_APPS: name}
@@ -13,7 +15,8 @@ GIVEN is {manage, settings}: a manage.py or console script, or a settings module
     dictionaries     {setting: {module, keys: [name]}}
     messages         [what the gateway says in words that have translations]
 
-It imports settings, models and URLconf; it opens no database and runs no command. Of passwords and keys it says only
+It imports settings, models and URLconf, and asks views that refuse strangers as a stranger; but for that it opens no
+database, and it runs no command. Of passwords and keys it says only
 whether they are set. Durations are seconds, classes dotted names, and `gateway` is what gateway.yaml calls it, or null.
 
     format           1
@@ -34,7 +37,8 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      `base` is the class in TABLES that a class is or inherits from, or null; `asks_more`: it accepts
                      what its base accepts, or less; `gateway` of a class whose meaning is not carried is null
     packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not
-                     in use. A key is {set, is_secret_key}, or itself if it is the PEM of a public one
+                     in use. A key is {set, is_secret_key, public: PEM if it has one}, or itself if it is the
+                     PEM of a public one
     urls             [{pattern, path, certain, loose, view, kind, methods, endpoint}], in Django's order:
                      pattern   Django's
                      path      `=/exact/{variable}/`; or `/prefix/`, up to what no whole segment tells
@@ -60,6 +64,7 @@ import functools
 import importlib
 import inspect
 import json
+import logging
 import os
 import re
 import runpy
@@ -216,29 +221,65 @@ def known(cls, table, also_set=(), narrowed=(), beside=(), adds=True):
     own = {name for name in own.union(also_set) if not adds or hasattr(base, name)}
     own = {name for name in own if not name.startswith("__") or name in ("__init__", "__new__")}
     own -= {*attributes, *beside}
-    if not own <= set(narrowed) or not all(only_narrows(cls, name, base) for name in own):
+    if not own <= set(narrowed) or not all(only_narrows(cls, name, base, may_be_lenient(row)) for name in own):
         return None
     return row, attributes, base, bool(own)
 
 
-def only_narrows(cls, name, base):
+def may_be_lenient(row):
+    return isinstance(row, dict) and bool(row.get("lenient"))
+
+
+def only_narrows(cls, name, base, lenient):
     """Whether a method first asks that of the class above, and then returns its result or nothing, or raises."""
     for owner in inspect.getmro(cls):
         if owner is base:
             return True
         if name in vars(owner) and not asks_first(vars(owner)[name], name):
-            return False
+            if not (lenient and passes_on(vars(owner)[name], name)):
+                return False
     return False
 
 
-def asks_first(function, name):
+def is_lenient(cls, base):
+    """Whether a class passes credentials on that its base refuses."""
+    above = inspect.getmro(cls)[: inspect.getmro(cls).index(base)]
+    functions = [vars(owner)["authenticate"] for owner in above if "authenticate" in vars(owner)]
+    return any(passes_on(function, "authenticate") for function in functions)
+
+
+def passes_on(function, name):
+    """Whether it is `try: return super().authenticate(request)`, with nothing returned where that refuses."""
+    tree, body = definition(function)
+    if tree is None or len(body) != 1 or not isinstance(body[0], ast.Try) or body[0].orelse or body[0].finalbody:
+        return False
+    arguments = [argument.arg for argument in tree.args.args[1:]]
+    asked = body[0].body
+    asks = len(asked) == 1 and isinstance(asked[0], ast.Return) and asked_above(asked[0].value, name, arguments)
+    missing = [ast.unparse(ast.Module(handler.body, [])) for handler in body[0].handlers]
+    caught = {getattr(handler.type, "id", getattr(handler.type, "attr", None)) for handler in body[0].handlers}
+    return asks and caught == {"AuthenticationFailed"} and all(line in ("return None", "return") for line in missing)
+
+
+def definition(function):
+    """The syntax tree of a function, and its statements but for the docstring; or nothing."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
-        return False
+        return None, []
     if not isinstance(tree, ast.FunctionDef):
+        return None, []
+    imports = (ast.Import, ast.ImportFrom)
+    return tree, [
+        line for line in tree.body
+        if not isinstance(line, imports) and not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+    ]  # fmt: skip
+
+
+def asks_first(function, name):
+    tree, body = definition(function)
+    if tree is None:
         return False
-    body = [line for line in tree.body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
     arguments = [argument.arg for argument in tree.args.args[1:]]
     if not body or not asked_above(getattr(body[0], "value", None), name, arguments):
         return False
@@ -500,15 +541,13 @@ def backends():
 
 def finds_the_row(function):
     """Whether it is the `get_user` of Django's documentation: the row of that key, or nobody."""
-    try:
-        [found] = ast.parse(textwrap.dedent(source(function))).body
-        _, key = (argument.arg for argument in found.args.args)
-    except (SyntaxError, ValueError, AttributeError):
+    tree, body = definition(function)
+    if tree is None or len(tree.args.args) != 2 or len(body) != 1 or not isinstance(body[0], ast.Try):
         return False
-    body = [line for line in found.body if not isinstance(getattr(line, "value", None), ast.Constant)]
-    if len(body) != 1 or not isinstance(body[0], ast.Try) or body[0].orelse or body[0].finalbody:
+    if body[0].orelse or body[0].finalbody:
         return False
     row = ast.unparse(ast.Module(body[0].body, []))
+    key = tree.args.args[1].arg
     here = re.fullmatch(rf"return [\w.]+(\(\))?\.(objects|_default_manager)\.get\((pk|id)={key}\)", row)
     missing = [ast.unparse(ast.Module(handler.body, [])) for handler in body[0].handlers]
     return bool(here) and all(line in ("return None", "return") for line in missing)
@@ -635,15 +674,16 @@ class Session(dict):
     __getattr__ = unforeseen
 
 
-def passed_through(path, user, method="GET", at=None, session=None):
+def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None):
     """A request after it has met a middleware, and what that has read of it; or None."""
     from django.contrib import auth
 
     meta, headers, cookies = set(), set(), set()
-    at, session = Unknown() if at is None else at, Unknown() if session is None else session
+    at, session, query = (Unknown() if known is None else known for known in (at, session, query))
+    view = view or (lambda request: None)
     request = Passing(
         META=Fields(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
-        path=at, path_info=at, session=session, GET=Unknown(), POST=Unknown(),
+        path=at, path_info=at, session=session, GET=query, POST=Unknown(),
     )  # fmt: skip
     # Whom the session names is known, and who else might be asked is not.
     get_user, auth.get_user = auth.get_user, lambda _: user
@@ -651,7 +691,7 @@ def passed_through(path, user, method="GET", at=None, session=None):
         made = middleware(path)
         if not any(hasattr(made, name) for name in ("process_request", "process_view")):
             made(request)
-        for name, rest in (("process_request", ()), ("process_view", (lambda request: None, (), {}))):
+        for name, rest in (("process_request", ()), ("process_view", (view, (), {}))):
             if hasattr(made, name) and getattr(made, name)(request, *rest) is not None:
                 return None
         found = request.user
@@ -716,18 +756,49 @@ def fields_of(meta, headers, cookies):
     return {"upstream": entry}
 
 
+class Callback:
+    """Stands for a view that has no attributes, and remembers which it was asked for."""
+
+    def __init__(self):
+        self.asked = set()
+
+    def __getattr__(self, name):
+        self.asked.add(name)
+        raise AttributeError(name)
+
+
 @functools.lru_cache(None)
 def csrf_is_off():
-    """Whether the project's middleware switches Django's CSRF check off for every request; None if for some."""
+    """Whether the project's middleware switches Django's CSRF check off for every request; None if for some. What a
+    query changes does not count: it is the attacker's to choose."""
+    from django.urls import get_resolver
+
     for path in middleware_that("_dont_enforce_csrf_checks"):
-        found = passed_through(path, Unknown())
+        view = Callback()
+        found = passed_through(path, Unknown(), query=Fields(set()), view=view)
         if found is None:
+            return None
+        views = [callback for *_, callback in leaves(get_resolver().url_patterns) if callback] if view.asked else []
+        if any(hasattr(callback, name) for callback in views for name in view.asked):
             return None
         if vars(found[0]).get("_dont_enforce_csrf_checks"):
             note("do", "The project's middleware switches Django's CSRF check off, and so does `csrf: { enforce: false }` "
                  "here: any site can act as a visitor who is logged in", path)  # fmt: skip
             return True
     return False
+
+
+@functools.lru_cache(None)
+def rewrites_credentials():
+    """Middleware that writes `Authorization`, as from another header, and its entry of a chain; None where it cannot be
+    told what it reads."""
+    from django.contrib.auth.models import AnonymousUser
+
+    told = {}
+    for path in middleware_that(r"META\[.HTTP_AUTHORIZATION.\]\s*=[^=]"):
+        found = passed_through(path, AnonymousUser())
+        told[path] = found and any(found[2]) and fields_of(*found[2]) or None
+    return told
 
 
 @functools.lru_cache(None)
@@ -780,7 +851,8 @@ def django_settings():
 
     names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
     names += [name for name in TABLES["settings"] if hasattr(settings, name)]
-    told = {name: plain(getattr(settings, name)) for name in names}
+    told = {name: key(value) if name.endswith("_KEY") else plain(value) for name in names
+            for value in [getattr(settings, name)]}  # fmt: skip
     told["CSRF_IS_OFF"] = bool(csrf_is_off())
     note_fixed(told, vars(global_settings))
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
@@ -888,10 +960,26 @@ def dictionary(setting, module, keys):
     told = dict(defaults, **(getattr(settings, setting, None) or {}))
     note_fixed(told, defaults)
     for name in {*keys} & {*told}:
-        key = told[name]
-        public = "BEGIN PUBLIC KEY" in str(key) and "PRIVATE" not in str(key)
-        told[name] = str(key) if public else {"set": bool(key), "is_secret_key": key == settings.SECRET_KEY}
+        told[name] = key(told[name])
     return plain(told)
+
+
+def key(value):
+    """A public key itself; of another whether it is set, and its public part."""
+    from django.conf import settings
+
+    if "BEGIN PUBLIC KEY" in str(value) and "PRIVATE" not in str(value):
+        return str(value)
+    told = {"set": bool(value), "is_secret_key": value == settings.SECRET_KEY}
+    if "PRIVATE KEY" in str(value):
+        try:
+            from cryptography.hazmat.primitives import serialization as pem
+
+            public = pem.load_pem_private_key(str(value).encode(), None).public_key()
+            told["public"] = public.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo).decode()
+        except Exception:  # It has a password, or is none.
+            pass
+    return told
 
 
 # --- Django REST framework's classes ---------------------------------------------------------------
@@ -900,7 +988,9 @@ def dictionary(setting, module, keys):
 @functools.lru_cache(None)
 def authentication(classes, at):
     """The chain of some classes, at a path."""
-    told = []
+    told = [
+        {"class": path, "base": None, "gateway": its, "asks_more": True} for path, its in rewrites_credentials().items()
+    ]
     for cls in classes:
         entry, base, asks_more, why = None, None, False, "it is the project's own"
         if row := known(cls, SCHEMES, narrowed=NARROWED, beside={"authenticate_header"}):
@@ -911,6 +1001,8 @@ def authentication(classes, at):
                 ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
+            if scheme["lenient"] and is_lenient(cls, base):
+                changed[scheme["lenient"]] = True
             entry = None if why else {entry: changed} if changed else entry
         if entry is None and is_switched_off(cls):
             note("differs", "Classes look at no request, as the project is set up, and are in no chain: run `init` again "
@@ -1054,8 +1146,13 @@ def challenges_otherwise(cls, base):
 
 def not_as_here(scheme, at):
     """Why the project's settings, or the path, make something else of a class that the gateway has; or nothing."""
+    from django.conf import settings
+
     if scheme["note"]:
         return scheme["note"]
+    for name in scheme["unless"]:
+        if getattr(settings, name, None):
+            return f"{name} is set"
     if scheme["asks_store"] and not readable():
         return "its users cannot be read"
     if scheme["takes_password"] and not passwords()["rows"]:
@@ -1570,6 +1667,7 @@ def natively(told, credentials):
     closed, BaseDatabaseWrapper.connect = BaseDatabaseWrapper.connect, OPENING[0]
     signal.signal(signal.SIGALRM, late)
     signal.alarm(20)
+    logging.disable()
     try:
         for row in told["urls"]:
             rule = json.dumps([{**usual, **row}.get(key) for key in ("authentication", "permission")])

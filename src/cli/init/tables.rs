@@ -55,6 +55,8 @@ fn schemes<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<
             "takes_password": scheme.takes_password,
             "asks_store": scheme.asks_store,
             "fires": scheme.fires,
+            "unless": scheme.unless,
+            "lenient": scheme.lenient,
         });
         Ok((scheme.class.to_owned(), row))
     });

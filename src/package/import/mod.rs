@@ -47,6 +47,10 @@ pub struct SchemeClass {
     pub asks_store: bool,
     /// See [`PageClass::fires`].
     pub fires: &'static [&'static str],
+    /// Settings with which the class does more, and is not carried.
+    pub unless: &'static [&'static str],
+    /// The setting for a subclass that returns nothing where its base refuses a credential.
+    pub lenient: Option<&'static str>,
 }
 
 /// A view.
@@ -85,6 +89,8 @@ impl SchemeClass {
             takes_password: false,
             asks_store: true,
             fires: &[],
+            unless: &[],
+            lenient: None,
         }
     }
 }

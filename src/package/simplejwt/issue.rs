@@ -8,11 +8,14 @@ use serde_json::Value;
 use super::{
     TokenError, TokenType,
     rows::{self, Row},
-    tokens::{Claims, SimpleJwt, moment, number},
+    tokens::{Claims, SimpleJwt},
 };
 use crate::{
     clock::Timestamp,
-    crypto::random_bytes,
+    crypto::{
+        jws::{moment, number},
+        random_bytes,
+    },
     identity::UserKey,
     store::{Unavailable, User},
     value::Secret,

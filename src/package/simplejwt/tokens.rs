@@ -8,7 +8,7 @@ use super::{Config, TokenError, TokenType, rows};
 use crate::{
     client::KeySet,
     clock::{Clock, Timestamp},
-    crypto::jws::{self, Algorithm, SigningKey, Unverified, VerifyingKey},
+    crypto::jws::{self, Algorithm, OutOfTime, SigningKey, Unverified, VerifyingKey, moment},
     identity::Identity,
     language::Content,
     package::{Shared, Site},
@@ -225,20 +225,10 @@ impl SimpleJwt {
     /// The claims that PyJWT checks, in its order.
     fn check_registered(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
         const INVALID: TokenError = TokenError::Invalid;
-        let leeway = self.config.leeway.0.as_secs_f64();
-        let now = now.0 as f64 / 1e6;
-        for name in ["iat", "nbf"] {
-            if let Some(claim) = claims.get(name)
-                && number(claim).ok_or(INVALID)?.floor() > now + leeway
-            {
-                return Err(INVALID);
-            }
-        }
-        if let Some(exp) = claims.get("exp")
-            && number(exp).ok_or(INVALID)?.floor() <= now - leeway
-        {
-            return Err(TokenError::Expired);
-        }
+        jws::check_times(claims, now, self.config.leeway.0).map_err(|out| match out {
+            OutOfTime::Invalid => INVALID,
+            OutOfTime::Expired => TokenError::Expired,
+        })?;
         if let Some(issuer) = &self.config.issuer
             && claims.get("iss").and_then(Value::as_str) != Some(issuer)
         {
@@ -368,22 +358,6 @@ impl SimpleJwt {
     pub fn lifetimes(&self) -> (Duration, Duration) {
         (self.config.access_lifetime.0, self.config.refresh_lifetime.0)
     }
-}
-
-/// A claim that is a moment; a truth value counts as Python counts it. A text, or a number that no
-/// calendar has, is none.
-pub(super) fn number(claim: &Value) -> Option<f64> {
-    let number = match claim {
-        Value::Bool(truth) => f64::from(u8::from(*truth)),
-        other => other.as_f64()?,
-    };
-    (number.is_finite() && number.abs() < 253_402_300_800.0).then_some(number)
-}
-
-pub(super) fn moment(claim: Option<&Value>) -> Timestamp {
-    let seconds = claim.and_then(number).unwrap_or_default().max(0.0);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded above")]
-    Timestamp((seconds * 1e6) as u64)
 }
 
 /// `TokenUser`: what the token says; the store is not asked.
