@@ -63,6 +63,10 @@ pub struct Identity {
     pub written: Written,
 }
 
+/// What an answer to a log-in may say of the user, by the names in Django's model; `name` is
+/// `get_full_name()`.
+pub const JSON_FIELDS: [&str; 6] = ["id", "username", "email", "name", "is_staff", "is_superuser"];
+
 /// See [`Identity::written`].
 pub type Written = OnceLock<(u64, Box<[(HeaderName, HeaderValue)]>)>;
 
@@ -70,6 +74,24 @@ impl Identity {
     /// Django's `user.has_perm`: superusers have every permission.
     pub fn has_permission(&self, permission: &str) -> bool {
         self.superuser || self.permissions.contains(permission)
+    }
+
+    /// One of [`JSON_FIELDS`], for an answer to a log-in; null for any other. A key that is a number is
+    /// one in JSON.
+    pub fn json(&self, field: &str) -> serde_json::Value {
+        match field {
+            "id" => match &self.row {
+                Some(UserKey::Integer(number)) => (*number).into(),
+                Some(key) => key.to_string().into(),
+                None => serde_json::Value::Null,
+            },
+            "username" => (*self.username).into(),
+            "email" => (*self.email).into(),
+            "name" => (*self.name).into(),
+            "is_staff" => self.staff.into(),
+            "is_superuser" => self.superuser.into(),
+            _ => serde_json::Value::Null,
+        }
     }
 }
 

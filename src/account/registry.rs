@@ -11,9 +11,10 @@ use hyper::{HeaderMap, header::HeaderValue};
 
 use super::{Attempt, BrowserSessions, Passwords, authenticate::ByPassword};
 use crate::{
+    clock::Timestamp,
     identity::UserKey,
     observe::audit::By,
-    store::{Unavailable, User},
+    store::{Database, NewUser, Unavailable, User},
     value::Secret,
 };
 
@@ -59,6 +60,10 @@ pub trait Grant: Send + Sync {
         user: &'a User,
         headers: &'a HeaderMap,
     ) -> BoxFuture<'a, Result<Granted, Unavailable>>;
+    /// Whether each new user gets one.
+    fn is_for_new_users(&self) -> bool {
+        false
+    }
 }
 
 /// What was handed out.
@@ -67,7 +72,7 @@ pub struct Granted {
     /// By name, as the package's own page says it: `token`, `access`, `refresh`.
     pub values: Vec<(&'static str, Secret)>,
     /// When it ends, if it does.
-    pub expires: Option<crate::clock::Timestamp>,
+    pub expires: Option<Timestamp>,
     /// `Set-Cookie`.
     pub cookies: Vec<HeaderValue>,
     /// Whether it was made for this log-in, and not there before.
@@ -177,6 +182,25 @@ impl Accounts {
     /// The grant of a name.
     pub fn grant(&self, name: &str) -> Option<Arc<dyn Grant>> {
         self.of(|registered| registered.grants.iter().find(|grant| grant.name() == name).cloned())
+    }
+
+    /// Adds a user, and makes what each new user gets; nothing if the name is taken.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn create_user(
+        &self,
+        db: &Database,
+        user: &NewUser,
+        now: Timestamp,
+    ) -> Result<Option<User>, Unavailable> {
+        let Some(user) = db.create_user(user, now).await? else { return Ok(None) };
+        for grant in self.of(|registered| registered.grants.clone()) {
+            if grant.is_for_new_users() {
+                grant.issue(&user, &HeaderMap::new()).await?;
+            }
+        }
+        Ok(Some(user))
     }
 
     /// Everything that ends credentials.

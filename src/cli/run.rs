@@ -216,7 +216,9 @@ async fn bootstrap(name: &str, built: &Built) -> anyhow::Result<Option<(String, 
             .to_owned(),
         superuser: true,
     };
-    let Some(user) = built.db.create_user(&user, now).await? else { return Ok(None) };
+    let Some(user) = built.accounts.create_user(&built.db, &user, now).await? else {
+        return Ok(None);
+    };
     let grant = built.accounts.grant("token").context("there are no tokens")?;
     let granted = grant.issue(&user, &HeaderMap::new()).await?;
     let token = granted.values.first().map(|(_, token)| token.reveal().to_owned());

@@ -75,7 +75,7 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
                 );
             }
             let user = NewUser { username: username.clone(), email, password, superuser };
-            match db.create_user(&user, site.clock.now()).await? {
+            match site.accounts.create_user(db, &user, site.clock.now()).await? {
                 Some(user) => println!("Created user {username} with id {}", user.id),
                 None => bail!("there is a user {username} already"),
             }

@@ -455,12 +455,68 @@ class Views(Kinds):
         self.noted(made, "information", "Permissions", "shop.views.Known")
 
 
+    def test_dispatch_that_only_handles_errors(self):
+        """It asks the one above it first, as NetBox's does."""
+        bodies = {
+            "try:\n            return super().dispatch(request, *args, **kwargs)\n"
+            "        except ZeroDivisionError:\n            return HttpResponse(status=409)": "authenticated",
+            "name = self.__class__.__name__\n        response = super().dispatch(request, *args, **kwargs)\n"
+            "        return response": "authenticated",
+            "key = request.headers\n        return super().dispatch(request, *args, **kwargs)": None,
+            "return super().dispatch(kwargs, *args)": None,
+        }
+        for body, rule in bodies.items():
+            with self.subTest(body):
+                made = self.made(
+                    urls='urlpatterns = [path("a/", Early.as_view()), path("me/", Me.as_view())]',
+                    views=f"class Early(Me):\n    def dispatch(self, request, *args, **kwargs):\n        {body}\n",
+                )
+                if rule:
+                    self.assert_rules(made, {"/a/": rule})
+                else:
+                    self.assert_left(made, "/a/")
+
+    def test_permission_of_a_model_that_only_the_database_tells(self):
+        """Which one it is does not matter to strangers, who have no permission."""
+        made = self.made(
+            urls='urlpatterns = [path("users/", Users.as_view({"get": "list", "post": "create"}))]',
+            views="""
+            from rest_framework.viewsets import ModelViewSet
+
+            class Users(ModelViewSet):
+                permission_classes = [DjangoModelPermissionsOrAnonReadOnly]
+
+                def get_queryset(self):
+                    return User.objects.filter(pk__in=[user.pk for user in User.objects.all()])
+            """,
+        )
+        self.assert_rules(made, {"/users/": "authenticated_or_read_only"})
+
+
 class Classes(Kinds):
     OWN = """
         class Own(BaseAuthentication):
             def authenticate(self, request):
-                return None
+                return request.build_absolute_uri() and None
     """
+
+    def test_class_that_is_switched_off(self):
+        """It looks at no request before it passes it on, so no client is any other's without it."""
+        made = self.made(
+            f'OWN = False\nREST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["{TOKEN}", "shop.classes.Own"]',
+            classes="""
+            from django.conf import settings
+
+            class Own(BaseAuthentication):
+                def authenticate(self, request):
+                    if not settings.OWN:
+                        return None
+                    return request.user, None
+            """,
+        )
+        self.assertEqual(made.chain(), ["token"])
+        self.assert_rules(made, {"/me/": "authenticated"})
+        self.noted(made, "differs", "run `init` again", "shop.classes.Own")
 
     def test_half_a_chain(self):
         """Attack, of a kind: without the other class its clients are refused, so the route is left whole."""
@@ -731,6 +787,77 @@ class Around(Kinds):
         self.assert_left(made, "/me/")
         self.noted(made, "differs", "shop.middleware.own switches the CSRF check off now and then")
 
+    def test_middleware_that_switches_the_csrf_check_on_by_a_query(self):
+        """Whoever attacks leaves the query out."""
+        made = self.own_middleware('request._dont_enforce_csrf_checks = not request.GET.get("enforce")')
+        self.assertEqual(made.chain(), ["token", "session"])
+        self.noted(made, "do", "shop.middleware.own")
+        self.assertIn("enforce: false", made.text)
+
+    def test_middleware_that_asks_the_view_whether_to_check(self):
+        """Attack, of a kind: the check that one view goes on with is switched off for it, too."""
+        middleware = """
+            class Own:
+                def __init__(self, get_response):
+                    self.get_response = get_response
+
+                def __call__(self, request):
+                    return self.get_response(request)
+
+                def process_view(self, request, view, args, kwargs):
+                    request._dont_enforce_csrf_checks = not hasattr(view, "checked")
+        """
+        for decorated, chain in [("", ["token", "session"]), ("Me.checked = True", ["token", None])]:
+            with self.subTest(decorated):
+                made = self.made(
+                    'MIDDLEWARE.append("shop.middleware.Own")', config__shop__middleware=middleware,
+                    urls="view = Me.as_view()\n" + decorated.replace("Me.", "view.") + '\nurlpatterns = [path("me/", view)]',
+                )  # fmt: skip
+                self.assertEqual(made.chain(), chain)
+
+    def test_middleware_that_makes_users_on_some_paths(self):
+        """As wger's does, which gives visitors of its pages an account."""
+        made = self.made(
+            'MIDDLEWARE.append("shop.middleware.Guests")',
+            'urlpatterns = [path("api/me/", Me.as_view()), path("api/<name>/", Me.as_view()), path("own/me/", Me.as_view())'
+            ', path("<name>/me/", Me.as_view())]',
+            config__shop__middleware="""
+            from django.contrib import auth
+            from django.contrib.auth.models import User
+            from django.utils.deprecation import MiddlewareMixin
+            from django.utils.functional import SimpleLazyObject
+
+            def get_user(request):
+                if not hasattr(request, "_cached_user"):
+                    user = auth.get_user(request)
+                    if not request.session.get("visited"):
+                        request.session["visited"] = True
+                    if "api" not in request.path and not user.is_authenticated:
+                        user = User.objects.create(username="guest")
+                    request._cached_user = user
+                return request._cached_user
+
+            class Guests(MiddlewareMixin):
+                def process_request(self, request):
+                    request.user = SimpleLazyObject(lambda: get_user(request))
+            """,
+        )  # fmt: skip
+        self.assertEqual(made.chain(), ["token", "session"])
+        self.assert_rules(made, {"/api/me/": "authenticated", "/api/x/": "authenticated"})
+        self.assert_left(made, "/own/me/")
+        self.assert_left(made, "/x/me/")
+
+    def test_middleware_that_writes_a_credential(self):
+        """Attack, of a kind: its clients have no credential that is known here, so a guarded route refuses them."""
+        made = self.own_middleware(
+            'if "HTTP_X_API_KEY" in request.META: request.META["HTTP_AUTHORIZATION"] = "Token " + request.META["HTTP_X_API_KEY"]'
+        )
+        self.assertEqual(made.chain(), [{"upstream": {"headers": ["X-Api-Key"]}}, "token", "session"])
+        self.assert_rules(made, {"/me/": "authenticated"})
+        made = self.own_middleware('request.META["HTTP_AUTHORIZATION"] = "Token " + request.path')
+        self.assertEqual(made.chain(), [None, "token", "session"])
+        self.assert_left(made, "/me/")
+
     def test_middleware_that_compares(self):
         made = self.own_middleware("request.seen = request.user == 1")
         self.assertEqual(made.chain(), ["token", "session"])
@@ -778,6 +905,18 @@ class Around(Kinds):
                 self.assertTrue(made.told["passwords"]["rows"])
                 self.assertEqual(self.pages(made), ["in/", "out/", "token/"])
                 self.assertFalse([note for note in made.notes if "Passwords" in note])
+
+    def test_backend_that_finds_users(self):
+        """As Django's documentation writes it, its sessions are those of a row; else they are the project's."""
+        row = "return User.objects.get(pk=user_id)"
+        for finds, chain in [(row, ["token", "session"]), (row.replace("pk=user_id", "last_name=user_id"), ["token", None])]:
+            with self.subTest(finds):
+                made = self.backend(
+                    "from django.contrib.auth.models import User\n\nclass Own(BaseBackend):\n"
+                    "    def get_user(self, user_id):\n        try:\n"
+                    f"            {finds}\n        except User.DoesNotExist:\n            return None\n"
+                )
+                self.assertEqual(made.chain(), chain)
 
     def test_backend_that_counts_failures(self):
         """As django-axes does: it is asked first, and stops the others."""
@@ -831,6 +970,72 @@ class Around(Kinds):
                 self.assertEqual(self.pages(made), left)
                 self.assertTrue(any("shop.models.watches" in note for note in made.notes), made.notes)
                 self.assertEqual(made.text.count("endpoint: "), 1 + len(left), made.text)
+
+    def test_receivers_of_new_rows(self):
+        """A log-in changes a row, and makes none."""
+        for body in ["if created:\n        print(instance)", "if created and instance:\n        print(instance)"]:
+            with self.subTest(body):
+                made = self.made(urls=self.LOG_IN, models=f"""
+from django.contrib.auth.models import User
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+
+@receiver(post_save, sender=User)
+def watches(sender, instance=None, created=False, **kwargs):
+    {body}
+""")  # fmt: skip
+                self.assertEqual(self.pages(made), ["in/", "out/", "token/"] if "and" not in body else ["out/", "token/"])
+                self.assertNotIn("create_for_new_users", made.text)
+
+    def test_receiver_that_makes_tokens(self):
+        """That of DRF's documentation is a setting."""
+        made = self.made(urls=self.LOG_IN, models="""
+from django.conf import settings
+from django.db.models.signals import post_save
+from django.dispatch import receiver
+from rest_framework.authtoken.models import Token
+
+@receiver(post_save, sender=settings.AUTH_USER_MODEL)
+def create_auth_token(sender, instance=None, created=False, **kwargs):
+    if created:
+        Token.objects.create(user=instance)
+""")  # fmt: skip
+        self.assertEqual(self.pages(made), ["in/", "out/", "token/"])
+        self.assertIn("\ntoken:\n  create_for_new_users: true\n", made.text)
+        for words in [["user", "create", "--no-password", "dora"], ["token", "list"]]:
+            done = portcullis(made.folder, *words, DJANGO_SECRET_KEY=SECRET_KEY)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"^[0-9a-f]{8}…  dora\n$")
+
+    OBTAIN = """
+        from rest_framework.authtoken.models import Token
+        from rest_framework.authtoken.views import ObtainAuthToken, obtain_auth_token
+
+        class CustomAuthToken(ObtainAuthToken):
+
+            def post(self, request, *args, **kwargs):
+                serializer = self.serializer_class(data=request.data, context={'request': request})
+                serializer.is_valid(raise_exception=True)
+                user = serializer.validated_data['user']
+                token, created = Token.objects.get_or_create(user=user)
+                return Response({'token': token.key, 'user_id': user.pk, 'email': user.email})
+    """
+
+    def test_token_page_that_says_more(self):
+        """That of DRF's documentation is carried with its fields; one that does more is not."""
+        urls = 'urlpatterns = [path("in/", CustomAuthToken.as_view())%s]'
+        for change, more, pages in [
+            (lambda text: text, "", {"in/": "token"}),
+            (lambda text: text.replace("user.pk", "user.last_login"), "", {"in/": None}),
+            (lambda text: text.replace("=True)", "=bool(request))"), "", {"in/": None}),
+            # Both say what the first says.
+            (lambda text: text, ', path("plain/", obtain_auth_token)', {"in/": "token", "plain/": None}),
+        ]:
+            with self.subTest(pages):
+                made = self.made(urls=urls % more, views=change(self.OBTAIN))
+                self.assertEqual({pattern: made.url(pattern)["endpoint"] for pattern in pages}, pages)
+                fields = '  fields: {"user_id":"{user.id}","email":"{user.email}"}\n'
+                self.assertEqual(fields in made.text, pages["in/"] == "token", made.text)
 
     def test_log_out_that_answers_get(self):
         """As Django's own did before 5.0."""
@@ -1136,7 +1341,7 @@ class Lines(Kinds):
         made = self.made(
             urls=f"urlpatterns = [{''.join(f'path({name.lower()!r}, {name}.as_view()), ' for name in names)}]",
             views="".join(
-                f"class Own{name}(BaseAuthentication):\n    authenticate = lambda self, request: None\n\n"
+                f"class Own{name}(BaseAuthentication):\n    authenticate = lambda self, request: request.path and None\n\n"
                 f"class {name}(Me):\n    authentication_classes = [Own{name}]\n\n"
                 for name in names
             ),

@@ -128,6 +128,24 @@ WORDS = ("Bearer", "Token", "Basic", "JWT", "Digest", "ApiKey", "Api-Key", "Key"
 PROXIES = ("host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "remote-user", "user-agent", "referer")
 # How Django opens a database, once it may not.
 OPENING = []
+# The view of DRF's documentation that says more than a token, by its statements.
+OBTAIN = "rest_framework.authtoken.views.ObtainAuthToken"
+OBTAIN_MODELS = "rest_framework.authtoken.models"
+OBTAINS = [
+    r"serializer = self\.(serializer_class|get_serializer)\(data=request\.data(, context={'request': request})?\)",
+    r"serializer\.is_valid\(raise_exception=True\)",
+    r"user = (serializer\.validated_data\['user'\]|token\.user)",
+    r"token, \w+ = Token\.objects\.get_or_create\(user=user\)",
+    r"response = super\(\)\.post\(request, \*args, \*\*kwargs\)",
+    r"token = Token\.objects\.get\(key=response\.data\['token'\]\)",
+]
+OF_USER = {
+    "token.key": "token", "user.pk": "id", "user.id": "id", "token.user_id": "id", "user.username": "username",
+    "user.get_username()": "username", "user.email": "email", "user.get_full_name()": "name", "user.is_staff": "is_staff",
+    "user.is_superuser": "is_superuser",
+}  # fmt: skip
+# What the first of these views says; another one that says otherwise stays the project's.
+TOKEN_FIELDS = {}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SAFE = ("GET", "HEAD", "OPTIONS")
 LOCALE = "django.middleware.locale.LocaleMiddleware"
@@ -288,11 +306,12 @@ def asks_first(function, name):
     found = targets(body[0])
     for line in ast.walk(tree):
         # Another result under the same name would be another caller.
-        if isinstance(line, ast.Assign) and line is not body[0] and found & targets(line):
+        unpacks = isinstance(line, ast.Assign) and isinstance(line.value, ast.Name) and line.value.id in found
+        if isinstance(line, ast.Assign) and line is not body[0] and not unpacks and found & targets(line):
             return False
         if isinstance(line, (ast.NamedExpr, ast.AugAssign, ast.For, ast.With, ast.Global, ast.Nonlocal)):
             return False
-        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Name) and line.value.id in found:
+        if unpacks:
             found |= targets(line)
     returned = [line.value for line in ast.walk(tree) if isinstance(line, ast.Return)]
     return bool(found) and all(is_result(value, found) for value in returned)
@@ -354,9 +373,43 @@ def receivers(what):
         for receiver in live[0] + live[1] if isinstance(live, tuple) else live:
             receiver = getattr(receiver, "__wrapped__", receiver)
             module = getattr(receiver, "__module__", type(receiver).__module__)
-            if not module.startswith(("django.", "rest_framework.", "rest_framework_simplejwt.", "knox.")):
+            packages = ("django.", "rest_framework.", "rest_framework_simplejwt.", "knox.")
+            # What is saved of users here are changes of rows.
+            if not module.startswith(packages) and not (label == "user" and when_created(receiver)):
                 found.append(f"{module}.{getattr(receiver, '__qualname__', type(receiver).__qualname__)}")
     return found
+
+
+def when_created(receiver):
+    """What a receiver of `post_save` does, if it does something with new rows alone; or nothing."""
+    tree, body = definition(receiver)
+    if tree is None or len(body) != 1 or not isinstance(body[0], ast.If) or body[0].orelse:
+        return None
+    rest = tree.args.kwarg and tree.args.kwarg.arg
+    arguments = {argument.arg for argument in [*tree.args.args, *tree.args.kwonlyargs]}
+    test = ast.unparse(body[0].test)
+    asks = test == "created" and "created" in arguments or test in (f"{rest}.get('created')", f"{rest}['created']")
+    return body[0].body if asks else None
+
+
+def makes_tokens():
+    """Whether a receiver makes DRF's token for each new user, as its documentation has it."""
+    from django.contrib.auth import get_user_model
+    from django.db.models.signals import post_save
+
+    live = post_save._live_receivers(get_user_model())
+    for receiver in live[0] + live[1] if isinstance(live, tuple) else live:
+        receiver = getattr(receiver, "__wrapped__", receiver)
+        done = when_created(receiver) or []
+        made = len(done) == 1 and re.fullmatch(r"(\w+\.)*Token\.objects\.(get_or_)?create\(user=instance\)", ast.unparse(done[0]))
+        if made and is_drf_s(receiver, "Token", "rest_framework.authtoken.models"):
+            return True
+    return False
+
+
+def is_drf_s(function, name, module):
+    """Whether a function means by a name what DRF does."""
+    return getattr(getattr(function, "__globals__", {}).get(name), "__module__", None) == module
 
 
 @functools.lru_cache(None)
@@ -640,10 +693,12 @@ def path_of(text, told):
 
 @functools.lru_cache(None)
 def middleware(path):
-    from django.http import HttpResponse
     from django.utils.module_loading import import_string
 
-    return import_string(path)(lambda request: HttpResponse())
+    def get_response(request):
+        raise Reached
+
+    return import_string(path)(get_response)
 
 
 class Session(dict):
@@ -689,11 +744,14 @@ def passed_through(path, user, method="GET", at=None, session=None, query=None, 
     get_user, auth.get_user = auth.get_user, lambda _: user
     try:
         made = middleware(path)
-        if not any(hasattr(made, name) for name in ("process_request", "process_view")):
+        try:
             made(request)
-        for name, rest in (("process_request", ()), ("process_view", (view, (), {}))):
-            if hasattr(made, name) and getattr(made, name)(request, *rest) is not None:
-                return None
+            # It has answered itself.
+            return None
+        except Reached:
+            pass
+        if hasattr(made, "process_view") and made.process_view(request, view, (), {}) is not None:
+            return None
         found = request.user
         # Without a look, it may be anybody.
         if found is not user and hasattr(type(found), "_setup"):
@@ -778,8 +836,10 @@ def csrf_is_off():
         found = passed_through(path, Unknown(), query=Fields(set()), view=view)
         if found is None:
             return None
-        views = [callback for *_, callback in leaves(get_resolver().url_patterns) if callback] if view.asked else []
-        if any(hasattr(callback, name) for callback in views for name in view.asked):
+        views = leaves(get_resolver().url_patterns) if view.asked else []
+        # Those that the gateway does not judge go on with the project's own check.
+        judged = [callback for *_, callback in views if hasattr(callback, "cls") or hasattr(callback, "view_class")]
+        if any(hasattr(callback, name) for callback in judged for name in view.asked):
             return None
         if vars(found[0]).get("_dont_enforce_csrf_checks"):
             note("do", "The project's middleware switches Django's CSRF check off, and so does `csrf: { enforce: false }` "
@@ -854,6 +914,7 @@ def django_settings():
     told = {name: key(value) if name.endswith("_KEY") else plain(value) for name in names
             for value in [getattr(settings, name)]}  # fmt: skip
     told["CSRF_IS_OFF"] = bool(csrf_is_off())
+    told["TOKENS_FOR_NEW_USERS"] = makes_tokens()
     note_fixed(told, vars(global_settings))
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
         try:
@@ -1217,6 +1278,10 @@ class Passing(Trap):
         raise Unforeseen(name)
 
 
+class Reached(BaseException):
+    """A middleware has let a request pass."""
+
+
 class Unforeseen(BaseException):
     """Not an `Exception`, which a permission might catch."""
 
@@ -1499,10 +1564,41 @@ def page(cls, arguments, name, at):
     if base is None:
         return None
     found = known(cls, PAGES, arguments, adds=False)
+    if dotted(base) == OBTAIN:
+        fields = {} if found else answers_of_token(cls)
+        same = fields is not None and TOKEN_FIELDS.setdefault("told", fields) == fields
+        found = (PAGES[OBTAIN][0],) if same else None
     if why := found is None and f"is more than {dotted(base)}" or stays(cls, base, PAGES[dotted(base)][0], arguments, at):
         note("information", "Pages stay the project's", f"{name} ({why})")
         return None
     return found[0]["endpoint"]
+
+
+def answers_of_token(cls):
+    """What a subclass of `ObtainAuthToken` says beside the token: by name, what of the user. Nothing if it does more than
+    the one in DRF's documentation."""
+    base = next(base for base in inspect.getmro(cls) if dotted(base) == OBTAIN)
+    above = [c for c in inspect.getmro(cls) if c not in inspect.getmro(base)]
+    own = {name for c in above for name in vars(c) if not name.startswith("__")} - ROUTE
+    function = getattr(cls, "post", None)
+    tree, body = definition(function)
+    if own != {"post"} or tree is None or tree.decorator_list or not body or not isinstance(body[-1], ast.Return):
+        return None
+    if not all(any(re.fullmatch(known, ast.unparse(line)) for known in OBTAINS) for line in body[:-1]):
+        return None
+    answer = body[-1].value
+    if not isinstance(answer, ast.Call) or ast.unparse(answer.func) != "Response" or len(answer.args) != 1 or answer.keywords:
+        return None
+    said = answer.args[0]
+    real = is_drf_s(function, "Response", "rest_framework.response") and is_drf_s(function, "Token", OBTAIN_MODELS)
+    if not real or not isinstance(said, ast.Dict):
+        return None
+    told = {}
+    for name, value in zip(said.keys, said.values, strict=True):
+        told[getattr(name, "value", None)] = OF_USER.get(ast.unparse(value))
+    if told.pop("token", None) != "token" or not all(isinstance(name, str) and field for name, field in told.items()):
+        return None
+    return {name: f"{{user.{field}}}" for name, field in told.items()}
 
 
 def stays(cls, base, row, arguments, at):
@@ -1546,6 +1642,36 @@ def url(pattern, path, view, at):
     return told
 
 
+def dispatches(cls):
+    """Whether a view's `dispatch` is that of `APIView`, or does nothing with a request before it calls that."""
+    from rest_framework.views import APIView
+
+    for owner in inspect.getmro(cls):
+        if owner is APIView:
+            return True
+        if "dispatch" in vars(owner) and not calls_above(vars(owner)["dispatch"]):
+            return False
+    return False
+
+
+def calls_above(function):
+    """Whether a `dispatch` returns what the one above it does, or handles what that raises."""
+    tree, body = definition(function)
+    if tree is None or tree.decorator_list or len(tree.args.args) < 2:
+        return False
+    request = tree.args.args[1].arg
+    for line in body:
+        if isinstance(line, ast.Assign) and request not in {getattr(part, "id", None) for part in ast.walk(line)}:
+            continue
+        if isinstance(line, ast.Try) and line.body:
+            line = line.body[0]
+        call = line.value if isinstance(line, (ast.Return, ast.Assign)) else None
+        if not isinstance(call, ast.Call) or not call.args:
+            return False
+        return ast.unparse(call.func) == "super().dispatch" and getattr(call.args[0], "id", None) == request
+    return False
+
+
 def differences(cls, arguments, actions, name, at):
     """What a DRF view says otherwise than the defaults."""
     from rest_framework.settings import api_settings
@@ -1559,7 +1685,7 @@ def differences(cls, arguments, actions, name, at):
         said(f"{key}_classes") for key in ("authentication", "permission", "throttle")
     )
     scope = said("throttle_scope")
-    if next(c for c in inspect.getmro(cls) if "dispatch" in vars(c)) is not APIView:
+    if not dispatches(cls):
         note("differs", "Views answer in a `dispatch` of their own, perhaps before they authenticate, and are left to "
              "the project", name)  # fmt: skip
         told["authentication"] = None
@@ -1715,6 +1841,7 @@ def document(credentials):
         url(pattern, path, view, (text, told_to_end))
         for pattern, texts, told_to_end, view in views for text in texts for path in paths(text, told_to_end)
     ]  # fmt: skip
+    told["settings"]["TOKEN_FIELDS"] = TOKEN_FIELDS.get("told") or None
     if told["rest_framework"]:
         told["rest_framework"]["authentication"] = default_chain(told["urls"])
     told["open"] = list(served_files())

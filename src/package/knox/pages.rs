@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::tokens::Knox;
 use crate::{
     clock::Timestamp,
-    identity::{Identity, UserKey},
     language::Content,
     observe::audit::{By, Event, record},
     package::{Handler, PageCall, PageContext, Site},
@@ -52,7 +51,7 @@ impl Handler for Login {
             body.insert("token".into(), made.token.reveal().into());
             if let Some(fields) = self.knox.user_fields() {
                 let of_user =
-                    fields.iter().map(|field| (field.clone(), value(&caller.identity, field)));
+                    fields.iter().map(|field| (field.clone(), caller.identity.json(field)));
                 body.insert("user".into(), Value::Object(of_user.collect()));
             }
             Ok(answer::json(StatusCode::OK, &Value::Object(body).into(), None))
@@ -111,19 +110,4 @@ impl Handler for Logout {
 fn iso_8601(moment: Timestamp) -> String {
     let text = moment.to_string().replacen(' ', "T", 1);
     format!("{}Z", text.strip_suffix(".000000").unwrap_or(&text))
-}
-
-fn value(identity: &Identity, field: &str) -> Value {
-    match field {
-        "id" => match &identity.row {
-            Some(UserKey::Integer(number)) => (*number).into(),
-            Some(key) => key.to_string().into(),
-            None => Value::Null,
-        },
-        "username" => (*identity.username).into(),
-        "email" => (*identity.email).into(),
-        "is_staff" => identity.staff.into(),
-        "is_superuser" => identity.superuser.into(),
-        _ => Value::Null,
-    }
 }

@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, Timestamp},
     credential_cache::{CacheNamespace, CachedResult, CredentialCache, Loaded},
     crypto::{digest::sha256_hex, random_bytes},
-    identity::UserKey,
+    identity::{JSON_FIELDS, UserKey},
     limits::Limits,
     package::{Shared, Site},
     rejection::Refusal,
@@ -32,8 +32,6 @@ const INACTIVE: &str = "User inactive or deleted.";
 /// How much of a token stands in the table in the clear.
 const TOKEN_KEY: usize = 15;
 /// The fields that a log-in may tell.
-const USER_FIELDS: [&str; 5] = ["id", "username", "email", "is_staff", "is_superuser"];
-
 /// Makes tokens and finds whose they are: what scheme, pages and commands share.
 pub(super) struct Knox {
     config: Config,
@@ -67,11 +65,11 @@ impl Shared for Knox {
             problems.push(problem.help("it counts hexadecimal digits; knox has 64"));
         }
         for (index, field) in config.user_fields.iter().flatten().enumerate() {
-            if !USER_FIELDS.contains(&field.as_str()) {
+            if !JSON_FIELDS.contains(&field.as_str()) {
                 let at = path.key("user_fields").index(index);
                 let problem =
                     Problem::new(&at, format!("the answer to a log-in has no field `{field}`"));
-                problems.push(problem.help(format!("there are: {}", USER_FIELDS.join(", "))));
+                problems.push(problem.help(format!("there are: {}", JSON_FIELDS.join(", "))));
             }
         }
         let knox = Arc::new(Self {

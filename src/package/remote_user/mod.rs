@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{Descriptor, Import, SchemeClass, SchemeContext, SchemeKind, SchemeSettings};
 use crate::{
-    account::{BrowserSessions, Proof},
+    account::{Accounts, BrowserSessions, Proof},
     clock::Clock,
     credential_cache::{CachedResult, Loaded},
     rejection::{NOT_PROVIDED, Refusal},
@@ -102,6 +102,7 @@ impl SchemeSettings for Config {
             from: self.from.clone(),
             from_certificates: self.from_certificates.clone(),
             create_unknown_user: self.create_unknown_user,
+            accounts: Arc::clone(site.accounts),
             sessions: site.accounts.sessions().filter(|_| self.persistent).cloned(),
             db: site.db.clone(),
             clock: site.clock.clone(),
@@ -123,6 +124,7 @@ struct RemoteUser {
     from: Vec<Network>,
     from_certificates: Vec<String>,
     create_unknown_user: bool,
+    accounts: Arc<Accounts>,
     /// With `persistent`.
     sessions: Option<Arc<dyn BrowserSessions>>,
     db: Database,
@@ -210,7 +212,7 @@ impl RemoteUser {
             password: String::new(),
             superuser: false,
         };
-        match self.db.create_user(&user, self.clock.now()).await? {
+        match self.accounts.create_user(&self.db, &user, self.clock.now()).await? {
             Some(made) => Ok(Some(made)),
             // Another request has made it in between: then it is theirs that counts.
             None => self.db.user_by_name(&username).await,

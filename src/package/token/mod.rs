@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod commands;
+mod import;
 mod obtain;
 pub mod rows;
 mod scheme;
@@ -9,24 +10,28 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::{
     Asks, Commands, Descriptor, Import, Limit, Page, PageClass, PageSet, SchemeClass, SchemeKind,
-    Shared, Site,
+    Section, Shared, Site,
 };
 use crate::{
     account::{Ended, Grant, Granted, Revoker},
     clock::Clock,
     crypto::digest::sha256_hex,
-    identity::UserKey,
+    identity::{JSON_FIELDS, UserKey},
     policy::Word,
     request::credentials,
     store::{CredentialId, Database, Owner, Table, Trigger, Unavailable, User},
-    value::Problems,
+    value::{Path, Problem, Problems},
 };
 
 /// DRF's `rest_framework.authtoken`.
 pub static PACKAGE: Descriptor = Descriptor {
+    settings: Some(Section::of::<Config>("token", "Tokens, and the answer of the page that gives them.")),
     schemes: &[SchemeKind::of::<scheme::Config>("token")],
     pages: &[PageSet {
         word: "token",
@@ -58,6 +63,7 @@ pub static PACKAGE: Descriptor = Descriptor {
     }],
     import: Import {
         apps: &[("rest_framework.authtoken", "authtoken")],
+        settings: &[import::SETTINGS],
         schemes: &[SchemeClass {
             attributes: &[("keyword", "keyword")],
             sets_auth: true,
@@ -88,15 +94,61 @@ pub static PACKAGE: Descriptor = Descriptor {
     ..Descriptor::new("token", include_str!("README.md"))
 };
 
+/// The `token` setting at the top of the file.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Tokens")]
+struct Config {
+    /// Makes a token for each new user, as the receiver `create_auth_token` of DRF's documentation does.
+    create_for_new_users: bool,
+    /// What the page's answer says beside `token`, by name: `{user.id}`, `{user.username}`,
+    /// `{user.email}`, `{user.name}`, `{user.is_staff}` or `{user.is_superuser}`.
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    fields: Map<String, Value>,
+}
+
+impl Config {
+    /// Names, each with that of [`JSON_FIELDS`] that it says.
+    fn fields(&self, path: &Path) -> Result<Vec<(String, &'static str)>, Problems> {
+        let mut problems = Problems::default();
+        let mut fields = Vec::new();
+        for (name, template) in &self.fields {
+            let field = template.as_str().and_then(|text| {
+                let field = text.strip_prefix("{user.")?.strip_suffix('}')?;
+                JSON_FIELDS.into_iter().find(|known| *known == field)
+            });
+            match field.filter(|_| name != "token") {
+                Some(field) => fields.push((name.clone(), field)),
+                None => {
+                    let at = path.key("fields").key(name);
+                    let problem = Problem::new(&at, "an answer of the token page cannot say this");
+                    let known = JSON_FIELDS.map(|field| format!("\"{{user.{field}}}\"")).join(", ");
+                    problems.push(problem.help(format!("there are: {known}")));
+                }
+            }
+        }
+        problems.finish(fields)
+    }
+}
+
 /// DRF's tokens.
 pub struct Tokens {
     db: Database,
     clock: Clock,
+    is_for_new_users: bool,
+    /// See [`Config::fields`].
+    fields: Vec<(String, &'static str)>,
 }
 
 impl Shared for Tokens {
     fn build(site: &Site<'_>) -> Result<Arc<Self>, Problems> {
-        let tokens = Arc::new(Self { db: site.db.clone(), clock: site.clock.clone() });
+        let config = site.settings::<Config>("token");
+        let tokens = Arc::new(Self {
+            db: site.db.clone(),
+            clock: site.clock.clone(),
+            is_for_new_users: config.create_for_new_users,
+            fields: config.fields(&site.path("token"))?,
+        });
         site.accounts.add_grant(Arc::clone(&tokens) as _);
         site.accounts.add_revoker(Arc::clone(&tokens) as _);
         Ok(tokens)
@@ -111,6 +163,10 @@ fn id_of(key: &str) -> CredentialId {
 impl Grant for Tokens {
     fn name(&self) -> &'static str {
         "token"
+    }
+
+    fn is_for_new_users(&self) -> bool {
+        self.is_for_new_users
     }
 
     fn issue<'a>(

@@ -74,8 +74,11 @@ impl Obtain {
             record(Event::TokenCreated, Some(&user.identity.username), client, by);
         }
         let values = granted.values.iter();
-        let body: Map<String, Value> =
+        let mut body: Map<String, Value> =
             values.map(|(name, token)| ((*name).to_owned(), token.reveal().into())).collect();
+        for (name, field) in &self.tokens.fields {
+            body.insert(name.clone(), user.identity.json(field));
+        }
         Ok(answer::json(StatusCode::OK, &Value::Object(body).into(), None))
     }
 }

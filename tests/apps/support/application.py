@@ -142,7 +142,7 @@ class Place:
         folders = [self.manage.parent, self.site, *([self.checkout] if self.checkout else [])]
         files = [folder / (self.recipe.settings.replace(".", "/") + ".py") for folder in folders]
         packages = [file.with_suffix("") / "__init__.py" for file in files]
-        return next(file for file in (*files, *packages) if file.is_file())
+        return next((file for file in (*files, *packages) if file.is_file()), None)
 
     def start(self, log, **more):
         return Server(self, log, more)

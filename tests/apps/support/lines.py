@@ -38,7 +38,8 @@ def applied(said, place, folder):
 def take_back(place):
     """Also what a run that was killed has left."""
     file = place.settings_file()
-    if kept(file).exists():
+    # None, before the project is made.
+    if file and kept(file).exists():
         kept(file).replace(file)
 
 

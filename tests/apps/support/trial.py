@@ -152,7 +152,7 @@ def judge(behind, recipe, native, again, own):
         told = differences(call.answer, again[name].answer, now.answer)
         if now.scheme != "-" and now.client.user and now.user != now.client.user:
             told.append(f"user {now.client.user} → {now.user}")
-        reasons = [reason(recipe, f"{name}: {line}") for line in told]
+        reasons = [reason(recipe, f"{now.answer.status} {name}: {line}") for line in told]
         same = all(reasons)
         if not told:
             behind.same += 1

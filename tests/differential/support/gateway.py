@@ -2,7 +2,7 @@
 
 import re
 
-from project.class_lists import CLASS_LISTS, words
+from project.class_lists import CLASS_LISTS, HEADLESS_LISTS, words
 
 from . import tokens
 
@@ -13,6 +13,8 @@ SCHEMES = {
     "stateless": "jwt",
     "remote": "{ remote_user: { from: [127.0.0.0/8]%s } }",
     "forwarded": "{ remote_user: { header: X-Forwarded-User, from: [127.0.0.0/8] } }",
+    "headless": "headless_jwt",
+    "lenient": "{ headless_jwt: { passes_on: true } }",
     "hawk": "{ hawk: { keys: [%s] } }"
     % ", ".join(
         f"{{ id: {name}, key: {name}-throwaway-key, algorithm: {algorithm}, service: alice }}"
@@ -46,6 +48,7 @@ lockout: false
 auth_rate: 1000000/min
 trusted_proxies: [127.0.0.1/32]
 jwt: {{ blacklist: true }}
+headless: {{ jwt_algorithm: HS256 }}
 """
 
 
@@ -68,7 +71,7 @@ def routes(upstream, remote_user, public):
         ("/plain/", "anyone"),
     ]:
         yield view(path, permission, upstream)
-    for name in CLASS_LISTS:
+    for name in CLASS_LISTS + HEADLESS_LISTS:
         chain = ", ".join(scheme(word, remote_user) for word in words(name))
         for place, permission in PERMISSIONS.items():
             yield view(f"/{name}/{place}", permission, upstream, f"authentication: [{chain}], ")

@@ -38,6 +38,9 @@ CLASS_LISTS = [
     "no-class",
 ]
 
+# Of allauth, which is installed for its own tests alone.
+HEADLESS_LISTS = ["headless", "lenient-jwt", "session-headless"]
+
 
 def words(name):
     """`session-token` is session and then token."""

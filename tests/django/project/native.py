@@ -1,10 +1,12 @@
 """What Django does where no gateway does it: authentication classes and the pages that give credentials."""
 
+from django.apps import apps
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 from hawkrest import HawkAuthentication
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication, TokenAuthentication
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.authtoken.views import obtain_auth_token
 from rest_framework_simplejwt.authentication import JWTAuthentication, JWTStatelessUserAuthentication
 from rest_framework_simplejwt.views import (
@@ -45,6 +47,12 @@ CLASSES = {
     "challenged": custom.ChallengedAuthentication,
     "other": custom.OtherAuthentication,
 }
+
+
+if apps.is_installed("allauth.account"):
+    from . import headless
+
+    CLASSES |= headless.CLASSES
 
 
 def classes(name):

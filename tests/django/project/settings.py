@@ -49,6 +49,9 @@ HAWK_CREDENTIALS = {
 }
 HAWK_USER_LOOKUP = "project.remote.hawk_user"
 
+# allauth's: SECRET_KEY signs.
+HEADLESS_JWT_ALGORITHM = "HS256"
+
 # Django's defaults, written out: the gateway must read all five.
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",

@@ -9,7 +9,7 @@ from rest_framework.permissions import AllowAny, IsAdminUser, IsAuthenticated, I
 from rest_framework.settings import api_settings
 
 from . import failing, views
-from .class_lists import CLASS_LISTS
+from .class_lists import CLASS_LISTS, HEADLESS_LISTS
 
 # Of `ScopedRateThrottle`; which rates they have, a test says.
 SCOPES = ["day", "hour", "0-s", "0-sec", "0-second", "0-m", "none", "1-x", "abc", "1-30s", "negative", "missing"]
@@ -51,12 +51,12 @@ urlpatterns = [
     path("scoped/day/too/", views.Scoped.as_view(throttle_scope="day")),
 ]
 if settings.GATEWAY:
-    for name in CLASS_LISTS:
+    for name in CLASS_LISTS + HEADLESS_LISTS:
         classes = [] if name == "no-class" else api_settings.DEFAULT_AUTHENTICATION_CLASSES
         urlpatterns += class_list_paths(name, classes)
 else:
     from . import native
 
-    for name in CLASS_LISTS:
+    for name in CLASS_LISTS + (HEADLESS_LISTS if "headless" in native.CLASSES else []):
         urlpatterns += class_list_paths(name, native.classes(name))
     urlpatterns += native.urlpatterns
