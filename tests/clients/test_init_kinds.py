@@ -852,7 +852,9 @@ class Around(Kinds):
         made = self.own_middleware(
             'if "HTTP_X_API_KEY" in request.META: request.META["HTTP_AUTHORIZATION"] = "Token " + request.META["HTTP_X_API_KEY"]'
         )
-        self.assertEqual(made.chain(), [{"upstream": {"headers": ["X-Api-Key"]}}, "token", "session"])
+        # What is first says the challenge.
+        first = {"upstream": {"headers": ["X-Api-Key"], "challenge": "Token"}}
+        self.assertEqual(made.chain(), [first, "token", "session"])
         self.assert_rules(made, {"/me/": "authenticated"})
         made = self.own_middleware('request.META["HTTP_AUTHORIZATION"] = "Token " + request.path')
         self.assertEqual(made.chain(), [None, "token", "session"])

@@ -4,6 +4,7 @@ from support import (
     Case,
     Differential,
     Differs,
+    Variant,
     basic,
     cookies,
     default_classes,
@@ -148,4 +149,19 @@ class SessionFirst(Differential):
         Case("broken Basic header", 403, obtain(RIGHT, "Authorization: Basic !!!"), varies),
         Case("wrong password", 400, alice(password="wrong")),
         Case("session without a CSRF token", 403, lambda: obtain(RIGHT, cookies(sessionid=rows.session())), varies),
+    ]
+
+
+class More(Differential):
+    """The page of DRF's documentation, which says more of the user."""
+
+    variant = Variant(
+        {"SAYS_MORE": True},
+        "token:\n  fields:\n    user_id: '{user.id}'\n    email: '{user.email}'\n    name: '{user.name}'\n"
+        "    staff: '{user.is_staff}'\n",
+    )
+    cases = [
+        Case("all there", 200, obtain({"username": "staff", "password": "correct horse"})),
+        Case("some empty", 200, obtain({"username": "élise", "password": "päss wörd"})),
+        Case("wrong password", 400, alice(password="wrong")),
     ]

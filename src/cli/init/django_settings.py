@@ -729,15 +729,17 @@ class Session(dict):
     __getattr__ = unforeseen
 
 
-def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None):
+def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None, authorization=None):
     """A request after it has met a middleware, and what that has read of it; or None."""
     from django.contrib import auth
 
     meta, headers, cookies = set(), set(), set()
     at, session, query = (Unknown() if known is None else known for known in (at, session, query))
     view = view or (lambda request: None)
+    known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
+    shown = {"authorization": authorization} if authorization else {}
     request = Passing(
-        META=Fields(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
+        META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method=method, user=user,
         path=at, path_info=at, session=session, GET=query, POST=Unknown(),
     )  # fmt: skip
     # Whom the session names is known, and who else might be asked is not.
@@ -764,7 +766,7 @@ def passed_through(path, user, method="GET", at=None, session=None, query=None, 
         auth.get_user = get_user
 
 
-def leaves_users(path, at):
+def leaves_users(path, at, authorization=None):
     """What a middleware reads where a request's user is afterwards whom its session names, whatever else is in that;
     None if it may be another."""
     from django.contrib.auth.models import AnonymousUser
@@ -778,7 +780,7 @@ def leaves_users(path, at):
             done.add(names)
             for method, user in product(("GET", "POST"), (AnonymousUser(), Trap(is_authenticated=True, is_anonymous=False))):
                 session = Session(set(names))
-                found = passed_through(path, user, method, at, session)
+                found = passed_through(path, user, method, at, session, authorization=authorization)
                 if found is None or not found[1]:
                     return None
                 keys |= session.asked
@@ -797,21 +799,28 @@ def middleware_users(at):
         if read is None:
             told[path] = None
             continue
-        told[path] = fields_of(*read) if any(read) else {}
+        words = words_of(lambda authorization: leaves_users(path, path_of(*at), authorization) is not None)
+        told[path] = fields_of(*read, words) if any(read) else {}
     return told
 
 
-def fields_of(meta, headers, cookies):
-    """The entry for whatever a middleware reads of a request."""
+def words_of(passes):
+    """The first words of `Authorization` that something does not let pass."""
+    return ["*"] if not passes("Zzz x") else [word for word in WORDS if not passes(f"{word} x.y.z")]
+
+
+def fields_of(meta, headers, cookies, words):
+    """The entry for whatever a middleware reads of a request: nothing for what changes nothing, None for what may be
+    anything."""
     fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
     if any(not name.startswith("HTTP_") for name in meta) or {name.lower() for name in fields} & set(PROXIES):
         return None
-    entry = {"keywords": ["*"]} if "Authorization" in fields else {}
+    entry = {"keywords": words} if "Authorization" in fields and words else {}
     if others := sorted(fields - {"Authorization"}):
         entry["headers"] = others
     if cookies:
         entry["cookies"] = sorted(cookies)
-    return {"upstream": entry}
+    return {"upstream": entry} if entry else {}
 
 
 class Callback:
@@ -857,7 +866,7 @@ def rewrites_credentials():
     told = {}
     for path in middleware_that(r"META\[.HTTP_AUTHORIZATION.\]\s*=[^=]"):
         found = passed_through(path, AnonymousUser())
-        told[path] = found and any(found[2]) and fields_of(*found[2]) or None
+        told[path] = found and any(found[2]) and fields_of(*found[2], ["*"]) or None
     return told
 
 
@@ -1049,9 +1058,12 @@ def key(value):
 @functools.lru_cache(None)
 def authentication(classes, at):
     """The chain of some classes, at a path."""
-    told = [
-        {"class": path, "base": None, "gateway": its, "asks_more": True} for path, its in rewrites_credentials().items()
-    ]
+    told = []
+    for path, its in rewrites_credentials().items():
+        # The challenge is that of the first class.
+        if its and classes and (challenge := challenge_of(classes[0])):
+            its = {"upstream": {**its["upstream"], "challenge": challenge}}
+        told.append({"class": path, "base": None, "gateway": its, "asks_more": True})
     for cls in classes:
         entry, base, asks_more, why = None, None, False, "it is the project's own"
         if row := known(cls, SCHEMES, narrowed=NARROWED, beside={"authenticate_header"}):
@@ -1163,7 +1175,7 @@ def entry_for(cls, meta, headers, cookies, none):
     entry = {}
     if "Authorization" in fields:
         # Not any word is its own, if it lets another pass.
-        words = ["*"] if not tried(cls, "Zzz x")[3] else [word for word in WORDS if not tried(cls, f"{word} x.y.z")[3]]
+        words = words_of(lambda authorization: tried(cls, authorization)[3])
         words = sorted({*words, *own_words(cls)} - ({"*"} if "*" not in words else set()))
         if not words:
             return None
@@ -1172,13 +1184,18 @@ def entry_for(cls, meta, headers, cookies, none):
         entry["headers"] = others
     if cookies:
         entry["cookies"] = sorted(cookies)
+    if challenge := challenge_of(cls):
+        entry["challenge"] = challenge
+    return None if challenge is None else {"upstream": entry}
+
+
+def challenge_of(cls):
+    """`WWW-Authenticate`, or nothing; None if it depends on the request."""
     try:
         challenge = cls().authenticate_header(Trap(META=Fields(set()), headers=Fields(set())))
     except (Unforeseen, Exception):
         return None
-    if isinstance(challenge, str) and challenge:
-        entry["challenge"] = challenge
-    return {"upstream": entry}
+    return challenge if isinstance(challenge, str) else ""
 
 
 def own_words(cls):

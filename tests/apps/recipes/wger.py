@@ -112,9 +112,3 @@ def calls(talk):
     session.write("POST", api + "/weightentry/", {"weight": 85, "date": "2026-01-06T12:00:00Z"})
     session.get("/en/user/logout")
     session.get(api + "/weightentry/")
-
-
-REASONS = {
-    r"^40[13] .*: cookies .*'sessionid', 'set'.* → \[\]$": "a refusal of the gateway begins no session, and a middleware of"
-    " wger's begins one for each visitor",
-}

@@ -1,6 +1,7 @@
 """What Django does where no gateway does it: authentication classes and the pages that give credentials."""
 
 from django.apps import apps
+from django.conf import settings
 from django.urls import include, path
 from django.views.decorators.csrf import csrf_exempt
 from hawkrest import HawkAuthentication
@@ -61,7 +62,7 @@ def classes(name):
 
 
 urlpatterns = [
-    path("api-token-auth/", obtain_auth_token),
+    path("api-token-auth/", views.Obtain.as_view() if settings.SAYS_MORE else obtain_auth_token),
     path("api-auth/", include("rest_framework.urls")),
     path("api/token/", TokenObtainPairView.as_view()),
     path("api/token/refresh/", TokenRefreshView.as_view()),

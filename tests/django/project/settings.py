@@ -49,6 +49,9 @@ HAWK_CREDENTIALS = {
 }
 HAWK_USER_LOOKUP = "project.remote.hawk_user"
 
+# Whether the page for tokens is that of DRF's documentation.
+SAYS_MORE = False
+
 # allauth's: SECRET_KEY signs.
 HEADLESS_JWT_ALGORITHM = "HS256"
 

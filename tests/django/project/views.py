@@ -3,6 +3,8 @@
 from django.contrib.auth import update_session_auth_hash
 from django.http import JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from rest_framework.authtoken.models import Token
+from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,6 +31,18 @@ class Me(APIView):
 
     def post(self, request):
         return Response(describe(request.user))
+
+
+class Obtain(ObtainAuthToken):
+    """`CustomAuthToken` of DRF's documentation."""
+
+    def post(self, request, *args, **kwargs):
+        serializer = self.serializer_class(data=request.data, context={"request": request})
+        serializer.is_valid(raise_exception=True)
+        user = serializer.validated_data["user"]
+        token, created = Token.objects.get_or_create(user=user)
+        more = {"user_id": user.pk, "email": user.email, "name": user.get_full_name(), "staff": user.is_staff}
+        return Response({"token": token.key, **more})
 
 
 class Credential(APIView):
