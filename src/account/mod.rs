@@ -13,5 +13,5 @@ mod registry;
 pub use self::{
     authenticate::{Attempt, Passwords},
     browser::{BrowserSessions, Proof},
-    registry::{Accounts, Ended, Factor, Grant, Granted, LogIn, LoginMethod, Revoker, Submitted},
+    registry::{Accounts, Ended, Factor, Grant, Granted, LogIn, LoginMethod, Revoker, Services, Submitted},
 };

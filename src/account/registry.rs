@@ -104,6 +104,12 @@ pub trait Revoker: Send + Sync {
     }
 }
 
+/// What knows services by their names, which no user may have: an upstream goes by names.
+pub trait Services: Send + Sync {
+    /// Whether a service has this name.
+    fn has<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, Unavailable>>;
+}
+
 /// What came of a log-in.
 #[derive(Debug)]
 pub enum LogIn {
@@ -131,6 +137,7 @@ struct Registered {
     factors: Vec<Arc<dyn Factor>>,
     grants: Vec<Arc<dyn Grant>>,
     revokers: Vec<Arc<dyn Revoker>>,
+    services: Vec<Arc<dyn Services>>,
 }
 
 impl Accounts {
@@ -167,6 +174,24 @@ impl Accounts {
     /// Adds what ends credentials.
     pub fn add_revoker(&self, revoker: Arc<dyn Revoker>) {
         self.change(|registered| registered.revokers.push(revoker));
+    }
+
+    /// Adds what knows services by their names.
+    pub fn add_services(&self, services: Arc<dyn Services>) {
+        self.change(|registered| registered.services.push(services));
+    }
+
+    /// Whether a service of the file, or of a table, has a name.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn is_service(&self, db: &Database, name: &str) -> Result<bool, Unavailable> {
+        for services in self.of(|registered| registered.services.clone()) {
+            if services.has(name).await? {
+                return Ok(true);
+            }
+        }
+        Ok(db.is_reserved(name))
     }
 
     /// Sets what keeps sessions of browsers; the first stays.

@@ -69,7 +69,7 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
             if username.is_empty() || username.contains('\0') || username.chars().count() > 150 {
                 bail!("a user name has 1 to 150 characters");
             }
-            if db.is_reserved(&username) {
+            if site.accounts.is_service(db, &username).await? {
                 bail!(
                     "a service is called {username}: an upstream that goes by names would take it for this user"
                 );

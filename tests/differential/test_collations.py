@@ -48,7 +48,7 @@ class Pages(Differential):
     again = {
         "forms": [("post", "/api-auth/login/")],
         "inputs": [*hidden, ("username", "text", "ALICE"), ("password", "password", "")],
-        "says": ["log in again"],
+        "says": ["Please enter a correct username and password. Note that both fields may be case-sensitive."],
     }
     cases = [
         Case(

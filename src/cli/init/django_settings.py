@@ -729,17 +729,15 @@ class Session(dict):
     __getattr__ = unforeseen
 
 
-def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None, authorization=None):
+def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None):
     """A request after it has met a middleware, and what that has read of it; or None."""
     from django.contrib import auth
 
     meta, headers, cookies = set(), set(), set()
     at, session, query = (Unknown() if known is None else known for known in (at, session, query))
     view = view or (lambda request: None)
-    known = {"HTTP_AUTHORIZATION": authorization} if authorization else {}
-    shown = {"authorization": authorization} if authorization else {}
     request = Passing(
-        META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method=method, user=user,
+        META=Fields(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
         path=at, path_info=at, session=session, GET=query, POST=Unknown(),
     )  # fmt: skip
     # Whom the session names is known, and who else might be asked is not.
@@ -766,7 +764,7 @@ def passed_through(path, user, method="GET", at=None, session=None, query=None, 
         auth.get_user = get_user
 
 
-def leaves_users(path, at, authorization=None):
+def leaves_users(path, at):
     """What a middleware reads where a request's user is afterwards whom its session names, whatever else is in that;
     None if it may be another."""
     from django.contrib.auth.models import AnonymousUser
@@ -780,7 +778,7 @@ def leaves_users(path, at, authorization=None):
             done.add(names)
             for method, user in product(("GET", "POST"), (AnonymousUser(), Trap(is_authenticated=True, is_anonymous=False))):
                 session = Session(set(names))
-                found = passed_through(path, user, method, at, session, authorization=authorization)
+                found = passed_through(path, user, method, at, session)
                 if found is None or not found[1]:
                     return None
                 keys |= session.asked
@@ -799,28 +797,22 @@ def middleware_users(at):
         if read is None:
             told[path] = None
             continue
-        words = words_of(lambda authorization: leaves_users(path, path_of(*at), authorization) is not None)
-        told[path] = fields_of(*read, words) if any(read) else {}
+        told[path] = fields_of(*read) if any(read) else {}
     return told
 
 
-def words_of(passes):
-    """The first words of `Authorization` that something does not let pass."""
-    return ["*"] if not passes("Zzz x") else [word for word in WORDS if not passes(f"{word} x.y.z")]
-
-
-def fields_of(meta, headers, cookies, words):
-    """The entry for whatever a middleware reads of a request: nothing for what changes nothing, None for what may be
-    anything."""
+def fields_of(meta, headers, cookies):
+    """The entry for whatever a middleware reads of a request; None for what may be anything. Which first words of
+    `Authorization` it knows cannot be asked: it may pass on what it does not find."""
     fields = {wire_name(name) for name in meta if name.startswith("HTTP_")} | {name.title() for name in headers}
     if any(not name.startswith("HTTP_") for name in meta) or {name.lower() for name in fields} & set(PROXIES):
         return None
-    entry = {"keywords": words} if "Authorization" in fields and words else {}
+    entry = {"keywords": ["*"]} if "Authorization" in fields else {}
     if others := sorted(fields - {"Authorization"}):
         entry["headers"] = others
     if cookies:
         entry["cookies"] = sorted(cookies)
-    return {"upstream": entry} if entry else {}
+    return {"upstream": entry}
 
 
 class Callback:
@@ -866,7 +858,7 @@ def rewrites_credentials():
     told = {}
     for path in middleware_that(r"META\[.HTTP_AUTHORIZATION.\]\s*=[^=]"):
         found = passed_through(path, AnonymousUser())
-        told[path] = found and any(found[2]) and fields_of(*found[2], ["*"]) or None
+        told[path] = found and any(found[2]) and fields_of(*found[2]) or None
     return told
 
 
@@ -916,7 +908,9 @@ def passwords():
 
 def django_settings():
     from django.conf import global_settings, settings
+    from django.contrib.auth import get_user_model
     from django.shortcuts import resolve_url
+    from django.utils import translation
 
     names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
     names += [name for name in TABLES["settings"] if hasattr(settings, name)]
@@ -924,6 +918,9 @@ def django_settings():
             for value in [getattr(settings, name)]}  # fmt: skip
     told["CSRF_IS_OFF"] = bool(csrf_is_off())
     told["TOKENS_FOR_NEW_USERS"] = makes_tokens()
+    with translation.override("en"):
+        # As the page's own words are.
+        told["USERNAME_LABEL"] = str(get_user_model()._meta.get_field(get_user_model().USERNAME_FIELD).verbose_name)
     note_fixed(told, vars(global_settings))
     for name in ("LOGIN_URL", "LOGIN_REDIRECT_URL", "LOGOUT_REDIRECT_URL"):
         try:
@@ -1175,7 +1172,7 @@ def entry_for(cls, meta, headers, cookies, none):
     entry = {}
     if "Authorization" in fields:
         # Not any word is its own, if it lets another pass.
-        words = words_of(lambda authorization: tried(cls, authorization)[3])
+        words = ["*"] if not tried(cls, "Zzz x")[3] else [word for word in WORDS if not tried(cls, f"{word} x.y.z")[3]]
         words = sorted({*words, *own_words(cls)} - ({"*"} if "*" not in words else set()))
         if not words:
             return None

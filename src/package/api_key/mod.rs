@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Commands, Descriptor, SchemeKind, Shared, Site};
 use crate::{
-    account::{Ended, Revoker},
+    account::{Ended, Revoker, Services},
     crypto::digest::sha256_hex,
     identity::UserKey,
     store::{Database, Owner, Table, Unavailable},
@@ -43,7 +43,15 @@ impl Shared for ApiKeys {
     fn build(site: &Site<'_>) -> Result<Arc<Self>, Problems> {
         let keys = Arc::new(Self { db: site.db.clone() });
         site.accounts.add_revoker(Arc::clone(&keys) as _);
+        site.accounts.add_services(Arc::clone(&keys) as _);
         Ok(keys)
+    }
+}
+
+impl Services for ApiKeys {
+    fn has<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, Unavailable>> {
+        // Where the table is not allowed, no service is in it.
+        Box::pin(async move { Ok(rows::is_service(&self.db, name).await.unwrap_or(false)) })
     }
 }
 

@@ -64,6 +64,17 @@ pub async fn create(
     .await
 }
 
+/// Whether a key makes a service of a name.
+pub async fn is_service(db: &Database, name: &str) -> Result<bool, Unavailable> {
+    let name = Arg::from(name);
+    db.run(|sql| async move {
+        const QUERY: &str =
+            "SELECT k.name FROM portcullis_api_key k WHERE k.name = ? AND k.user_id IS NULL";
+        Ok(!sql.rows(QUERY, [name]).await?.is_empty())
+    })
+    .await
+}
+
 /// Deletes the key of a name; false if there is none.
 pub async fn delete(db: &Database, name: &str) -> Result<bool, Unavailable> {
     let name = name.to_owned();

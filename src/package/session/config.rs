@@ -45,6 +45,9 @@ pub struct Config {
     pub templates: Option<std::path::PathBuf>,
     /// The name that the gateway's own pages show.
     pub brand: Option<String>,
+    /// What the log-in page calls the user name, in small letters: the `verbose_name` of
+    /// `USERNAME_FIELD`.
+    pub username_label: String,
 }
 
 /// Where Django keeps sessions.
@@ -79,6 +82,7 @@ impl Default for Config {
             login_url: None,
             templates: None,
             brand: None,
+            username_label: "username".into(),
         }
     }
 }

@@ -58,6 +58,7 @@ const SESSION: &[Setting] = &[
     ("SESSION_EXPIRE_AT_BROWSER_CLOSE", "expire_at_browser_close", flag, "false"),
     ("LOGIN_REDIRECT_URL", "login_redirect", quoted, "\"/accounts/profile/\""),
     ("LOGOUT_REDIRECT_URL", "logout_redirect", quoted, ""),
+    ("USERNAME_LABEL", "username_label", quoted, "\"username\""),
 ];
 
 const CSRF: &[Setting] = &[

@@ -44,9 +44,6 @@ use crate::{
     },
 };
 
-const WRONG: &str = "Please enter a correct username and password. Note that both fields may be \
-                     case-sensitive.";
-
 /// How a client wants to be answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wants {
@@ -249,7 +246,8 @@ async fn post(
     // Django's form takes names as Django makes them (NFKC); its other pages do not.
     let username: String = fields.text("username").nfkc().collect();
     let password = Secret::new(fields.text("password").to_owned());
-    let form = Form { next: &next, username: &username, error: Some(WRONG), wait: None };
+    let wrong = &*parts.pages.wrong;
+    let form = Form { next: &next, username: &username, error: Some(wrong), wait: None };
     let by = By::page("session", "login");
     let submitted = Submitted { username: &username, password: &password, client, by };
     let user = match (parts.accounts.log_in("password", &submitted).await?, wants) {
@@ -257,7 +255,7 @@ async fn post(
         (LogIn::Wait(wait), _) => return too_many(parts, &request, wants, wait, &form).await,
         (LogIn::Wrong, Wants::Html) => return show(parts, &request, wants, &form).await,
         (LogIn::Wrong, Wants::Json) => {
-            return Err(Rejection::Invalid(Content::field_error("non_field_errors", WRONG)));
+            return Err(Rejection::Invalid(Content::field_error("non_field_errors", wrong.to_owned())));
         }
         (LogIn::SecondFactor(_), _) => return Err(Rejection::PermissionDenied),
     };

@@ -17,6 +17,9 @@ use std::sync::Arc;
 pub(super) struct Pages {
     templates: Environment<'static>,
     brand: Option<String>,
+    username_label: String,
+    /// Said to wrong user names and passwords alike.
+    pub(super) wrong: String,
     pub(super) login_redirect: String,
     pub(super) logout_redirect: Option<String>,
 }
@@ -81,6 +84,11 @@ impl Pages {
         let pages = Self {
             templates,
             brand: config.brand.clone(),
+            username_label: capitalized(&config.username_label),
+            wrong: format!(
+                "Please enter a correct {} and password. Note that both fields may be case-sensitive.",
+                config.username_label
+            ),
             login_redirect: config.login_redirect.clone(),
             logout_redirect: config.logout_redirect.clone(),
         };
@@ -88,7 +96,8 @@ impl Pages {
         if pages.login("/login/", "x", &form).is_none() {
             let problem = Problem::new(&path.key("templates"), "the login page does not render");
             problems.push(problem.help(
-                "it may use title, brand, action, csrf_token, next, username, error and wait",
+                "it may use title, brand, action, csrf_token, next, username, username_label, error and \
+                 wait",
             ));
         }
         problems.finish(pages)
@@ -96,8 +105,10 @@ impl Pages {
 
     pub(super) fn login(&self, action: &str, csrf_token: &str, form: &Form<'_>) -> Option<String> {
         let Form { next, username, error, wait } = *form;
-        let (title, brand) = ("Log in", &self.brand);
-        let page = context! { title, brand, action, csrf_token, next, username, error, wait };
+        let (title, brand, username_label) = ("Log in", &self.brand, &self.username_label);
+        let page = context! {
+            title, brand, action, csrf_token, next, username, username_label, error, wait
+        };
         self.templates.get_template("login.html").ok()?.render(page).ok()
     }
 
@@ -115,6 +126,13 @@ impl Pages {
         let template = self.templates.get_template(name);
         template.and_then(|template| template.render(context)).unwrap_or_default()
     }
+}
+
+/// Django's `capfirst`.
+fn capitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    let first = rest.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + rest.as_str()
 }
 
 /// What a login page shows.

@@ -77,3 +77,8 @@ def calls(talk):
         bearer.post("/api/projects/", {"title": f"of a JWT of {name}"})
         session.get("/logout")
         session.get("/api/current-user/whoami")
+
+
+REASONS = {
+    r"^40[13] .*: body '\{\"id\"": "EXCEPTION_HANDLER is the project's own, which is noted: refusals are the gateway's",
+}

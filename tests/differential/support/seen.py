@@ -170,7 +170,7 @@ class Page(HTMLParser):
         self.text.append(data.strip())
 
 
-# Django says what `USERNAME_FIELD` is called; the gateway has one word for it (named in its `session` page).
+# With what `USERNAME_FIELD` is called.
 LOG_IN_AGAIN = re.compile(r"Please enter a correct [\w ]+ and password\. Note that both fields may be case-sensitive\.")
 SAID = [
     "This field is required.",
@@ -190,7 +190,7 @@ def page(text, target):
     inputs = [
         (name, kind, "<masked>" if name == "csrfmiddlewaretoken" else value) for name, kind, value in parser.inputs
     ]
-    says = ["log in again"] * len(LOG_IN_AGAIN.findall(said)) + [phrase for phrase in SAID if phrase in said]
+    says = LOG_IN_AGAIN.findall(said) + [phrase for phrase in SAID if phrase in said]
     return {"forms": forms, "inputs": inputs, "says": says}
 
 
