@@ -13,5 +13,7 @@ mod registry;
 pub use self::{
     authenticate::{Attempt, Passwords},
     browser::{BrowserSessions, Proof},
-    registry::{Accounts, Ended, Factor, Grant, Granted, LogIn, LoginMethod, Revoker, Services, Submitted},
+    registry::{
+        Accounts, Ended, Factor, Grant, Granted, LogIn, LoginMethod, Revoker, Services, Submitted,
+    },
 };

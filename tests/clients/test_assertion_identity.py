@@ -365,6 +365,9 @@ class KeyInTheStore(Identities):
         done = portcullis(folder, "api-key", "create", "later-admin")
         self.assertEqual(done.returncode, 0, done.stderr)
         made = done.stdout.split()[-1]
+        refused = portcullis(folder, "user", "create", "later-admin", "--no-password")
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        self.assertIn("a service is called later-admin", refused.stderr)
         in_django("from django.contrib.auth.models import User; User.objects.create_superuser('later-admin')")
         self.assert_nobody("strict", {"X-Api-Key": made}, "later-admin")
         self.assert_nobody("header", {"X-Api-Key": made}, "later-admin")

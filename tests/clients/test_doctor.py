@@ -341,6 +341,47 @@ class Services(Wrong):
         self.assertIn("let only the gateway connect", found[OPEN])
 
 
+class Natively(unittest.TestCase):
+    """Answers that `init` has recorded, and the gateway's own to the same requests."""
+
+    def asked(self, *answers):
+        file = folder / "asked.yaml"
+        file.write_text(COMMON.format(port=gateway.port) + 'routes:\n  - { path: /, upstream: "unix:/nowhere/socket" }\n')
+        rows = [{"path": path, "credential": shown, "status": status} for path, shown, status in answers]
+        file.with_suffix(".natively.yaml").write_text("# Made by init.\n" + "".join(f"- {json.dumps(row)}\n" for row in rows))
+        done = portcullis(folder, "doctor", "--config", file, "--path", "/me/")
+        return done.returncode, done.stdout + done.stderr
+
+    def test_same(self):
+        status, said = self.asked(("/me/", "no credential", 401), ("/me/", "a wrong token", 401))
+        self.assertEqual(status, 0, said)
+        self.assertIn("2 answers are those that the project gave natively", said)
+
+    def test_other_challenge(self):
+        status, said = self.asked(("/me/", "no credential", 403))
+        self.assertEqual(status, 1, said)
+        self.assertIn("differs   /me/, no credential: 401, natively 403", said)
+        self.assertIn("the chain is not the project's", said)
+
+    def test_stricter(self):
+        status, said = self.asked(("/me/", "no credential", 200))
+        self.assertEqual(status, 1, said)
+        self.assertIn("the gateway is stricter than the project", said)
+
+    def test_open(self):
+        """Attack: a route is wider than what init has read, and what the project guarded is anybody's."""
+        status, said = self.asked(("/.well-known/jwks.json", "a wrong bearer token", 401))
+        self.assertEqual(status, 1, said)
+        self.assertIn("WAY IN    /.well-known/jwks.json, a wrong bearer token: 200", said)
+        self.assertIn("the project itself answered 401", said)
+
+    def test_no_such_list(self):
+        (folder / "asked.natively.yaml").write_text("nonsense")
+        done = portcullis(folder, "doctor", "--config", folder / "asked.yaml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("asked.natively.yaml is not what `init` writes", done.stderr)
+
+
 class Reach(unittest.TestCase):
     def test_upstream_is_down(self):
         url = f"http://127.0.0.1:{free_port()}"

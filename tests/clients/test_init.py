@@ -578,6 +578,7 @@ class Move(unittest.TestCase):
         self.assertIn("what the gateway itself sends: 200", doctor.stdout)
         self.assertNotIn("WAY IN", doctor.stdout)
         self.assertNotIn("unsure", doctor.stdout)
+        self.assertRegex(doctor.stdout, r"well      \d+ answers are those that the project gave natively")
 
 
 # Paths that Django has and no route can be, or not as they are; an entry is its view's rule.
@@ -588,7 +589,7 @@ ODD_URLS = """
 
     class Signed(BaseAuthentication):
         def authenticate(self, request):
-            return None
+            return request.path and None
 
     def only(rule):
         return views.Me.as_view(permission_classes=[rule])
@@ -746,7 +747,7 @@ class Refusals(unittest.TestCase):
     def test_another_name(self):
         done = self.init("--django", self.manage, "--config", "other.yaml")
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual([file.name for file in self.folder.iterdir()], ["other.yaml"])
+        self.assertEqual(sorted(file.name for file in self.folder.iterdir()), ["other.natively.yaml", "other.yaml"])
 
     def test_no_manage_py(self):
         self.assertIn("there is no nowhere/manage.py", self.refused("--django", "nowhere/manage.py"))

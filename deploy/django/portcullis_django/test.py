@@ -50,7 +50,7 @@ class ThroughGateway(Signs):
 
 
 class Client(ThroughGateway, django.test.Client):
-    """Django's, through the gateway: `Client(user=alice, scheme="token")`; without a user, an anonymous caller."""
+    """Sends requests as the gateway does: `Client(user=alice, scheme="token")`. Without `user` the caller is anonymous."""
 
 
 class AsyncClient(Signs, django.test.AsyncClient):

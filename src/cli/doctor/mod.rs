@@ -92,7 +92,9 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     let through = through::through(&http, &loaded.document, arguments, &native, &mut findings);
     control.block_on(through);
     match findings {
-        Findings { examined: 0, .. } => println!("\nThere is no upstream to examine."),
+        Findings { ways_in: 0, unsure: 0, examined: 0 } => {
+            println!("\nThere is no upstream to examine.");
+        }
         Findings { ways_in: 0, unsure: 0, .. } => {
             println!("\nNo request gets in around the gateway.")
         }

@@ -129,12 +129,16 @@ fn reason(before: u16, status: u16) -> &'static str {
         (_, 400) => "the host is not in ALLOWED_HOSTS, or not in `hosts`: name one with --host",
         (_, 404) => "no route has this host and path, or the project is not the one that init read",
         (_, 429) => "too many wrong credentials were sent from here: wait, and ask again",
-        (_, 502..=504) => "the project does not answer, or the gateway's store: see the gateway's log",
+        (_, 502..=504) => {
+            "the project does not answer, or the gateway's store: see the gateway's log"
+        }
         (401, 403) | (403, 401) => {
             "the first scheme of the chain says whether there is a challenge: the chain is not the \
              project's"
         }
-        (200..300, 401 | 403) => "the gateway is stricter than the project: see `explain` for the rule",
+        (200..300, 401 | 403) => {
+            "the gateway is stricter than the project: see `explain` for the rule"
+        }
         (_, 300..400) => "something sends strangers elsewhere before they are judged",
         _ => "`portcullis explain` tells what the gateway does with this request",
     }

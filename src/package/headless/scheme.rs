@@ -158,7 +158,8 @@ impl HeadlessJwt {
     fn claims(&self, token: &[u8]) -> Option<Map<String, Value>> {
         let claims = Unverified::read(token)?.verify(&self.key)?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        let named = |name: &&str| text(name).is_some_and(|text| !text.contains(char::is_whitespace));
+        let named =
+            |name: &&str| text(name).is_some_and(|text| !text.contains(char::is_whitespace));
         let is_access = text("token_use") == Some("access")
             && ["jti", "sub", "sid"].iter().all(named)
             && jws::claims_have_their_types(&claims)

@@ -255,7 +255,10 @@ async fn post(
         (LogIn::Wait(wait), _) => return too_many(parts, &request, wants, wait, &form).await,
         (LogIn::Wrong, Wants::Html) => return show(parts, &request, wants, &form).await,
         (LogIn::Wrong, Wants::Json) => {
-            return Err(Rejection::Invalid(Content::field_error("non_field_errors", wrong.to_owned())));
+            return Err(Rejection::Invalid(Content::field_error(
+                "non_field_errors",
+                wrong.to_owned(),
+            )));
         }
         (LogIn::SecondFactor(_), _) => return Err(Rejection::PermissionDenied),
     };

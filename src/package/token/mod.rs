@@ -31,7 +31,10 @@ use crate::{
 
 /// DRF's `rest_framework.authtoken`.
 pub static PACKAGE: Descriptor = Descriptor {
-    settings: Some(Section::of::<Config>("token", "Tokens, and the answer of the page that gives them.")),
+    settings: Some(Section::of::<Config>(
+        "token",
+        "Tokens, and the answer of the page that gives them.",
+    )),
     schemes: &[SchemeKind::of::<scheme::Config>("token")],
     pages: &[PageSet {
         word: "token",
