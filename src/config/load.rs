@@ -60,6 +60,34 @@ const STAND_INS: [(&str, &str); 10] = [
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
 
+/// No setting is so deep, and readers of YAML take a stack frame, or a time that grows with the depth,
+/// for each level.
+const MOST_LEVELS: usize = 64;
+
+/// The line from which on more levels are open than any setting has: brackets, dashes one after the
+/// other, or columns of indentation. Brackets in texts count too, which does not matter so far.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut brackets = 0_usize;
+    for (number, line) in text.lines().enumerate() {
+        let bare = line.trim_start_matches(' ');
+        let begun = bare.split(' ').take_while(|part| matches!(*part, "" | "-" | "?")).count();
+        for byte in bare.bytes() {
+            match byte {
+                b'[' | b'{' => brackets += 1,
+                b']' | b'}' => brackets = brackets.saturating_sub(1),
+                _ => {}
+            }
+            if brackets > MOST_LEVELS {
+                return Some(number + 1);
+            }
+        }
+        if begun > MOST_LEVELS || line.len() - bare.len() > 8 * MOST_LEVELS {
+            return Some(number + 1);
+        }
+    }
+    None
+}
+
 impl Loader<'_> {
     /// Reads and decodes the file.
     ///
@@ -71,6 +99,13 @@ impl Loader<'_> {
             count: 1,
             drawn: format!("error: {name} cannot be read: {error}\n"),
         })?;
+        if let Some(line) = too_deep(&text) {
+            let message =
+                format!("there are more than {MOST_LEVELS} levels of lists and maps here");
+            let problem = Problem::new(&Path::root(), message);
+            let source = Source { name, text, places: Place::default(), variables: Vec::new() };
+            return Err(source.report(vec![(line, problem)]));
+        }
         let (places, repeated) = Place::scan(&text);
         let variables = self.variables(&text);
         let source = Source { name, text, places, variables };

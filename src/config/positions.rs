@@ -1,6 +1,8 @@
 //! Where each value of a YAML document stands: the lines that `serde_yaml` does not keep. Built
 //! from the parser's events; it also meets the keys that repeat.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Parser, Span};
 
 use crate::value::{Path, Problem, Segment};
@@ -113,6 +115,7 @@ fn read<'t>(
         }
         Event::MappingStart(..) => {
             let mut map: Vec<(String, Place)> = Vec::new();
+            let mut lines: HashMap<String, usize> = HashMap::new();
             while let Some((event, key_span)) = events.next() {
                 if matches!(event, Event::MappingEnd) {
                     break;
@@ -129,12 +132,12 @@ fn read<'t>(
                 let mut place = read(event, span, events, &path.key(&key), repeated);
                 // A reader looks for the key; a block below it begins a line later.
                 place.line = line;
-                if let Some((_, first)) = map.iter().find(|(known, _)| *known == key) {
-                    let message =
-                        format!("`{key}` is defined twice; the first is in line {}", first.line);
+                if let Some(first) = lines.get(&key) {
+                    let message = format!("`{key}` is defined twice; the first is in line {first}");
                     let problem = Problem::new(&path.key(&key), message);
                     repeated.push((line, problem.help("keep one of them")));
                 }
+                lines.entry(key.clone()).or_insert(line);
                 map.push((key, place));
             }
             Inner::Map(map)

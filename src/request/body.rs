@@ -35,7 +35,8 @@ pub enum Body {
         http2: bool,
         /// Whether the client sends it unasked (RFC 9110 section 10.1.1).
         unasked: bool,
-        /// How many frames were sent on; the timeout of the upstream looks at it.
+        /// Twice as many as frames were sent on, and one more while the next has yet to come from the
+        /// client; the timeouts of the upstream look at it.
         frames: Arc<AtomicU64>,
     },
 }
@@ -95,7 +96,12 @@ impl Body {
         matches!(self, Body::Empty)
     }
 
-    /// How many frames have gone on, if there are any.
+    /// Whether it is the client that has to send, by what [`Self::progress`] counts.
+    pub fn is_client_s_turn(progress: u64) -> bool {
+        progress < Self::BROKEN_OFF && progress % 2 == 1
+    }
+
+    /// What counts how the body goes on, if there is one.
     pub fn progress(&self) -> Option<Arc<AtomicU64>> {
         match self {
             Body::Empty => None,
@@ -192,6 +198,11 @@ impl Drop for Body {
     }
 }
 
+/// A frame more. Only who polls the body writes it.
+fn sent_on(frames: &AtomicU64) {
+    frames.store((frames.load(Ordering::Relaxed) & !1) + 2, Ordering::Relaxed);
+}
+
 /// Streams the body on without its trailers: a forged identity could travel in them (RFC 9110
 /// section 6.5.1 lets a proxy drop them).
 impl HttpBody for Body {
@@ -207,12 +218,12 @@ impl HttpBody for Body {
             return Poll::Ready(None);
         };
         if !ahead.is_empty() {
-            frames.fetch_add(1, Ordering::Relaxed);
+            sent_on(frames);
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(ahead)))));
         }
         match Pin::new(&mut *incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                frames.fetch_add(1, Ordering::Relaxed);
+                sent_on(frames);
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
@@ -228,7 +239,10 @@ impl HttpBody for Body {
                 frames.store(Body::ALL_SENT, Ordering::Relaxed);
                 Poll::Ready(None)
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                frames.store(frames.load(Ordering::Relaxed) | 1, Ordering::Relaxed);
+                Poll::Pending
+            }
         }
     }
 

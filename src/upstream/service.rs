@@ -2,6 +2,7 @@
 //! that is safe.
 
 use std::{
+    io::{self, ErrorKind},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -147,7 +148,8 @@ impl Service {
                 http2::translate(&mut request, &server.connector);
             }
             let mut sent = std::pin::pin!(connection.send(request));
-            match within(self.response_timeout, progress.as_deref(), sent.as_mut()).await {
+            let (response, idle) = (self.response_timeout, self.idle_timeout);
+            match within(response, idle, progress.as_deref(), sent.as_mut()).await {
                 Err(silent) => return Err(Exchange::Failed(silent)),
                 Ok(Ok(response)) => {
                     let reply = match upgrade.take() {
@@ -164,8 +166,8 @@ impl Service {
                     return Err(Exchange::Failed(Rejection::UpstreamBroken(cause)));
                 }
                 Ok(Err(SendFailure::Lost(error))) => {
-                    let gone = error.is_incomplete_message() || error.is_closed();
-                    let permit = if spare.is_some() && gone { self.repeat() } else { None };
+                    let gone = spare.is_some() && is_gone(&error);
+                    let permit = if gone { self.repeat() } else { None };
                     match (spare, permit) {
                         (Some(spare), Some(permit)) => {
                             repeated = Some(permit);
@@ -221,25 +223,56 @@ fn is_its_fault(rejection: &Rejection) -> bool {
     matches!(rejection, Rejection::UpstreamBroken(_) | Rejection::UpstreamSlow)
 }
 
-/// Waits for the upstream, but not longer than `time` after the last of the request went on; if
-/// more of it was to come, it is the client who is silent.
+/// Waits for the upstream, but not longer than `response` after all of the request went on. Before that
+/// nobody may be silent for longer than `idle`: the client, or the upstream that takes nothing.
 async fn within<T>(
-    time: Duration,
+    response: Duration,
+    idle: Duration,
     progress: Option<&AtomicU64>,
     mut answer: impl Future<Output = T> + Unpin,
 ) -> Result<T, Rejection> {
-    let frames = || progress.map_or(0, |frames| frames.load(Ordering::Relaxed));
+    let Some(progress) = progress else {
+        let answer = tokio::time::timeout(response, answer).await;
+        return answer.map_err(|_| Rejection::UpstreamSlow);
+    };
+    // It is looked at so often, since a timer for each frame would cost more than the frame.
+    let step = (response.min(idle) / 8).max(Duration::from_millis(1));
+    let (mut seen, mut silent) = (progress.load(Ordering::Relaxed), Duration::ZERO);
     loop {
-        let before = frames();
-        match tokio::time::timeout(time, &mut answer).await {
-            Ok(answer) => return Ok(answer),
-            Err(_) if frames() != before => {}
-            Err(_) if progress.is_none() || before == Body::ALL_SENT => {
-                return Err(Rejection::UpstreamSlow);
-            }
-            Err(_) => return Err(Rejection::BodyTooSlow),
+        if let Ok(answer) = tokio::time::timeout(step, &mut answer).await {
+            return Ok(answer);
+        }
+        let now = progress.load(Ordering::Relaxed);
+        silent = if now == seen { silent + step } else { Duration::ZERO };
+        seen = now;
+        let most = if seen == Body::ALL_SENT { response } else { idle };
+        if silent >= most {
+            return Err(match Body::is_client_s_turn(seen) {
+                true => Rejection::BodyTooSlow,
+                false => Rejection::UpstreamSlow,
+            });
         }
     }
+}
+
+/// Whether the upstream has ended the connection, with FIN or with RST: before it answered, or while
+/// the request was written.
+fn is_gone(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return matches!(
+                io.kind(),
+                ErrorKind::ConnectionReset
+                    | ErrorKind::ConnectionAborted
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::NotConnected
+                    | ErrorKind::UnexpectedEof
+            );
+        }
+        source = cause.source();
+    }
+    error.is_incomplete_message() || error.is_closed()
 }
 
 /// A body that the client has broken off is the client's fault, not the upstream's.

@@ -11,7 +11,10 @@ use std::{
 };
 
 use crate::support::{
-    Gateway, PASSWORD, Server, Setup, basic, gateway::free_port, server::Then, until,
+    Gateway, PASSWORD, Server, Setup, basic,
+    gateway::free_port,
+    server::{Seen, Then, Wire},
+    until,
 };
 
 fn before(server: &str) -> Gateway {
@@ -94,6 +97,36 @@ fn a_silent_upstream_is_504() {
     assert_eq!(answer.status, 504);
     assert!(answer.text().starts_with("{\"detail\":"), "{}", answer.text());
     assert_eq!(server.count(), 1, "it was not asked twice");
+}
+
+/// Attack: a body that stops, or of which a byte comes now and then, holds a connection to the upstream
+/// for as long as the client likes. Whoever is silent for `idle_timeout` ends it: a client is told 408, and
+/// an upstream that takes nothing is 504.
+#[test]
+fn a_body_that_stops_is_ended_by_idle_timeout() {
+    let (_hold, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let reader = Server::ok();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let deaf = format!("\"http://{}\"", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let connections: Vec<_> = listener.incoming().take(2).collect();
+        let _ = held.lock().unwrap().recv();
+        drop(connections);
+    });
+    for (server, length, sent, status) in
+        [(quoted(&reader), 10, 2, 408), (deaf, 64 << 20, 64 << 20, 504)]
+    {
+        let gateway = before(&format!(
+            "{{ servers: [{server}], idle_timeout: 400ms, response_timeout: 30s }}"
+        ));
+        let mut connection = gateway.connect();
+        let head = format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+        connection.send(head.as_bytes());
+        connection.send_aside(vec![b'x'; sent]);
+        let answer = connection.receive(false).unwrap();
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
 }
 
 /// Attack: an answer that the upstream broke off looks whole to the client,
@@ -210,8 +243,21 @@ fn large_bodies_pass_unchanged() {
 /// bodiless safe request is sent again, once; a POST may have been done and is not.
 #[test]
 fn a_keep_alive_race_repeats_a_get_and_never_a_post() {
+    race(|answer| Server::start(answer));
+}
+
+/// The same, of an upstream that ends its connections with RST, as one does that has closed them with
+/// something unread.
+#[test]
+fn a_keep_alive_race_with_a_reset_is_no_other() {
+    race(|answer| Server::start_resetting(answer));
+}
+
+type Answerer = Box<dyn Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync>;
+
+fn race(start: impl Fn(Answerer) -> Server) {
     let served = Mutex::new(HashMap::<usize, usize>::new());
-    let server = Server::start(move |seen, wire| {
+    let server = start(Box::new(move |seen, wire| {
         let mut served = served.lock().unwrap();
         let times = served.entry(seen.connection).or_default();
         *times += 1;
@@ -220,7 +266,7 @@ fn a_keep_alive_race_repeats_a_get_and_never_a_post() {
         }
         let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         Then::Keep
-    });
+    }));
     let gateway = before(&quoted(&server));
     for (method, status, seen) in [
         ("GET", 200, 2),

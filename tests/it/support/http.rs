@@ -66,6 +66,12 @@ impl Connection {
         let _ = self.0.get_mut().write_all(bytes);
     }
 
+    /// Sends in a thread of its own what the other side may never take.
+    pub(crate) fn send_aside(&mut self, bytes: Vec<u8>) {
+        let mut stream = self.0.get_ref().try_clone().unwrap();
+        std::thread::spawn(move || stream.write_all(&bytes));
+    }
+
     pub(crate) fn finish_sending(&mut self) {
         let _ = self.0.get_mut().shutdown(Shutdown::Write);
     }

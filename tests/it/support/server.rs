@@ -7,6 +7,7 @@ use std::{
     path::Path,
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 /// A request as it arrived.
@@ -80,6 +81,20 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let accept = move || Some(Box::new(listener.accept().ok()?.0) as Box<dyn Wire>);
+        Self { port, seen: serve(accept, answer) }
+    }
+
+    /// Ends its connections with RST, and not with FIN.
+    pub(crate) fn start_resetting(
+        answer: impl Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let accept = move || {
+            let stream = listener.accept().ok()?.0;
+            socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok()?;
+            Some(Box::new(stream) as Box<dyn Wire>)
+        };
         Self { port, seen: serve(accept, answer) }
     }
 
