@@ -90,10 +90,12 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
+/// Some proxies (Traefik) write `wss` and `ws` for requests that open a WebSocket; a scheme has no case
+/// (RFC 3986 section 3.1).
 fn secure(proto: &[u8]) -> Option<bool> {
-    match proto {
-        b"https" => Some(true),
-        b"http" => Some(false),
+    match proto.to_ascii_lowercase().as_slice() {
+        b"https" | b"wss" => Some(true),
+        b"http" | b"ws" => Some(false),
         _ => None,
     }
 }
@@ -124,6 +126,33 @@ mod tests {
             (FORWARDED_FOR, "192.0.2.1".parse().unwrap()),
         ]);
         assert_eq!(read(&headers, &proxies).address, Some("192.0.2.1".parse().unwrap()));
+    }
+
+    /// What proxies really write. Attack: the scheme of a WebSocket's request is not known, so that the
+    /// browser's own origin is another one, and a page that was fetched over http is the same.
+    #[test]
+    fn schemes_as_proxies_write_them() {
+        for (value, secure) in [
+            ("https", Some(true)),
+            ("wss", Some(true)),
+            ("HTTPS", Some(true)),
+            (" https ", Some(true)),
+            ("http,https", Some(true)),
+            ("http", Some(false)),
+            ("ws", Some(false)),
+            ("https, http", Some(false)),
+            ("", None),
+            ("on", None),
+            ("httpss", None),
+        ] {
+            assert_eq!(claim("x-forwarded-proto", value).secure, secure, "{value}");
+            let value = value.trim();
+            if !value.contains(',') {
+                for element in [format!("proto={value}"), format!("for=a;Proto=\"{value}\"")] {
+                    assert_eq!(claim("forwarded", &element).secure, secure, "{element}");
+                }
+            }
+        }
     }
 
     /// Attack (CVE-2026-33495 and its family): the client writes an address of its choice into

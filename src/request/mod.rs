@@ -13,7 +13,10 @@ mod upgrade;
 use hyper::{
     HeaderMap, Method, Version,
     header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE, HOST, ORIGIN, TRANSFER_ENCODING, UPGRADE},
-    http::{request::Parts, uri::PathAndQuery},
+    http::{
+        request::Parts,
+        uri::{PathAndQuery, Scheme},
+    },
 };
 
 pub use self::{
@@ -78,7 +81,7 @@ pub enum Malformed {
     /// `CONNECT` and `TRACE`.
     #[error("This method is not served here.")]
     Method,
-    /// Absolute form, asterisk form, none.
+    /// Asterisk form, none, the absolute form of another protocol.
     #[error("The request target must be a path that starts with a slash.")]
     Form,
     /// See [`Ambiguity`].
@@ -138,13 +141,20 @@ impl Request {
         if odd || method == Method::CONNECT || method == Method::TRACE {
             return Err(Malformed::Method);
         }
-        // HTTP/2 carries scheme and authority beside the path; in HTTP/1 they mean absolute form.
-        let http2 = version == Version::HTTP_2;
-        if !http2 && uri.authority().is_some() {
+        // HTTP/2 carries scheme and authority beside the path; in HTTP/1 they are the absolute form, which
+        // a server has to accept (RFC 9112 section 3.2.2). It says the host once more, or the request is
+        // one that two readers send to two hosts.
+        if let Some(scheme) = uri.scheme()
+            && *scheme != Scheme::HTTP
+            && *scheme != Scheme::HTTPS
+        {
             return Err(Malformed::Form);
         }
         let fields = Fields::read(&headers, limits)?;
-        let (host, authority) = host(&fields, uri.authority().filter(|_| http2))?;
+        if version != Version::HTTP_2 && fields.host.is_none() {
+            return Err(Malformed::Host);
+        }
+        let (host, authority) = host(&fields, uri.authority())?;
         // A certificate, and later a rule, was chosen for another host (RFC 9110 section 15.5.20). A
         // trusted proxy reaches us by a name of ours, and speaks for others.
         if let Some(name) = peer.server_name.as_deref()

@@ -114,6 +114,32 @@ fn a_body_s_length_is_given_once_in_one_way() {
     assert_refused(&gateway, &upstream, [old], &[400]);
 }
 
+/// RFC 9112 section 3.2.2: a server must accept the absolute form. Attack: the rule is looked up by one
+/// part of it and the upstream is told another.
+#[test]
+fn the_absolute_form_is_the_path_on_its_host() {
+    let upstream = Server::ok();
+    let gateway = gateway(&upstream);
+    for (target, status, sent) in [
+        ("http://localhost/x?y", 200, "GET /x?y HTTP/1.1"),
+        ("http://localhost", 200, "GET / HTTP/1.1"),
+        ("http://localhost?y", 200, "GET /?y HTTP/1.1"),
+        ("https://localhost/x", 200, "GET /x HTTP/1.1"),
+        ("HTTP://localhost/x", 200, "GET /x HTTP/1.1"),
+        ("http://localhost/admin/", 401, ""),
+    ] {
+        let before = upstream.count();
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(gateway.raw(request.as_bytes()).unwrap().status, status, "{target}");
+        assert_eq!(upstream.count() - before, usize::from(status == 200), "{target}");
+        if status == 200 {
+            let seen = upstream.last();
+            assert_eq!(seen.line(), sent, "{target}");
+            assert_eq!(seen.folded("host"), ["localhost"], "{target}");
+        }
+    }
+}
+
 /// Attack (CVE-2026-33494, CVE-2021-43557, CVE-2025-66490, CVE-2026-41059, CVE-2026-33186): a
 /// target that the gateway matches as one path and the upstream reads as another.
 #[test]
@@ -127,10 +153,21 @@ fn a_target_has_one_reading_or_is_refused() {
             "/a#b",
             "/#",
             "/a?b#c",
-            "http://localhost/",
-            "http://localhost",
             "http://evil.example/admin/",
-            "https://localhost/x",
+            "http://localhost:81/",
+            "http://localhost.evil.example/",
+            "http://user@localhost/",
+            "http://evil.example@localhost/",
+            "http://localhost\\@evil.example/",
+            "http:///admin/",
+            "http:/admin/",
+            "http:admin/",
+            "ws://localhost/",
+            "ftp://localhost/",
+            "file:///admin/",
+            "http://localhost/x/../admin/",
+            "http://localhost//admin/",
+            "http://localhost/a#b",
             "//",
             "*",
             "admin/",
