@@ -208,7 +208,14 @@ class Right(Differential):
         self.log_in(lambda: rows.session(None, _session_expiry="2099-01-01T00:00:00+00:00"))
 
     def test_again_as_the_same_user(self):
-        self.log_in(lambda: rows.session("alice", basket=[1]))
+        """Attack: whoever has copied the key keeps the session of the user who logs in once more."""
+        why = "A log-in makes a new key (ASVS 7.2.4), and the old one ends"
+        more = ["expires=<now + Max-Age>", "Max-Age=31449600", "Path=/", "SameSite=Lax"]
+        new = ("csrftoken", "<32 of A-Z a-z 0-9>", more), (
+            "sessionid", "<32 of a-z 0-9>", [more[0], "HttpOnly", "Max-Age=1209600", *more[2:]],
+        )  # fmt: skip
+        differs = {1: Differs(why, set_cookie=list(new)), 2: Differs(why, **{"key changed": True})}
+        self.log_in(lambda: rows.session("alice", basket=[1]), differs)
 
     def test_as_another_user(self):
         self.log_in(lambda: rows.session("staff", basket=[1]))
@@ -248,6 +255,15 @@ class Right(Differential):
             side.send(get("/session/", cookies(sessionid=other)))
 
         self.compare(conversation)
+
+
+class KeptKey(Right):
+    """`new_key_on_every_login: false` is Django's rule."""
+
+    variant = Variant({}, "session: { new_key_on_every_login: false }\n")
+
+    def test_again_as_the_same_user(self):
+        self.log_in(lambda: rows.session("alice", basket=[1]))
 
 
 class Redirect(Differential):

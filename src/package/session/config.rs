@@ -31,6 +31,9 @@ pub struct Config {
     /// `SESSION_SAVE_EVERY_REQUEST`: a session that is used ends later. It is written once in
     /// `cache.ttl`, not for each request.
     pub(super) save_every_request: bool,
+    /// Whether a log-in by the user who is logged in already makes a new key too (OWASP ASVS 7.2.4).
+    /// Django keeps the key: `false`.
+    pub(super) new_key_on_every_login: bool,
     /// `AUTHENTICATION_BACKENDS`: sessions of others prove no user.
     pub(super) backends: Vec<String>,
     /// `LOGIN_REDIRECT_URL`, a path.
@@ -75,6 +78,7 @@ impl Default for Config {
             http_only: true,
             same_site: SameSite::Lax,
             expire_at_browser_close: false,
+            new_key_on_every_login: true,
             save_every_request: false,
             backends: vec![super::sessions::MODEL_BACKEND.into()],
             login_redirect: "/accounts/profile/".into(),

@@ -40,6 +40,7 @@ pub struct Sessions {
     pub(super) age: Duration,
     pub(super) expire_at_browser_close: bool,
     pub(super) save_every_request: bool,
+    pub(super) new_key_on_every_login: bool,
     pub(super) backends: Vec<String>,
     /// The protection that goes with them.
     pub(super) csrf: Arc<Csrf>,
@@ -118,6 +119,7 @@ impl Shared for Sessions {
             age: config.age.0,
             expire_at_browser_close: config.expire_at_browser_close,
             save_every_request: config.save_every_request,
+            new_key_on_every_login: config.new_key_on_every_login,
             backends: config.backends.clone(),
             csrf: Arc::clone(site.csrf),
         });

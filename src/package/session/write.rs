@@ -35,9 +35,8 @@ pub struct Begun {
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Sessions {
-    /// Django's `login(request, user)`: a new key, the old session's data if no user had logged in
-    /// with it, a new
-    /// CSRF secret, `last_login`.
+    /// Django's `login(request, user)`: a new key, the old session's data if no other user had logged in
+    /// with it, a new CSRF secret, `last_login`.
     ///
     /// # Errors
     /// If the store does not answer.
@@ -72,8 +71,8 @@ impl Sessions {
         if self.csrf.use_sessions {
             data.insert(CSRF.into(), csrf_secret.clone().into());
         }
-        let keep = old.filter(|_| same_user);
-        let session = self.save(keep, old.filter(|_| !same_user), data).await?;
+        let keeps = same_user && !self.new_key_on_every_login;
+        let session = self.save(old.filter(|_| keeps), old.filter(|_| !keeps), data).await?;
         if let Some(old) = old {
             self.forget(old).await;
         }
