@@ -108,14 +108,25 @@ impl Admin {
         reply
     }
 
-    /// Whether requests should come here. While the store is down, who is known stays known for the
+    /// Whether requests should come here. A gateway before several services is ready as long as one has a
+    /// server, since another gateway would not have those that are lost either. While the store is down, who is known stays known for the
     /// cache's grace, at every gateway alike: if all of them said no, no request would be served.
     async fn ready(&self) -> Response<Full<Bytes>> {
         let gateway = &self.current.load_full().gateway;
         let now = gateway.clock.now();
         if gateway.db.ping().await.is_ok() {
             self.answered.store(now.0, Ordering::Relaxed);
-            return text(StatusCode::OK, "ready\n");
+            return match gateway.without_server().await {
+                (lost, _) if lost.is_empty() => text(StatusCode::OK, "ready\n"),
+                (lost, true) => {
+                    let said = format!("ready; no server answers behind {}\n", lost.join(", "));
+                    text(StatusCode::OK, &said)
+                }
+                (lost, false) => {
+                    let said = format!("no server answers behind {}\n", lost.join(", "));
+                    text(StatusCode::SERVICE_UNAVAILABLE, &said)
+                }
+            };
         }
         let answered = Timestamp(self.answered.load(Ordering::Relaxed));
         if now.since(answered) < gateway.invalidation.cache.grace() {

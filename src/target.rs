@@ -14,7 +14,7 @@ use crate::{
     rejection::Rejection,
     request::Request,
     traces::Trace,
-    upstream::{Reply, Upstream},
+    upstream::{Reply, Service, Upstream},
 };
 
 /// An admitted request, and what there is to answer it with.
@@ -62,6 +62,10 @@ pub trait Target: Send + Sync {
     /// Whether a request of another protocol, once answered, leaves a connection to be re-checked.
     fn is_upstream(&self) -> bool {
         false
+    }
+    /// Where it leads, if that is a service.
+    fn service(&self) -> Option<&Arc<Service>> {
+        None
     }
     /// Whether an application behind the gateway gets the request, which may judge credentials itself.
     fn leads_on(&self) -> bool {
@@ -116,6 +120,10 @@ impl Target for Upstream {
 
     fn is_upstream(&self) -> bool {
         true
+    }
+
+    fn service(&self) -> Option<&Arc<Service>> {
+        Upstream::service(self)
     }
 }
 

@@ -68,7 +68,8 @@ impl Builder<'_> {
             clock: &self.process.clock,
             metrics: &self.process.metrics,
         };
-        match problems.keep(self.process.upstreams.get(config, at, &context)) {
+        let config = config.checked_as(route.host.single());
+        match problems.keep(self.process.upstreams.get(&config, at, &context)) {
             Some(upstream) => problems.finish(upstream),
             None => Err(problems),
         }

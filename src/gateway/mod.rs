@@ -54,7 +54,7 @@ use crate::{
     store::Database,
     target::{Call, Target, Watched},
     traces::Traces,
-    upstream::{Reply, ReplyBody},
+    upstream::{Reply, ReplyBody, Service},
     value::Network,
     web::answer,
 };
@@ -334,6 +334,23 @@ impl Gateway {
         };
         self.finish(&mut reply, &mut exchange);
         ext_authz::answer(reply)
+    }
+
+    /// The routes of which no server can be reached now, and whether others have one.
+    pub async fn without_server(&self) -> (Vec<Arc<str>>, bool) {
+        let mut asked: Vec<(&Arc<Service>, Vec<Arc<str>>)> = Vec::new();
+        for route in self.router.routes() {
+            let Some(service) = route.target.service() else { continue };
+            match asked.iter_mut().find(|(known, _)| Arc::ptr_eq(known, service)) {
+                Some((_, names)) => names.push(Arc::clone(&route.name)),
+                None => asked.push((service, vec![Arc::clone(&route.name)])),
+            }
+        }
+        let found = asked.iter().map(|(service, _)| service.has_server());
+        let found = futures_util::future::join_all(found).await;
+        let lost = asked.into_iter().zip(&found).filter(|(_, found)| !**found);
+        let names = lost.flat_map(|((_, names), _)| names).collect();
+        (names, found.contains(&true))
     }
 
     /// Begins what its upstreams have to do beside requests.

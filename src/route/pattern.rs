@@ -28,6 +28,14 @@ impl HostPattern {
         }
     }
 
+    /// The host, if it is one alone.
+    pub fn single(&self) -> Option<&str> {
+        match self {
+            HostPattern::Any | HostPattern::Below(_) => None,
+            HostPattern::Exact(name) => Some(name),
+        }
+    }
+
     pub(super) fn specificity(&self) -> usize {
         match self {
             HostPattern::Any => 0,

@@ -128,6 +128,16 @@ pub struct UpstreamContext<'a> {
 }
 
 impl Config {
+    /// With a host for the checks of its health, if the file names none for them.
+    #[must_use]
+    pub fn checked_as(&self, host: Option<&str>) -> Self {
+        let mut config = self.clone();
+        if let (Some(health), None, Some(host)) = (&mut config.health, &self.host, host) {
+            health.host.get_or_insert_with(|| host.to_owned());
+        }
+        config
+    }
+
     /// Where the service runs.
     pub fn servers(&self) -> &[String] {
         &self.servers

@@ -1,20 +1,20 @@
 //! Checks of a server's health, apart from the requests that it gets.
 
-use std::sync::Weak;
+use std::{collections::BTreeMap, sync::Weak};
 
 use hyper::{
-    Request, Uri,
-    header::{HOST, HeaderValue, USER_AGENT},
+    HeaderMap, Request, StatusCode, Uri,
+    header::{HOST, HeaderName, HeaderValue, USER_AGENT},
     http::uri::PathAndQuery,
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use tracing::{info, warn};
 
 use super::{http2, pool::Sender, server::Server, service::Service};
 use crate::{
     clock::Clock,
-    request::Body,
+    request::{Body, canonical_host},
     value::{Count, FromWord, Path, Period, Problem, Problems},
 };
 
@@ -23,8 +23,16 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Health")]
 pub(super) struct Config {
-    /// What is asked for; any status under 400 is well.
+    /// What is asked for.
     path: String,
+    /// The `Host` that is asked: some frameworks answer 400 for one that they do not know. Else the
+    /// upstream's `host`, or the route's, or the server's address.
+    pub(super) host: Option<String>,
+    /// Further header fields, such as `X-Forwarded-Proto: https` for a service that redirects.
+    headers: BTreeMap<String, String>,
+    /// Which answers are well: a status, or a range such as `200-299`.
+    #[schemars(with = "String")]
+    status: Statuses,
     /// How often.
     interval: Period,
     /// How long an answer may take.
@@ -39,6 +47,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             path: "/".into(),
+            host: None,
+            headers: BTreeMap::new(),
+            status: Statuses(200, 399),
             interval: Period::seconds(5),
             timeout: Period::seconds(2),
             unhealthy: Count(3),
@@ -54,11 +65,42 @@ impl FromWord for Config {
     }
 }
 
+/// The first and the last status that are well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Statuses(u16, u16);
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            One(u16),
+            Range(String),
+        }
+        let (first, last) = match Written::deserialize(deserializer) {
+            Ok(Written::One(status)) => (Some(status), Some(status)),
+            Ok(Written::Range(text)) => {
+                let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+                (first.trim().parse().ok(), last.trim().parse().ok())
+            }
+            Err(_) => (None, None),
+        };
+        match (first, last) {
+            (Some(first), Some(last)) if 100 <= first && first <= last && last <= 599 => {
+                Ok(Self(first, last))
+            }
+            _ => Err(de::Error::custom("write a status, or a range such as 200-299")),
+        }
+    }
+}
+
 /// What is asked of each server, and what its answers mean.
 #[derive(Clone)]
 pub(super) struct Checks {
     config: Config,
     target: PathAndQuery,
+    host: Option<HeaderValue>,
+    headers: HeaderMap,
 }
 
 impl Config {
@@ -80,8 +122,30 @@ impl Config {
         ] {
             problems.refuse_zero(zero, &path.key(key));
         }
+        let host = self.host.as_ref().and_then(|host| {
+            let known = canonical_host(host).and_then(|_| HeaderValue::try_from(host).ok());
+            problems.keep(known.ok_or_else(|| {
+                let problem = Problem::new(&path.key("host"), format!("`{host}` is no host"));
+                problem.help("write it as api.example.com").into()
+            }))
+        });
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let at = path.key("headers").key(name);
+            let field = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok());
+            match field {
+                Some((name, _)) if name == HOST => {
+                    let problem = Problem::new(&at, "`Host` has a setting of its own");
+                    problems.push(problem.help("write it as `host`"));
+                }
+                Some((name, value)) => {
+                    headers.insert(name, value);
+                }
+                None => problems.push(Problem::new(&at, "this cannot be a header field")),
+            }
+        }
         match target {
-            Some(target) => problems.finish(Checks { config: self.clone(), target }),
+            Some(target) => problems.finish(Checks { config: self.clone(), target, host, headers }),
             None => Err(problems),
         }
     }
@@ -92,7 +156,7 @@ impl Checks {
     pub(super) async fn run(self, service: Weak<Service>) {
         while let Some(alive) = service.upgrade() {
             let servers = alive.servers.load_full();
-            let host = alive.host.clone();
+            let host = self.host.clone().or_else(|| alive.host.clone());
             let clock = alive.balancer.clock.clone();
             drop(alive);
             let checks = servers.iter().map(|server| self.check(server, host.clone(), &clock));
@@ -122,8 +186,9 @@ impl Checks {
         let headers = request.headers_mut();
         let own = HeaderValue::try_from(server.address.to_string()).ok();
         let host = host.or(own).unwrap_or(HeaderValue::from_static("localhost"));
-        headers.insert(HOST, host);
         headers.insert(USER_AGENT, HeaderValue::from_static("portcullis-health"));
+        headers.extend(self.headers.clone());
+        headers.insert(HOST, host);
         let answer = match sender {
             Sender::Http1(mut sender) => sender.send_request(request).await,
             Sender::Http2(mut sender, _) => {
@@ -132,8 +197,18 @@ impl Checks {
             }
         };
         match answer {
-            Ok(answer) if answer.status().as_u16() < 400 => Ok(()),
-            Ok(answer) => Err(format!("it answers {}", answer.status())),
+            Ok(answer) => {
+                let Statuses(first, last) = self.config.status;
+                match answer.status() {
+                    status if (first..=last).contains(&status.as_u16()) => Ok(()),
+                    status if status == StatusCode::BAD_REQUEST && self.host.is_none() => {
+                        Err(format!(
+                            "it answers {status}: if it does not know this host, set `health.host`"
+                        ))
+                    }
+                    status => Err(format!("it answers {status}")),
+                }
+            }
             Err(error) => Err(error.to_string()),
         }
     }

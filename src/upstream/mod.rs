@@ -27,13 +27,13 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 
-use self::service::Service;
 pub use self::{
     body::{Reply, ReplyBody},
     config::{Config, UpstreamContext},
     echo::Echo,
     pool::set_worker,
     redirect::Redirect,
+    service::Service,
     tunnel::Tunnel,
     watched_body::tick,
 };
@@ -60,6 +60,14 @@ impl Upstream {
     pub fn start(&self, control: &Handle) {
         if let Self::Service(service) = self {
             service.start(control);
+        }
+    }
+
+    /// The service, for which [`Self::has_server`] is asked once.
+    pub fn service(&self) -> Option<&Arc<Service>> {
+        match self {
+            Self::Service(service) => Some(service),
+            Self::Echo(_) | Self::Redirect(_) => None,
         }
     }
 

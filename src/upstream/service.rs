@@ -56,6 +56,9 @@ pub struct Service {
 /// not get twice the load.
 const REPEATED: usize = 3;
 
+/// How long a server may take to be connected to, where readiness asks.
+const READINESS: Duration = Duration::from_secs(1);
+
 impl Service {
     pub(super) fn start(self: &Arc<Self>, control: &Handle) {
         if self.started.swap(true, Ordering::Relaxed) {
@@ -67,6 +70,23 @@ impl Service {
         if let Some(checks) = self.checks.clone() {
             control.spawn(checks.run(Arc::downgrade(self)));
         }
+    }
+
+    /// Whether a server can be reached now: one that the checks of its health find well, or, without such
+    /// checks, one that can be connected to.
+    pub async fn has_server(&self) -> bool {
+        let servers = self.servers.load_full();
+        if self.checks.is_some() {
+            return servers.iter().any(|server| server.is_up());
+        }
+        let connecting = servers.iter().map(|server| {
+            Box::pin(async move { server.connector.connect(&server.address).await.map(|_| ()) })
+        });
+        if servers.is_empty() {
+            return false;
+        }
+        let first = futures_util::future::select_ok(connecting);
+        tokio::time::timeout(READINESS, first).await.is_ok_and(|found| found.is_ok())
     }
 
     pub(super) fn rewrite(&self, outgoing: &mut Outgoing<'_>) -> Result<(), Rejection> {

@@ -200,6 +200,71 @@ fn health_is_checked() {
     until("it is up", || gateway.get("/", &[]).status == 200);
 }
 
+/// The rule: a framework that answers 400 to a host that is not its own is well. What is asked, and what
+/// is well, can be said; by default it is asked as the route's clients ask.
+#[test]
+fn health_is_asked_as_clients_ask() {
+    let server = Server::start(move |seen, wire| {
+        let known = seen.folded("host") == ["shop.example"];
+        let proto = seen.folded("x_forwarded_proto");
+        let status = match (known, seen.line().starts_with("GET /teapot "), proto.as_slice()) {
+            (false, ..) => "400 Bad Request",
+            (true, true, _) => "418 Teapot",
+            (true, false, ["https"]) => "200 OK",
+            (true, false, _) => "301 Moved",
+        };
+        let _ = write!(wire, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        Then::Keep
+    });
+    let secure = "headers: { X-Forwarded-Proto: https }";
+    for (route, health, well) in [
+        ("host: shop.example", "{ path: / }".to_owned(), true),
+        ("host: \"*.example\"", "{ path: / }".to_owned(), false),
+        ("host: \"*\"", "{ path: / }".to_owned(), false),
+        ("host: \"*\"", "{ path: /, host: shop.example }".to_owned(), true),
+        ("host: shop.example", "{ path: /, status: 200 }".to_owned(), false),
+        ("host: shop.example", format!("{{ path: /, status: 200-299, {secure} }}"), true),
+        ("host: shop.example", "{ path: /teapot, status: 418 }".to_owned(), true),
+        ("host: shop.example", "{ path: /teapot }".to_owned(), false),
+    ] {
+        let before = server.count();
+        let often = "{ interval: 20ms, unhealthy: 2, healthy: 2,";
+        let health = health.replacen('{', often, 1);
+        let gateway = Gateway::start(&format!(
+            "permission: anyone\nroutes:\n- {{ path: /, {route}, upstream: {{ servers: [\"{}\"], \
+             health: {health} }} }}\n",
+            server.url()
+        ));
+        until("it was checked", || server.count() > before + 4);
+        let answer = gateway.admin("/health/ready");
+        assert_eq!(answer.status == 200, well, "{route} {health}: {}", answer.text());
+    }
+}
+
+/// The rule: readiness says when a route has no server, and fails where none has one.
+#[test]
+fn readiness_knows_routes_without_a_server() {
+    let server = Server::ok();
+    let dead = free_port();
+    let route = |path: &str, port: u16| {
+        format!("- {{ path: {path}, upstream: \"http://127.0.0.1:{port}\" }}\n")
+    };
+    for (routes, status, said) in [
+        (route("/", server.port), 200, "ready\n"),
+        (route("/", dead), 503, "no server answers behind /\n"),
+        (
+            route("/", server.port) + &route("/lost/", dead) + &route("/gone/", dead),
+            200,
+            "ready; no server answers behind /lost/, /gone/\n",
+        ),
+        ("- { path: /, upstream: echo }\n".to_owned(), 200, "ready\n"),
+    ] {
+        let gateway = Gateway::start(&format!("permission: anyone\nroutes:\n{routes}"));
+        let answer = gateway.admin("/health/ready");
+        assert_eq!((answer.status, answer.text().as_str()), (status, said), "{routes}");
+    }
+}
+
 /// The rule: a host is looked up, and each of its addresses is a server.
 #[test]
 fn a_host_is_its_addresses() {
