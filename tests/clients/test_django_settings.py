@@ -109,7 +109,7 @@ API = """
 
     class Own(TokenAuthentication):
         def authenticate(self, request):
-            return None
+            return request.build_absolute_uri() and None
 
     class NoCsrf(SessionAuthentication):
         def enforce_csrf(self, request):

@@ -84,7 +84,7 @@ VIEWS = """
 
     class Signed(BaseAuthentication):
         def authenticate(self, request):
-            return None
+            return request.build_absolute_uri() and None
 
     class Own(IsAuthenticated):
         authentication_classes = [Signed]
