@@ -14,6 +14,7 @@ use crate::{
     listen::Listener,
     package::{Asks, Entry, Limit, Page, SchemeContext, SchemeSettings, Site, Takes, scheme_words},
     policy::{self, Policy},
+    request::Buffer,
     route::{Matcher, PathPattern},
     scheme::Scheme,
     target::Target,
@@ -253,6 +254,11 @@ impl Builder<'_> {
             allow_paths: route.allow_paths.clone(),
             metrics: self.process.metrics.route(&name),
             name: name.into(),
+            // A page reads its body itself.
+            buffer: match place.target.is_upstream() {
+                true => route.buffer.unwrap_or(self.document.buffer),
+                false => Buffer::default(),
+            },
             target: place.target,
         }))
     }

@@ -21,7 +21,7 @@ use crate::{
     listen,
     observe::log,
     package, policy, reply,
-    request::{Ambiguity, ForwardedHeader},
+    request::{Ambiguity, Buffer, ForwardedHeader},
     route::{HostPattern, PathPattern},
     store, traces, upstream,
     value::{FromWord, Network, Rate, Secret, false_or_map, optional_word_or_map, word_or_map},
@@ -86,6 +86,9 @@ pub struct Document {
     pub shared_state: SharedState,
     /// What upstreams learn of the caller.
     pub identity: forward::Config,
+    /// Whether bodies without a length are read whole, so that upstreams are told one: up to 2.5 MiB, or
+    /// the size that is given.
+    pub buffer: Buffer,
     /// What clients may make long.
     pub limits: listen::Config,
     /// Logs.
@@ -125,6 +128,7 @@ impl Default for Document {
             packages: package::Settings::default(),
             shared_state: SharedState::Process,
             identity: forward::Config::default(),
+            buffer: Buffer::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),
             traces: None,
@@ -182,6 +186,8 @@ pub struct Route {
     pub throttle: Option<Vec<throttle::Config>>,
     /// What this route's upstream learns.
     pub identity: Option<forward::Config>,
+    /// Whether this route's upstream is told the length of every body.
+    pub buffer: Option<Buffer>,
     /// The service behind.
     #[serde(default, deserialize_with = "optional_word_or_map")]
     #[schemars(schema_with = "crate::value::word_or_map_schema::<upstream::Config>")]
@@ -205,6 +211,7 @@ impl Route {
             permission: None,
             throttle: None,
             identity: None,
+            buffer: None,
             upstream: None,
             endpoint: None,
             redirect: None,

@@ -48,7 +48,7 @@ use crate::{
     policy::Policy,
     rejection::Rejection,
     reply::{Renderer, Rendering},
-    request::{Ambiguity, Body, HeadLimits, Malformed, Peer, Purpose, Request, TrustedProxies},
+    request::{Ambiguity, Body, Buffer, HeadLimits, Malformed, Peer, Purpose, Request, TrustedProxies},
     route::{Found, Router},
     scheme::{Notes, Outcome, Scheme},
     store::Database,
@@ -111,6 +111,8 @@ pub struct Route {
     pub auth_rate: Option<Arc<AuthRate>>,
     /// What the upstream learns.
     pub forward: Arc<Forward>,
+    /// Which bodies have to have a length.
+    pub buffer: Buffer,
     /// Answers.
     pub target: Arc<dyn Target>,
     /// `Allow` of refusals.
@@ -196,6 +198,10 @@ impl Gateway {
             Step::Later(decision) => decision.await?,
         };
         exchange.admitted = true;
+        if route.buffer.is_for(&request.body) {
+            let body = std::mem::replace(&mut request.body, Body::Empty);
+            request.body = Box::pin(route.buffer.whole(body)).await?;
+        }
         let call = Call {
             request,
             admitted: &admitted,

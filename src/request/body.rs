@@ -80,7 +80,12 @@ impl Body {
         }
     }
 
-    /// A body that is there already, for `explain`.
+    /// Whether its length is known before it is read.
+    pub fn has_length(&self) -> bool {
+        self.size_hint().exact().is_some()
+    }
+
+    /// A body that is there already.
     pub fn given(bytes: Bytes) -> Self {
         let frames = Arc::default();
         Body::Stream { ahead: bytes, incoming: None, http2: false, unasked: false, frames }
@@ -213,14 +218,17 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Body::Stream { ahead, incoming: Some(incoming), http2, frames, .. } = self.get_mut()
-        else {
+        let Body::Stream { ahead, incoming, http2, frames, .. } = self.get_mut() else {
             return Poll::Ready(None);
         };
         if !ahead.is_empty() {
             sent_on(frames);
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(ahead)))));
         }
+        let Some(incoming) = incoming else {
+            frames.store(Body::ALL_SENT, Ordering::Relaxed);
+            return Poll::Ready(None);
+        };
         match Pin::new(&mut *incoming).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
                 sent_on(frames);
@@ -248,16 +256,17 @@ impl HttpBody for Body {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Body::Stream { ahead, incoming: Some(incoming), .. } => {
-                ahead.is_empty() && incoming.is_end_stream()
+            Body::Stream { ahead, incoming, .. } => {
+                ahead.is_empty() && incoming.as_ref().is_none_or(HttpBody::is_end_stream)
             }
-            Body::Empty | Body::Stream { .. } => true,
+            Body::Empty => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Body::Empty | Body::Stream { incoming: None, .. } => SizeHint::with_exact(0),
+            Body::Empty => SizeHint::with_exact(0),
+            Body::Stream { ahead, incoming: None, .. } => SizeHint::with_exact(ahead.len() as u64),
             Body::Stream { ahead, incoming: Some(incoming), .. } => {
                 let mut hint = incoming.size_hint();
                 let more = ahead.len() as u64;

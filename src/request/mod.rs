@@ -1,6 +1,7 @@
 //! The request as every later step reads it: checked once, then only looked at.
 
 pub mod body;
+mod buffer;
 mod certificate;
 pub mod credentials;
 pub mod form;
@@ -21,6 +22,7 @@ use hyper::{
 
 pub use self::{
     body::Body,
+    buffer::Buffer,
     certificate::{Certificate, covers},
     path::{Ambiguity, Target, decode as decode_path},
     peer::{Client, ForwardedHeader, Peer, TrustedProxies, network_of},

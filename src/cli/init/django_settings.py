@@ -918,6 +918,7 @@ def django_settings():
             for value in [getattr(settings, name)]}  # fmt: skip
     told["CSRF_IS_OFF"] = bool(csrf_is_off())
     told["TOKENS_FOR_NEW_USERS"] = makes_tokens()
+    told["SERVES_ASGI"] = bool(getattr(settings, "ASGI_APPLICATION", None))
     with translation.override("en"):
         # As the page's own words are.
         told["USERNAME_LABEL"] = str(get_user_model()._meta.get_field(get_user_model().USERNAME_FIELD).verbose_name)

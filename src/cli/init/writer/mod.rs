@@ -144,6 +144,9 @@ impl<'a> Writer<'a> {
         self.forwarded_headers();
         self.packages();
         self.cors();
+        if !project.settings.is_true("SERVES_ASGI") {
+            self.line("buffer: true  # WSGI servers read bodies by their length");
+        }
         self.line(
             "identity: { assertion: django }  # signed; the project verifies it, see the end",
         );
