@@ -49,8 +49,17 @@ pub(super) fn read(config: &Path) -> anyhow::Result<Vec<NativeAnswer>> {
     let file = file(config);
     let name = file.display();
     match std::fs::read_to_string(&file) {
-        Ok(text) => serde_yaml::from_str(&text)
-            .with_context(|| format!("{name} is not what `init` writes: remove it, or init again")),
+        Ok(text) => {
+            let answers: Option<Vec<NativeAnswer>> = serde_yaml::from_str(&text).ok();
+            let asked = |answer: &NativeAnswer| {
+                let known = CREDENTIALS.iter().any(|(what, _)| *what == answer.credential);
+                known && answer.path.starts_with('/')
+            };
+            let answers = answers.filter(|answers| answers.iter().all(asked));
+            answers.with_context(|| {
+                format!("{name} is not what `init` writes: remove it, or init again")
+            })
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error).with_context(|| format!("{name} cannot be read")),
     }

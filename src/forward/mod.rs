@@ -198,16 +198,16 @@ impl Forward {
         Ok(Outgoing { request: outgoing, caller, client: client.address })
     }
 
-    /// What a proxy that asked gets, to be set on the request that it holds: every field that
-    /// could say who is asking, an empty one where there is nothing to say, so that none of the
-    /// client's own stays (CVE-2026-30851).
+    /// What a proxy that asked gets, to be set on the request that it holds: every field by which any route
+    /// says who is asking, an empty one where there is nothing to say, so that none of the client's own
+    /// stays (CVE-2026-30851): one service may be behind several routes.
     ///
     /// # Errors
     /// As [`Self::apply`].
     pub fn answer(&self, admitted: &Admitted) -> Result<HeaderMap, Rejection> {
         let mut headers = HeaderMap::new();
         self.sign(admitted.caller(), &mut headers)?;
-        for (name, _) in &self.fields {
+        for name in self.owned.written() {
             headers.entry(name).or_insert(HeaderValue::from_static(""));
         }
         Ok(headers)

@@ -1,5 +1,7 @@
 //! The header names that only the gateway may set.
 
+use hyper::header::HeaderName;
+
 use super::Config;
 
 /// Names that are the gateway's whatever is configured: what upstreams of this kind read, and the
@@ -73,6 +75,8 @@ pub struct OwnedNames {
     names: Vec<String>,
     /// Bit n: a name of n bytes is among them. Most fields end here.
     lengths: u64,
+    /// Those that some route writes.
+    written: Vec<HeaderName>,
 }
 
 /// What servers put before a header's name when they make a variable of it; a client that sends
@@ -81,7 +85,7 @@ const VARIABLE_PREFIX: &str = "http_";
 
 impl Default for OwnedNames {
     fn default() -> Self {
-        let mut names = Self { names: Vec::new(), lengths: 0 };
+        let mut names = Self { names: Vec::new(), lengths: 0, written: Vec::new() };
         ALWAYS_OWNED.iter().for_each(|name| names.add(name));
         names
     }
@@ -94,7 +98,17 @@ impl OwnedNames {
         let further = config.headers.0.iter().map(|(name, _)| name);
         let assertion = config.assertion.iter().map(|assertion| assertion.header());
         let names = built_in.into_iter().chain(further).map(String::as_str).chain(assertion);
-        names.filter(|name| !name.is_empty()).for_each(|name| self.add(name));
+        for name in names.filter(|name| !name.is_empty()) {
+            self.add(name);
+            // One that cannot stand in a request is a problem of its route.
+            let written = HeaderName::try_from(name).ok();
+            self.written.extend(written.filter(|name| !self.written.contains(name)));
+        }
+    }
+
+    /// What some route writes.
+    pub(super) fn written(&self) -> &[HeaderName] {
+        &self.written
     }
 
     /// Adds one.

@@ -48,7 +48,9 @@ use crate::{
     policy::Policy,
     rejection::Rejection,
     reply::{Renderer, Rendering},
-    request::{Ambiguity, Body, Buffer, HeadLimits, Malformed, Peer, Purpose, Request, TrustedProxies},
+    request::{
+        Ambiguity, Body, Buffer, HeadLimits, Malformed, Peer, Purpose, Request, TrustedProxies,
+    },
     route::{Found, Router},
     scheme::{Notes, Outcome, Scheme},
     store::Database,

@@ -149,7 +149,8 @@ mod tests {
             let value = value.trim();
             if !value.contains(',') {
                 for element in [format!("proto={value}"), format!("for=a;Proto=\"{value}\"")] {
-                    assert_eq!(claim("forwarded", &element).secure, secure, "{element}");
+                    let element: &'static str = element.leak();
+                    assert_eq!(claim("forwarded", element).secure, secure, "{element}");
                 }
             }
         }

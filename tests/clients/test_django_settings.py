@@ -125,6 +125,16 @@ API = """
         scope = "uploads"
 """
 
+MIDDLEWARE = """
+    class Tenant:
+        def __init__(self, get_response):
+            self.get_response = get_response
+
+        def __call__(self, request):
+            request.tenant = "shop"
+            return self.get_response(request)
+"""
+
 VIEWS = """
     from django.contrib.auth.mixins import LoginRequiredMixin
     from django.views import View
@@ -209,6 +219,7 @@ SHOP = {
     "shop/hashers.py": HASHERS,
     "shop/api.py": API,
     "shop/views.py": VIEWS,
+    "shop/middleware.py": MIDDLEWARE,
     "shop/urls.py": URLS,
 }
 

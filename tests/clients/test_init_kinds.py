@@ -460,8 +460,9 @@ class Views(Kinds):
         bodies = {
             "try:\n            return super().dispatch(request, *args, **kwargs)\n"
             "        except ZeroDivisionError:\n            return HttpResponse(status=409)": "authenticated",
-            "name = self.__class__.__name__\n        response = super().dispatch(request, *args, **kwargs)\n"
-            "        return response": "authenticated",
+            "name = self.__class__.__name__\n        return super().dispatch(request, *args, **kwargs)": "authenticated",
+            # What becomes of a refusal is seen by its client.
+            "response = super().dispatch(request, *args, **kwargs)\n        return HttpResponse(response.status_code)": None,
             "key = request.headers\n        return super().dispatch(request, *args, **kwargs)": None,
             "return super().dispatch(kwargs, *args)": None,
         }
@@ -470,6 +471,52 @@ class Views(Kinds):
                 made = self.made(
                     urls='urlpatterns = [path("a/", Early.as_view()), path("me/", Me.as_view())]',
                     views=f"class Early(Me):\n    def dispatch(self, request, *args, **kwargs):\n        {body}\n",
+                )
+                if rule:
+                    self.assert_rules(made, {"/a/": rule})
+                else:
+                    self.assert_left(made, "/a/")
+
+    def test_permissions_that_catch_everything(self):
+        """A permission that looks at what is not known, and takes its own failure for a no, refuses nobody for certain."""
+        made = self.made(
+            urls='urlpatterns = [path("a/", ByKey.as_view()), path("b/<int:pk>/", NoKwargs.as_view())]',
+            views="""
+            class HasKey(BasePermission):
+                def has_permission(self, request, view):
+                    try:
+                        return request.META["HTTP_X_API_KEY"] == "right"
+                    except:
+                        return False
+
+            class Bare(BasePermission):
+                def has_permission(self, request, view):
+                    return view.kwargs != {}
+
+            class ByKey(Me):
+                permission_classes = [HasKey]
+
+            class NoKwargs(Me):
+                permission_classes = [Bare]
+            """,
+        )
+        self.assert_rules(made, {"/a/": "anyone", "/b/1/": "anyone"})
+
+    def test_methods_that_judge_requests(self):
+        """Whom they let in, the gateway would refuse."""
+        bodies = {
+            "check_permissions(self, request): pass": None,
+            "handle_exception(self, exc): return HttpResponse()": None,
+            "initial(self, request, *args, **kwargs): pass": None,
+            "perform_authentication(self, request): pass": None,
+            "initial(self, request, *args, **kwargs):\n        super().initial(request, *args, **kwargs)\n"
+            "        self.seen = True": "authenticated",
+        }
+        for body, rule in bodies.items():
+            with self.subTest(body):
+                made = self.made(
+                    urls='urlpatterns = [path("a/", Own.as_view()), path("me/", Me.as_view())]',
+                    views=f"class Own(Me):\n    def {body}\n",
                 )
                 if rule:
                     self.assert_rules(made, {"/a/": rule})
@@ -517,6 +564,20 @@ class Classes(Kinds):
         self.assertEqual(made.chain(), ["token"])
         self.assert_rules(made, {"/me/": "authenticated"})
         self.noted(made, "differs", "run `init` again", "shop.classes.Own")
+
+    def test_classes_that_only_look_switched_off(self):
+        for body in [
+            "try:\n            return request.GET['key'] and None\n        except: return None",
+            "return request.user if request.method == 'DELETE' else None",
+            "return cache.get('key')",
+        ]:
+            with self.subTest(body):
+                made = self.made(
+                    f'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["{TOKEN}", "shop.classes.Own"]',
+                    classes="from django.core.cache import cache\n\nclass Own(BaseAuthentication):\n"
+                    f"    def authenticate(self, request):\n        {body}\n",
+                )
+                self.assertEqual(made.chain(), ["token", None])
 
     def test_half_a_chain(self):
         """Attack, of a kind: without the other class its clients are refused, so the route is left whole."""
@@ -860,8 +921,137 @@ class Around(Kinds):
         self.assertEqual(made.chain(), [None, "token", "session"])
         self.assert_left(made, "/me/")
 
+    # Each natively refuses what a session of alice's would be let in with, or may; or lets in somebody who has none.
+    UNSEEN = [
+        "if not request.session.get('otp') and isinstance(request.user, User): request.user = AnonymousUser()",
+        "if str(request.user) == 'bob': request.user = AnonymousUser()",
+        "if request.user in []: request.user = AnonymousUser()",
+        "if isinstance(request.session.get('_auth_user_id'), str): request.user = AnonymousUser()",
+        "if isinstance(request.path, str) and 'admin' in request.path: request.user = AnonymousUser()",
+        "if request.method == 'DELETE': request.user = AnonymousUser()",
+        "request.user, request.tenant = AnonymousUser(), None",
+        "auth.logout(request)",
+        "request.session.flush()",
+        "request.session = {}",
+        "if threading.current_thread().name == 'x': request.user = AnonymousUser()",
+        "if cache.get('lockdown'): request.user = AnonymousUser()",
+        "impersonate(request)",
+        "request.COOKIES['sessionid'] = request.META.get('HTTP_X_SESSION')",
+        "request._force_auth_user = request.META.get('HTTP_X_USER')",
+        "quiet(request)",
+    ]
+
+    def test_middleware_that_goes_by_what_is_not_seen(self):
+        """Attack: a session that the project's middleware ends, or takes for nobody's, is alice's at the gateway."""
+        for line in self.UNSEEN:
+            with self.subTest(line):
+                made = self.made(
+                    'MIDDLEWARE.append("shop.middleware.own")',
+                    config__shop__middleware=f"""
+                import threading
+
+                from django.contrib import auth
+                from django.contrib.auth.models import AnonymousUser, User
+                from django.core.cache import cache
+
+                def impersonate(request):
+                    request.user = User(pk=1)
+
+                def quiet(request):
+                    try:
+                        if request.user.last_name == "banned":
+                            request.user = AnonymousUser()
+                    except:
+                        pass
+
+                def own(get_response):
+                    def middleware(request):
+                        {line}
+                        return get_response(request)
+                    return middleware
+                """,
+                )
+                self.assertEqual(made.chain(), ["token", None])
+                self.assert_left(made, "/me/")
+
+    def test_middleware_that_asks_the_view(self):
+        """Attack: one view is behind a second factor."""
+        for line in [
+            'if "org" in kwargs: request.user = None',
+            'if getattr(getattr(view, "cls", None), "requires_mfa", False): request.user = None',
+        ]:
+            with self.subTest(line):
+                made = self.made(
+                    'MIDDLEWARE.append("shop.middleware.Own")',
+                    config__shop__middleware=f"""
+                class Base:
+                    def __init__(self, get_response):
+                        self.get_response = get_response
+
+                    def __call__(self, request):
+                        return self.get_response(request)
+
+                    def process_view(self, request, view, args, kwargs):
+                        {line}
+
+                class Own(Base):
+                    pass
+                """,
+                )
+                self.assertEqual(made.chain(), ["token", None])
+
+    def test_sessions_of_another_middleware(self):
+        made = self.made(
+            'MIDDLEWARE[0] = "shop.middleware.Sessions"',
+            config__shop__middleware="""
+            from django.contrib.sessions.middleware import SessionMiddleware
+
+            class Sessions(SessionMiddleware):
+                pass
+            """,
+        )
+        self.assertEqual(made.chain(), ["token", None])
+
+    def test_csrf_check_that_depends_on_the_request(self):
+        """Attack: a form of another site is refused natively, and the gateway does not check any."""
+        for line in [
+            'if "HTTP_ORIGIN" not in request.META: request._dont_enforce_csrf_checks = True',
+            'if request.method == "GET": request._dont_enforce_csrf_checks = True',
+            'if not request.COOKIES.get("web"): request._dont_enforce_csrf_checks = True',
+            'if "X-Browser" not in request.headers: request._dont_enforce_csrf_checks = True',
+        ]:
+            with self.subTest(line):
+                made = self.own_middleware(line)
+                self.assertEqual(made.chain(), ["token", None])
+                self.assertNotIn("enforce: false", made.text)
+
+    def test_middleware_that_takes_a_credential_away(self):
+        made = self.own_middleware(
+            'if request.META.get("HTTP_X_PUBLIC"): del request.META["HTTP_AUTHORIZATION"]'
+        )
+        first = {"upstream": {"headers": ["X-Public"], "challenge": "Token"}}
+        self.assertEqual(made.chain(), [first, "token", "session"])
+
+    def test_middleware_before_pages(self):
+        """Attack: guesses that the project's middleware stops go on at the gateway's page."""
+        made = self.made(
+            'MIDDLEWARE.append("shop.middleware.own")', self.LOG_IN,
+            config__shop__middleware="""
+            from django.http import HttpResponse
+
+            def own(get_response):
+                def middleware(request):
+                    if request.META.get("REMOTE_ADDR") != "127.0.0.1":
+                        return HttpResponse(status=429)
+                    return get_response(request)
+                return middleware
+            """,
+        )  # fmt: skip
+        self.assertEqual(self.pages(made), [])
+        self.noted(made, "Pages stay", "LoginView (shop.middleware.own may answer before it)")
+
     def test_middleware_that_compares(self):
-        made = self.own_middleware("request.seen = request.user == 1")
+        made = self.own_middleware('request.seen = request.method == "GET" and request.user.is_authenticated == 1')
         self.assertEqual(made.chain(), ["token", "session"])
 
     def test_sessions_that_no_table_has(self):
@@ -919,6 +1109,25 @@ class Around(Kinds):
                     f"            {finds}\n        except User.DoesNotExist:\n            return None\n"
                 )
                 self.assertEqual(made.chain(), chain)
+
+    def test_backend_that_looks_like_the_documented_one(self):
+        """Attack: the project's manager does not find a user who is banned, and the gateway's query does."""
+        for finds, model in [
+            ("Active.objects.get(pk=user_id)", "proxy"),
+            ("User.objects.get(pk=user_id)", "shadow"),
+        ]:
+            with self.subTest(finds):
+                made = self.backend(
+                    "from django.contrib.auth.models import User, UserManager\n\n"
+                    "class ActiveManager(UserManager):\n    def get_queryset(self):\n"
+                    "        return super().get_queryset().filter(is_active=True)\n\n"
+                    "class Active(User):\n    objects = ActiveManager()\n    class Meta:\n        proxy = True\n"
+                    "        app_label = 'shop'\n\n"
+                    + ("User = Active\n\n" if model == "shadow" else "")
+                    + "class Own(BaseBackend):\n    def get_user(self, user_id):\n        try:\n"
+                    f"            return {finds}\n        except User.DoesNotExist:\n            return None\n"
+                )
+                self.assertEqual(made.chain(), ["token", None])
 
     def test_backend_that_counts_failures(self):
         """As django-axes does: it is asked first, and stops the others."""
@@ -1038,6 +1247,76 @@ def create_auth_token(sender, instance=None, created=False, **kwargs):
                 self.assertEqual({pattern: made.url(pattern)["endpoint"] for pattern in pages}, pages)
                 fields = '  fields: {"user_id":"{user.id}","email":"{user.email}"}\n'
                 self.assertEqual(fields in made.text, pages["in/"] == "token", made.text)
+
+    def test_token_page_that_looks_like_the_documented_one(self):
+        """Attack: a second factor that the project's page asks for is not asked for here."""
+        otp = """
+        from rest_framework.authtoken.serializers import AuthTokenSerializer
+        from rest_framework.exceptions import AuthenticationFailed
+
+        class Otp(AuthTokenSerializer):
+            def validate(self, attrs):
+                raise AuthenticationFailed
+
+        class OtpToken(ObtainAuthToken):
+            def post(self, request, *args, **kwargs):
+                raise AuthenticationFailed
+
+        class WithId(OtpToken):
+            def post(self, request, *args, **kwargs):
+                response = super().post(request, *args, **kwargs)
+                token = Token.objects.get(key=response.data['token'])
+                return Response({'token': token.key, 'id': token.user_id})
+
+        class Dunder(CustomAuthToken):
+            def __init__(self, **kwargs):
+                self.serializer_class = Otp
+
+        class Unchecked(ObtainAuthToken):
+            def post(self, request, *args, **kwargs):
+                token, created = Token.objects.get_or_create(user=user)
+                return Response({'token': token.key})
+
+        def wrapped(view):
+            @functools.wraps(view)
+            def inner(request):
+                return HttpResponse(status=403)
+            return inner
+        """
+        for view in [
+            "CustomAuthToken.as_view(serializer_class=Otp)", "WithId.as_view()", "Dunder.as_view()", "Unchecked.as_view()",
+            "wrapped(obtain_auth_token)",
+        ]:
+            with self.subTest(view):
+                made = self.made(
+                    urls=f'urlpatterns = [path("in/", {view})]',
+                    views="import functools\n" + textwrap.dedent(self.OBTAIN) + textwrap.dedent(otp),
+                )
+                self.assertIsNone(made.url("in/")["endpoint"])
+
+    def test_views_that_are_wrapped(self):
+        """What was made to look like a view is not one: it may answer before it."""
+        made = self.made(
+            urls="""
+            import functools
+            from django.views.decorators.cache import never_cache
+            from django.views.decorators.csrf import csrf_exempt
+
+            def shared(view):
+                @functools.wraps(view)
+                def inner(request):
+                    return HttpResponse() if "share" in request.GET else view(request)
+                return inner
+
+            urlpatterns = [
+                path("a/", shared(Me.as_view())), path("b/", never_cache(csrf_exempt(Me.as_view()))),
+                path("c/", csrf_exempt(shared(Me.as_view()))),
+            ]
+            """
+        )
+        self.assert_left(made, "/a/")
+        self.assert_left(made, "/c/")
+        self.assert_rules(made, {"/b/": "authenticated"})
 
     def test_log_out_that_answers_get(self):
         """As Django's own did before 5.0."""

@@ -99,6 +99,39 @@ fn a_forged_identity_is_overwritten_by_every_yes() {
     assert_eq!(said(&answer), names.map(|name| (name, vec![expected(name).to_owned()])).into());
 }
 
+/// Attack: a header that only another route writes is forged; the service behind is the same, and the
+/// proxy copies what a yes says.
+#[test]
+fn a_yes_covers_what_any_route_writes() {
+    let gateway = Setup::new().alice().start(
+        "decisions: { path: /_decide, proxies: [127.0.0.1] }\n\
+         secret_key: throwaway-secret-key-for-tests-0123456789\nroutes:\n\
+         - { path: /, permission: anyone }\n\
+         - { path: /own/, identity: { user: X-Caller, email: \"\", headers: { X-Key: \"{user.id}\" },\
+         \n    assertion: { audience: own, header: X-Proof } } }\n\
+         - { path: /django/, identity: { assertion: django } }\n",
+    );
+    let (name, value) = token();
+    let all = ["remote-user", "remote-email", "remote-name", "remote-groups", "x-caller", "x-key"];
+    let proofs = ["x-proof", "portcullis-assertion"];
+    for (path, filled) in [
+        ("/", &["remote-user", "remote-email"][..]),
+        ("/own/", &["x-caller", "x-key", "x-proof"]),
+        ("/django/", &["remote-user", "remote-email", "portcullis-assertion"]),
+    ] {
+        let mut headers: Vec<_> = all.iter().chain(&proofs).map(|name| (*name, "forged")).collect();
+        headers.push((name, &value));
+        let answer = ask(&gateway, "GET", path, &headers);
+        assert_eq!(answer.status, 200, "{path}");
+        for name in all.iter().chain(&proofs) {
+            let values = answer.values(name);
+            assert_eq!(values.len(), 1, "{path} {name}: {values:?}");
+            assert_eq!(!values[0].is_empty(), filled.contains(name), "{path} {name}: {values:?}");
+            assert_ne!(values[0], "forged", "{path} {name}");
+        }
+    }
+}
+
 /// Attack (CVE-2026-40575): a client reaches the page itself and says what it likes of a request, or
 /// says it on an ordinary request, which is then judged by another path than it has.
 #[test]

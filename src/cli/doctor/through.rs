@@ -42,6 +42,8 @@ pub(super) async fn through(
     println!("\nThrough the gateway, http://{address}");
     if gateway.status("/", None).await.is_none() {
         println!("  no answer the gateway does not run: start it, and ask again");
+        // What the project answered is there to be compared.
+        findings.unsure += usize::from(!native.is_empty());
         return;
     }
     gateway.refuses(document, arguments.path.as_str(), findings).await;
@@ -80,7 +82,7 @@ impl Gateway<'_> {
             };
             match self.status(path, value).await {
                 Some(status) if status == *before => same += 1,
-                Some(status) if (200..300).contains(&status) => {
+                Some(status) if (200..300).contains(&status) && !(200..300).contains(before) => {
                     way_in(path, what, status, findings);
                     println!("            the project itself answered {before}");
                 }

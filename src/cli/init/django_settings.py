@@ -132,18 +132,17 @@ OPENING = []
 OBTAIN = "rest_framework.authtoken.views.ObtainAuthToken"
 OBTAIN_MODELS = "rest_framework.authtoken.models"
 OBTAINS = [
-    r"serializer = self\.(serializer_class|get_serializer)\(data=request\.data(, context={'request': request})?\)",
-    r"serializer\.is_valid\(raise_exception=True\)",
-    r"user = (serializer\.validated_data\['user'\]|token\.user)",
-    r"token, \w+ = Token\.objects\.get_or_create\(user=user\)",
-    r"response = super\(\)\.post\(request, \*args, \*\*kwargs\)",
-    r"token = Token\.objects\.get\(key=response\.data\['token'\]\)",
+    [
+        r"serializer = self\.(serializer_class|get_serializer)\(data=request\.data(, context={'request': request})?\)",
+        r"serializer\.is_valid\(raise_exception=True\)",
+        r"user = serializer\.validated_data\['user'\]",
+        r"token, \w+ = Token\.objects\.get_or_create\(user=user\)",
+    ],
+    [
+        r"response = super\(\)\.post\(request, \*args, \*\*kwargs\)",
+        r"token = Token\.objects\.get\(key=response\.data\['token'\]\)",
+    ],
 ]
-OF_USER = {
-    "token.key": "token", "user.pk": "id", "user.id": "id", "token.user_id": "id", "user.username": "username",
-    "user.get_username()": "username", "user.email": "email", "user.get_full_name()": "name", "user.is_staff": "is_staff",
-    "user.is_superuser": "is_superuser",
-}  # fmt: skip
 # What the first of these views says; another one that says otherwise stays the project's.
 TOKEN_FIELDS = {}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -280,24 +279,24 @@ def passes_on(function, name):
 
 
 def definition(function):
-    """The syntax tree of a function, and its statements but for the docstring; or nothing."""
+    """The syntax tree of a function without decorators, and its statements but for the docstring; or nothing."""
+    if hasattr(function, "__wrapped__"):
+        return None, []
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     except (OSError, TypeError, SyntaxError, IndexError):
         return None, []
-    if not isinstance(tree, ast.FunctionDef):
+    if not isinstance(tree, ast.FunctionDef) or tree.decorator_list:
         return None, []
-    imports = (ast.Import, ast.ImportFrom)
-    return tree, [
-        line for line in tree.body
-        if not isinstance(line, imports) and not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-    ]  # fmt: skip
+    return tree, [line for line in tree.body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
 
 
 def asks_first(function, name):
     tree, body = definition(function)
     if tree is None:
         return False
+    # What is imported there is no other name for what is asked first.
+    body = [line for line in body if not isinstance(line, (ast.Import, ast.ImportFrom))]
     arguments = [argument.arg for argument in tree.args.args[1:]]
     if not body or not asked_above(getattr(body[0], "value", None), name, arguments):
         return False
@@ -309,7 +308,7 @@ def asks_first(function, name):
         unpacks = isinstance(line, ast.Assign) and isinstance(line.value, ast.Name) and line.value.id in found
         if isinstance(line, ast.Assign) and line is not body[0] and not unpacks and found & targets(line):
             return False
-        if isinstance(line, (ast.NamedExpr, ast.AugAssign, ast.For, ast.With, ast.Global, ast.Nonlocal)):
+        if isinstance(line, (ast.NamedExpr, ast.AugAssign, ast.AnnAssign, ast.For, ast.With, ast.Global, ast.Nonlocal, ast.Delete)):
             return False
         if unpacks:
             found |= targets(line)
@@ -371,7 +370,6 @@ def receivers(what):
     for signal, sender in sent:
         live = signal._live_receivers(sender)
         for receiver in live[0] + live[1] if isinstance(live, tuple) else live:
-            receiver = getattr(receiver, "__wrapped__", receiver)
             module = getattr(receiver, "__module__", type(receiver).__module__)
             packages = ("django.", "rest_framework.", "rest_framework_simplejwt.", "knox.")
             # What is saved of users here are changes of rows.
@@ -382,8 +380,19 @@ def receivers(what):
 
 def when_created(receiver):
     """What a receiver of `post_save` does, if it does something with new rows alone; or nothing."""
-    tree, body = definition(receiver)
-    if tree is None or len(body) != 1 or not isinstance(body[0], ast.If) or body[0].orelse:
+    if hasattr(receiver, "__wrapped__"):
+        return None
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(receiver))).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return None
+    connects = [ast.unparse(each.func) if isinstance(each, ast.Call) else "" for each in getattr(tree, "decorator_list", [])]
+    if not isinstance(tree, ast.FunctionDef) or not set(connects) <= {"receiver", "dispatch.receiver"}:
+        return None
+    if connects and not getattr(receiver, "__globals__", {}).get("receiver", Callback).__module__ == "django.dispatch.dispatcher":
+        return None
+    body = [line for line in tree.body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+    if len(body) != 1 or not isinstance(body[0], ast.If) or body[0].orelse:
         return None
     rest = tree.args.kwarg and tree.args.kwarg.arg
     arguments = {argument.arg for argument in [*tree.args.args, *tree.args.kwonlyargs]}
@@ -399,9 +408,8 @@ def makes_tokens():
 
     live = post_save._live_receivers(get_user_model())
     for receiver in live[0] + live[1] if isinstance(live, tuple) else live:
-        receiver = getattr(receiver, "__wrapped__", receiver)
         done = when_created(receiver) or []
-        made = len(done) == 1 and re.fullmatch(r"(\w+\.)*Token\.objects\.(get_or_)?create\(user=instance\)", ast.unparse(done[0]))
+        made = len(done) == 1 and re.fullmatch(r"Token\.objects\.(get_or_)?create\(user=instance\)", ast.unparse(done[0]))
         if made and is_drf_s(receiver, "Token", "rest_framework.authtoken.models"):
             return True
     return False
@@ -480,9 +488,12 @@ def user():
         unreadable.append(f"its database is {connection.vendor}")
     if (alias := router.db_for_read(model)) != "default":
         unreadable.append(f"it is in the database {alias}, and the gateway reads one")
+    objects = getattr(model, "objects", None)
+    if objects is not None and not is_plain(objects):
+        unreadable.append(f"its manager {dotted(type(objects))} says which rows are users")
     manager = type(model._default_manager)
     own = {name for c in inspect.getmro(manager) if not c.__module__.startswith("django.") for name in vars(c)}
-    if "get_queryset" in own:
+    if "get_queryset" in own and manager is not type(objects):
         unreadable.append(f"its manager {dotted(manager)} says which rows are users")
     own |= {
         name for name in ("check_password", "get_session_auth_hash")
@@ -594,16 +605,31 @@ def backends():
 
 def finds_the_row(function):
     """Whether it is the `get_user` of Django's documentation: the row of that key, or nobody."""
+    from django.contrib.auth import get_user_model
+
     tree, body = definition(function)
     if tree is None or len(tree.args.args) != 2 or len(body) != 1 or not isinstance(body[0], ast.Try):
         return False
     if body[0].orelse or body[0].finalbody:
         return False
-    row = ast.unparse(ast.Module(body[0].body, []))
-    key = tree.args.args[1].arg
-    here = re.fullmatch(rf"return [\w.]+(\(\))?\.(objects|_default_manager)\.get\((pk|id)={key}\)", row)
+    row, key = ast.unparse(ast.Module(body[0].body, [])), tree.args.args[1].arg
+    here = re.fullmatch(rf"return (\w+|get_user_model\(\))\.objects\.get\((pk|id)={key}\)", row)
     missing = [ast.unparse(ast.Module(handler.body, [])) for handler in body[0].handlers]
-    return bool(here) and all(line in ("return None", "return") for line in missing)
+    if not here or not all(line in ("return None", "return") for line in missing):
+        return False
+    named = function.__globals__.get(here[1].removesuffix("()"))
+    model = named() if named is get_user_model else named
+    return model is get_user_model() and is_plain(model.objects)
+
+
+def is_plain(manager):
+    """Whether a manager finds all rows."""
+    from django.db.models import Manager, QuerySet
+
+    kind = type(manager)
+    own = {name for c in inspect.getmro(kind) if not c.__module__.startswith("django.") for name in vars(c)}
+    queries = getattr(kind, "_queryset_class", QuerySet)
+    return kind.get_queryset is Manager.get_queryset and queries.get is QuerySet.get and not own & {"get", "filter", "all"}
 
 
 def takes_password(function):
@@ -622,42 +648,100 @@ def does_nothing(function):
 
 @functools.lru_cache(None)
 def middleware_that(*words):
-    """Middleware of the project's own in whose source one of these assignments stands."""
-    from django.conf import settings
-    from django.utils.module_loading import import_string
-
-    found = []
-    for path in settings.MIDDLEWARE:
-        if path.startswith("django."):
-            continue
-        try:
-            text = source(import_string(path))
-        except ImportError:
-            continue
-        if any(re.search(word, text) for word in words):
-            found.append(path)
-    return found
+    """Middleware of the project's own in whose source one of these expressions is found."""
+    return [path for path in own_middleware() if any(re.search(word, text_of(path)) for word in words)]
 
 
-class Unknown:
-    """Stands for a value of which nothing is known."""
+class StandIn:
+    """Stands for a value of which only what is set is known. Who looks at more cannot be foretold: it raises, and is
+    remembered, since a bare `except` may catch it."""
 
     def unforeseen(self, *_, **__):
         raise Unforeseen
 
-    __getattr__ = __eq__ = __ne__ = __lt__ = __str__ = __bool__ = __len__ = __iter__ = unforeseen
-    __contains__ = __getitem__ = __hash__ = __call__ = __add__ = __mod__ = unforeseen
+    # `isinstance` asks for the class, too.
+    __class__ = property(unforeseen)
+    __getattr__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __str__ = __repr__ = __bytes__ = __format__ = unforeseen
+    __bool__ = __len__ = __iter__ = __contains__ = __getitem__ = __setitem__ = __delitem__ = __hash__ = __call__ = unforeseen
+    __add__ = __radd__ = __sub__ = __mod__ = __int__ = __float__ = __index__ = __fspath__ = __reversed__ = unforeseen
 
 
-class Known(Unknown):
-    """Stands for a value that is there, and of which nothing else is known."""
+class Unknown(StandIn):
+    """Nothing is known of it."""
+
+
+class Known(StandIn):
+    """It is there, and nothing else is known of it."""
 
     def __bool__(self):
         return True
 
 
-class Path:
-    """Stands for a path of which the text between its variable parts is known."""
+class Trap(StandIn):
+    """A request, a view or a user of which some attributes are known."""
+
+    def __init__(self, **known):
+        self.__dict__.update(known)
+
+    def __getattr__(self, name):
+        raise Unforeseen(name)
+
+    def __bool__(self):
+        return True
+
+
+class Passing(Trap):
+    """A request on its way through the middleware: nobody has looked at its user yet."""
+
+    def __getattr__(self, name):
+        if name in ("_cached_user", "_acached_user"):
+            raise AttributeError(name)
+        raise Unforeseen(name)
+
+
+class Somebody(Trap):
+    """A user who is logged in."""
+
+    @property
+    def __class__(self):
+        from django.contrib.auth import get_user_model
+
+        return get_user_model()
+
+
+class Label(str):
+    """A name that can be written, and is not known."""
+
+    __eq__ = __ne__ = __lt__ = __gt__ = __hash__ = __contains__ = __len__ = __getitem__ = StandIn.unforeseen
+    startswith = endswith = lower = split = StandIn.unforeseen
+
+
+class Reached(BaseException):
+    """A middleware has let a request pass."""
+
+
+class Unforeseen(BaseException):
+    """Not an `Exception`, which a permission might catch."""
+
+    raised = False
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        Unforeseen.raised = True
+
+
+def foreseen(function, *arguments):
+    """What a function returns, and whether all that it looked at is known."""
+    Unforeseen.raised = False
+    try:
+        found = function(*arguments)
+    except (Unforeseen, Exception):
+        return None, False
+    return found, not Unforeseen.raised
+
+
+class Path(StandIn):
+    """A path of which the text between its variable parts is known."""
 
     def __init__(self, text):
         self.parts = re.split("\0|\3|([\1\2])[^\1\2]+\\1", text)[::2]
@@ -673,12 +757,6 @@ class Path:
         if text.startswith(self.parts[0]):
             raise Unforeseen
         return False
-
-    def unforeseen(self, *_, **__):
-        raise Unforeseen
-
-    __getattr__ = __eq__ = __ne__ = __hash__ = __str__ = __bool__ = __len__ = __iter__ = __getitem__ = unforeseen
-    __add__ = __radd__ = __mod__ = __lt__ = unforeseen
 
 
 def path_of(text, told):
@@ -722,46 +800,47 @@ class Session(dict):
             raise KeyError(name)
         return self.get(name)
 
-    def unforeseen(self, *_, **__):
-        raise Unforeseen
-
-    __iter__ = __len__ = __bool__ = keys = values = items = copy = pop = setdefault = update = clear = unforeseen
-    __getattr__ = unforeseen
+    __iter__ = __len__ = __bool__ = __eq__ = __ne__ = __delitem__ = StandIn.unforeseen
+    keys = values = items = copy = pop = setdefault = update = clear = StandIn.unforeseen
+    __getattr__ = StandIn.unforeseen
 
 
-def passed_through(path, user, method="GET", at=None, session=None, query=None, view=None):
-    """A request after it has met a middleware, and what that has read of it; or None."""
+def passed_through(path, user, method="GET", at=None, session=None, query=None):
+    """A request after it has met a middleware, whether its user is still this one, and what that has read of the request
+    and of the view; or None if it cannot be foretold."""
     from django.contrib import auth
 
-    meta, headers, cookies = set(), set(), set()
+    meta, headers, cookies, view = set(), set(), set(), Callback()
     at, session, query = (Unknown() if known is None else known for known in (at, session, query))
-    view = view or (lambda request: None)
     request = Passing(
-        META=Fields(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
+        META=Meta(meta), headers=Headers(headers), COOKIES=Fields(cookies), method=method, user=user,
         path=at, path_info=at, session=session, GET=query, POST=Unknown(),
     )  # fmt: skip
-    # Whom the session names is known, and who else might be asked is not.
-    get_user, auth.get_user = auth.get_user, lambda _: user
-    try:
+
+    def passing():
         made = middleware(path)
         try:
             made(request)
             # It has answered itself.
-            return None
+            return False
         except Reached:
             pass
-        if hasattr(made, "process_view") and made.process_view(request, view, (), {}) is not None:
-            return None
+        if hasattr(made, "process_view") and made.process_view(request, view, Unknown(), Unknown()) is not None:
+            return False
         found = request.user
-        # Without a look, it may be anybody.
         if found is not user and hasattr(type(found), "_setup"):
+            # Without a look, it may be anybody.
             found._setup()
             found = found._wrapped
-        return request, found is user, (meta, headers, cookies)
-    except (Unforeseen, Exception):
-        return None
+        return "same" if found is user and request.session is session else "other"
+
+    # Whom the session names is known, and who else might be asked is not.
+    get_user, auth.get_user = auth.get_user, lambda _: user
+    try:
+        found, told = foreseen(passing)
     finally:
         auth.get_user = get_user
+    return (request, found == "same", (meta, headers, cookies), view.asked) if told and found else None
 
 
 def leaves_users(path, at):
@@ -776,10 +855,10 @@ def leaves_users(path, at):
             return None
         for names in subsets:
             done.add(names)
-            for method, user in product(("GET", "POST"), (AnonymousUser(), Trap(is_authenticated=True, is_anonymous=False))):
+            for method, user in product(METHODS, (AnonymousUser(), Somebody(is_authenticated=True, is_anonymous=False))):
                 session = Session(set(names))
                 found = passed_through(path, user, method, at, session)
-                if found is None or not found[1]:
+                if found is None or not found[1] or found[3]:
                     return None
                 keys |= session.asked
                 for seen, its in zip(read, found[2], strict=True):
@@ -787,17 +866,49 @@ def leaves_users(path, at):
     return read
 
 
+# Middleware of packages that has no say in who is asking, nor in whether a page answers.
+HARMLESS = (
+    "django.", "corsheaders.", "whitenoise.", "debug_toolbar.", "django_prometheus.", "simple_history.",
+    "allauth.account.middleware.AccountMiddleware", "portcullis_django.",
+)  # fmt: skip
+# Words without which none has anything to do with it, in whatever it calls; and those of what it may go by unseen.
+ABOUT_USERS = r"user|session|log_?in|log_?out|auth|impersonat|cookie|login"
+UNSEEN = r"\bcaches?\b|thread|contextvars|\brandom\b|\btime\b|datetime|timezone|\bredis\b"
+
+
+def own_middleware():
+    from django.conf import settings
+
+    return [path for path in settings.MIDDLEWARE if not path.startswith(HARMLESS)]
+
+
+@functools.lru_cache(None)
+def text_of(path):
+    """The source of the modules that a middleware, or what it inherits, is written in."""
+    from django.utils.module_loading import import_string
+
+    try:
+        made = import_string(path)
+    except ImportError:
+        return "user"
+    owners = inspect.getmro(made) if inspect.isclass(made) else [made]
+    names = {owner.__module__ for owner in owners if not owner.__module__.startswith(("django.", "builtins"))}
+    return "\n".join(source(sys.modules[name]) or "user" for name in names if name in sys.modules)
+
+
 @functools.lru_cache(None)
 def middleware_users(at):
     """Middleware that may say who the user of a path is, and its entry of a chain: nothing for one that does not after
     all, None where it cannot be told."""
     told = {}
-    for path in middleware_that(r"request\.(user|_cached_user)\s*=[^=]", r"setattr\(request, .user"):
-        read = leaves_users(path, path_of(*at))
-        if read is None:
-            told[path] = None
+    for path in own_middleware():
+        if path in rewrites_credentials():
             continue
-        told[path] = fields_of(*read) if any(read) else {}
+        text = text_of(path)
+        if not re.search(ABOUT_USERS, text, re.IGNORECASE):
+            continue
+        read = None if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text) else leaves_users(path, path_of(*at))
+        told[path] = read if read is None else fields_of(*read) if any(read) else {}
     return told
 
 
@@ -816,7 +927,7 @@ def fields_of(meta, headers, cookies):
 
 
 class Callback:
-    """Stands for a view that has no attributes, and remembers which it was asked for."""
+    """A view that has no attributes, and remembers which it was asked for."""
 
     def __init__(self):
         self.asked = set()
@@ -833,16 +944,20 @@ def csrf_is_off():
     from django.urls import get_resolver
 
     for path in middleware_that("_dont_enforce_csrf_checks"):
-        view = Callback()
-        found = passed_through(path, Unknown(), query=Fields(set()), view=view)
-        if found is None:
+        off = set()
+        for method in METHODS:
+            found = passed_through(path, Unknown(), method, query=Fields(set()))
+            if found is None or any(found[2]) or re.search(UNSEEN, text_of(path)):
+                return None
+            views = leaves(get_resolver().url_patterns) if found[3] else []
+            # Those that the gateway does not judge go on with the project's own check.
+            judged = [callback for *_, callback in views if hasattr(callback, "cls") or hasattr(callback, "view_class")]
+            if any(hasattr(callback, name) for callback in judged for name in found[3]):
+                return None
+            off.add(bool(vars(found[0]).get("_dont_enforce_csrf_checks")))
+        if off == {True, False}:
             return None
-        views = leaves(get_resolver().url_patterns) if view.asked else []
-        # Those that the gateway does not judge go on with the project's own check.
-        judged = [callback for *_, callback in views if hasattr(callback, "cls") or hasattr(callback, "view_class")]
-        if any(hasattr(callback, name) for callback in judged for name in view.asked):
-            return None
-        if vars(found[0]).get("_dont_enforce_csrf_checks"):
+        if off == {True}:
             note("do", "The project's middleware switches Django's CSRF check off, and so does `csrf: { enforce: false }` "
                  "here: any site can act as a visitor who is logged in", path)  # fmt: skip
             return True
@@ -856,7 +971,8 @@ def rewrites_credentials():
     from django.contrib.auth.models import AnonymousUser
 
     told = {}
-    for path in middleware_that(r"META\[.HTTP_AUTHORIZATION.\]\s*=[^=]"):
+    writes = r"HTTP_AUTHORIZATION.\]\s*=[^=]|del .*HTTP_AUTHORIZATION|(pop|setdefault|update)\(.*HTTP_AUTHORIZATION"
+    for path in middleware_that(writes):
         found = passed_through(path, AnonymousUser())
         told[path] = found and any(found[2]) and fields_of(*found[2]) or None
     return told
@@ -870,8 +986,9 @@ def session_differs(at):
     engine = settings.SESSION_ENGINE
     if not re.fullmatch(r"django\.contrib\.sessions\.backends\.(db|cached_db|signed_cookies)", engine):
         return f"sessions are kept by {engine}, which the gateway does not read"
-    if "django.contrib.auth.middleware.AuthenticationMiddleware" not in settings.MIDDLEWARE:
-        return "AuthenticationMiddleware is not in MIDDLEWARE"
+    for name in ("auth.middleware.AuthenticationMiddleware", "sessions.middleware.SessionMiddleware"):
+        if f"django.contrib.{name}" not in settings.MIDDLEWARE:
+            return f"django.contrib.{name} is not in MIDDLEWARE"
     for path, told in middleware_users(at).items():
         if told is None:
             return f"{path} says who the user is"
@@ -1072,6 +1189,8 @@ def authentication(classes, at):
                 ours: wire_name(getattr(cls, its)) if its in headers else getattr(cls, its)
                 for its, ours in attributes.items() if its in headers or getattr(cls, its) != getattr(base, its)
             }  # fmt: skip
+            if not all(isinstance(value, str) for value in changed.values()):
+                why = why or "what it reads is computed"
             if scheme["lenient"] and is_lenient(cls, base):
                 changed[scheme["lenient"]] = True
             entry = None if why else {entry: changed} if changed else entry
@@ -1113,10 +1232,15 @@ class Fields(dict):
         self.asked.add(name)
         return super().__contains__(name)
 
-    def unforeseen(self, *_, **__):
-        raise Unforeseen
+    __iter__ = __len__ = __bool__ = __eq__ = __ne__ = __setitem__ = __delitem__ = StandIn.unforeseen
+    keys = values = items = copy = pop = setdefault = update = clear = StandIn.unforeseen
 
-    __iter__ = __len__ = __bool__ = keys = values = items = copy = pop = setdefault = unforeseen
+
+class Meta(Fields):
+    """`request.META` of a request on its way, which a middleware may write."""
+
+    __setitem__ = dict.__setitem__
+    __delitem__ = dict.__delitem__
 
 
 class Headers(Fields):
@@ -1136,7 +1260,7 @@ def tried(cls, authorization=None):
     """What a class reads of a request, and whether it finds no credential of its own. It is asked, about a request that
     is read and one that has a body."""
     meta, headers, cookies = set(), set(), set()
-    none = all([find(cls, method, authorization, meta, headers, cookies) for method in ("GET", "POST")])
+    none = all([find(cls, method, authorization, meta, headers, cookies) for method in METHODS])
     return meta, headers, cookies, none
 
 
@@ -1145,11 +1269,9 @@ def find(cls, method, authorization, meta, headers, cookies):
     shown = {"authorization": authorization} if authorization else {}
     request = Trap(META=Fields(meta, known), headers=Headers(headers, shown), COOKIES=Fields(cookies), method=method)
     request._request = request
-    try:
-        return cls().authenticate(request) is None
-    except (Unforeseen, Exception):
-        # It has gone on, or would have.
-        return False
+    # Where it looks at what is not known, it has gone on, or would have.
+    found, told = foreseen(lambda: cls().authenticate(request) is None)
+    return bool(found) and told
 
 
 @functools.lru_cache(None)
@@ -1162,7 +1284,7 @@ def left_to_the_project(cls):
 def is_switched_off(cls):
     """Whether a class passes every request on and looks at none, as the project is set up."""
     meta, headers, cookies, none = tried(cls)
-    return none and not (meta or headers or cookies)
+    return none and not (meta or headers or cookies) and not re.search(UNSEEN, source(sys.modules[cls.__module__]))
 
 
 def entry_for(cls, meta, headers, cookies, none):
@@ -1274,45 +1396,18 @@ def computed_staff():
     return user_model()["columns"]["is_staff"] is None and hasattr(get_user_model(), "is_staff")
 
 
-class Trap:
-    """Stands for a request of which nothing is known but what is set: who looks at more cannot be foretold."""
-
-    def __init__(self, **known):
-        self.__dict__.update(known)
-
-    def __getattr__(self, name):
-        raise Unforeseen(name)
-
-
-class Passing(Trap):
-    """A request on its way through the middleware: nobody has looked at its user yet."""
-
-    def __getattr__(self, name):
-        if name in ("_cached_user", "_acached_user"):
-            raise AttributeError(name)
-        raise Unforeseen(name)
-
-
-class Reached(BaseException):
-    """A middleware has let a request pass."""
-
-
-class Unforeseen(BaseException):
-    """Not an `Exception`, which a permission might catch."""
-
-
 def asked(cls, arguments, actions, method):
     """A view as it stands before its permissions are asked about an anonymous request of a method."""
     from django.contrib.auth.models import AnonymousUser
     from rest_framework.settings import api_settings
 
     view = cls(**arguments)
-    view.args, view.kwargs, view.format_kwarg = (), Trap(), None
+    view.args, view.kwargs, view.format_kwarg = Unknown(), Unknown(), None
     anonymous = api_settings.UNAUTHENTICATED_USER
     user = anonymous() if anonymous else None
     if isinstance(user, AnonymousUser) and not permissions_are_django_s():
         # Any backend may give permissions to anonymous callers.
-        user.has_perm = user.has_perms = user.has_module_perms = unforeseen
+        user.has_perm = user.has_perms = user.has_module_perms = Unknown()
     view.request = Trap(method=method, user=user, auth=None)
     if actions is not None:
         view.action_map = actions
@@ -1338,26 +1433,25 @@ def permissions_are_django_s():
     return True
 
 
-def unforeseen(*_, **__):
-    raise Unforeseen
-
-
 def refuses_anonymous(cls, arguments, actions, method):
     """Whether a view's permissions refuse whoever is not logged in, whatever else the request is. They are asked."""
-    try:
+    def judged():
         view = asked(cls, arguments, actions, method)
-        for one in view.get_permissions():
-            if hasattr(one, "_queryset"):
-                # DjangoModelPermissions: which model it is does not matter to callers who have no permission.
-                one._queryset = lambda _: Trap(model=Trap(_meta=Trap(app_label="app", model_name="model")))
-            try:
-                if not one.has_permission(view.request, view):
-                    return True
-            except (Unforeseen, Exception):
-                # Another one may still refuse.
-                continue
-    except (Unforeseen, Exception):
+        return view, list(view.get_permissions())
+
+    found, told = foreseen(judged)
+    if not told:
         return False
+    view, permissions = found
+    for one in permissions:
+        if hasattr(one, "_queryset"):
+            # DjangoModelPermissions: which model it is does not matter to callers who have no permission.
+            meta = Trap(app_label=Label("app"), model_name=Label("model"))
+            one._queryset = lambda _, meta=meta: Trap(model=Trap(_meta=meta))
+        allows, told = foreseen(one.has_permission, view.request, view)
+        # Where it cannot be told, another one may still refuse.
+        if told and not allows:
+            return True
     return False
 
 
@@ -1580,7 +1674,7 @@ def page(cls, arguments, name, at):
         return None
     found = known(cls, PAGES, arguments, adds=False)
     if dotted(base) == OBTAIN:
-        fields = {} if found else answers_of_token(cls)
+        fields = {} if found else answers_of_token(cls, arguments)
         same = fields is not None and TOKEN_FIELDS.setdefault("told", fields) == fields
         found = (PAGES[OBTAIN][0],) if same else None
     if why := found is None and f"is more than {dotted(base)}" or stays(cls, base, PAGES[dotted(base)][0], arguments, at):
@@ -1589,42 +1683,74 @@ def page(cls, arguments, name, at):
     return found[0]["endpoint"]
 
 
-def answers_of_token(cls):
+@functools.lru_cache(None)
+def answers_before(at):
+    """Middleware of the project's own that does more with a request for a page than let it pass; or nothing."""
+    from django.contrib.auth.models import AnonymousUser
+
+    for path in own_middleware():
+        for method in ("GET", "POST"):
+            found = passed_through(path, AnonymousUser(), method, path_of(*at), Session(()), Fields(set()))
+            if found is None or any(found[2]) or found[3] or re.search(UNSEEN, text_of(path)):
+                return path
+    return None
+
+
+def answers_of_token(cls, arguments):
     """What a subclass of `ObtainAuthToken` says beside the token: by name, what of the user. Nothing if it does more than
     the one in DRF's documentation."""
     base = next(base for base in inspect.getmro(cls) if dotted(base) == OBTAIN)
     above = [c for c in inspect.getmro(cls) if c not in inspect.getmro(base)]
-    own = {name for c in above for name in vars(c) if not name.startswith("__")} - ROUTE
-    function = getattr(cls, "post", None)
+    own = {name for c in above for name in vars(c)} - ROUTE - {"__module__", "__qualname__", "__doc__", "__firstlineno__",
+                                                               "__static_attributes__"}  # fmt: skip
+    function = vars(cls).get("post")
     tree, body = definition(function)
-    if own != {"post"} or tree is None or tree.decorator_list or not body or not isinstance(body[-1], ast.Return):
+    if len(above) != 1 or own != {"post"} or tree is None or not body or not set(arguments) <= ROUTE:
         return None
-    if not all(any(re.fullmatch(known, ast.unparse(line)) for known in OBTAINS) for line in body[:-1]):
+    done = [ast.unparse(line) for line in body[:-1]]
+    if not any(len(done) == len(way) and all(map(re.fullmatch, way, done)) for way in OBTAINS):
         return None
-    answer = body[-1].value
+    answer = body[-1].value if isinstance(body[-1], ast.Return) else None
     if not isinstance(answer, ast.Call) or ast.unparse(answer.func) != "Response" or len(answer.args) != 1 or answer.keywords:
         return None
     said = answer.args[0]
     real = is_drf_s(function, "Response", "rest_framework.response") and is_drf_s(function, "Token", OBTAIN_MODELS)
     if not real or not isinstance(said, ast.Dict):
         return None
-    told = {}
+    known, told = of_user(), {}
     for name, value in zip(said.keys, said.values, strict=True):
-        told[getattr(name, "value", None)] = OF_USER.get(ast.unparse(value))
+        told[getattr(name, "value", None)] = known.get(ast.unparse(value))
     if told.pop("token", None) != "token" or not all(isinstance(name, str) and field for name, field in told.items()):
         return None
     return {name: f"{{user.{field}}}" for name, field in told.items()}
 
 
+def of_user():
+    """What the view of DRF's documentation may say of a user, and what it is here."""
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.models import AbstractUser
+
+    model, columns = get_user_model(), user_model()["columns"]
+    known = {"token.key": "token", "user.pk": "id", "token.user_id": "id", "user.get_username()": "username"}
+    known[f"user.{user_model()['key_field']}"] = "id"
+    known[f"user.{model.USERNAME_FIELD}"] = "username"
+    known |= {f"user.{name}": name for name in ("email", "is_staff", "is_superuser") if columns[name] == name}
+    if getattr(model, "get_full_name", None) is AbstractUser.get_full_name:
+        known["user.get_full_name()"] = "name"
+    return known
+
+
 def stays(cls, base, row, arguments, at):
     """Why a page is served by the project; or nothing."""
     serializer = getattr(cls, "_serializer_class", dotted(base))
-    if not serializer.startswith(base.__module__.split(".")[0]):
+    if not serializer.startswith(base.__module__.split(".")[0] + "."):
         return f"its serializer is {serializer}"
     if arguments.get("template_name") not in (None, "rest_framework/login.html"):
         return f"its template is {arguments['template_name']}"
     if not readable():
         return "the gateway cannot read its users"
+    if first := answers_before(at):
+        return f"{first} may answer before it"
     if row["takes_password"] and not passwords()["rows"]:
         return "the project judges passwords"
     if names := watched(tuple(row["fires"])):
@@ -1637,12 +1763,25 @@ def stays(cls, base, row, arguments, at):
     return None
 
 
+# Decorators of Django's that leave a view what it is.
+TRANSPARENT = re.compile(r"/django/views/decorators/(csrf|cache|debug|vary)\.py$")
+
+
+def class_of(view):
+    """The class of a view that is one, and not another function that was made to look like it."""
+    cls = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    while cls and hasattr(view, "__wrapped__") and TRANSPARENT.search(view.__code__.co_filename):
+        view = view.__wrapped__
+    made = getattr(getattr(view, "__code__", None), "co_filename", "")
+    return cls if made.endswith(("/django/views/generic/base.py", "/rest_framework/viewsets.py")) else None
+
+
 def url(pattern, path, view, at):
     told = {"pattern": pattern, **path, "view": "django.contrib.admin", "kind": "admin", "methods": None}
     told["endpoint"] = None
     if view is None:
         return told
-    cls = getattr(view, "cls", None) or getattr(view, "view_class", None)
+    cls = class_of(view)
     name = f"{cls.__module__}.{cls.__name__}" if cls else plain(view)
     told.update({"view": name, "kind": "django"})
     if cls:
@@ -1680,11 +1819,43 @@ def calls_above(function):
             continue
         if isinstance(line, ast.Try) and line.body:
             line = line.body[0]
-        call = line.value if isinstance(line, (ast.Return, ast.Assign)) else None
+        call = line.value if isinstance(line, ast.Return) else None
         if not isinstance(call, ast.Call) or not call.args:
             return False
         return ast.unparse(call.func) == "super().dispatch" and getattr(call.args[0], "id", None) == request
     return False
+
+
+# What a view may do otherwise about who is asking, or about what a refusal looks like.
+HOOKS = (
+    "initial", "perform_authentication", "check_permissions", "check_throttles", "permission_denied", "handle_exception",
+    "initialize_request", "get_authenticate_header", "setup", "http_method_not_allowed",
+)  # fmt: skip
+
+
+def hooked(cls):
+    """A method of `APIView` that a view has otherwise, but for one that first calls the one above it; or nothing."""
+    from rest_framework.views import APIView
+    from rest_framework.viewsets import ViewSetMixin
+
+    for name in HOOKS:
+        for owner in inspect.getmro(cls):
+            if owner in (APIView, ViewSetMixin) or owner.__module__.startswith(("django.", "rest_framework.")):
+                continue
+            if name in vars(owner) and not calls_first(vars(owner)[name], name):
+                return name
+    return None
+
+
+def calls_first(function, name):
+    """Whether a method first calls the one above it, whose result it returns if there is one."""
+    tree, body = definition(function)
+    if tree is None or not body:
+        return False
+    call = getattr(body[0], "value", None)
+    asked = isinstance(call, ast.Call) and ast.unparse(call.func) == f"super().{name}"
+    refuses = any(isinstance(line, (ast.Raise, ast.Return)) for line in ast.walk(tree) if line is not body[0])
+    return asked and (isinstance(body[0], ast.Return) or name in ("initial", "setup") and not refuses)
 
 
 def differences(cls, arguments, actions, name, at):
@@ -1700,9 +1871,9 @@ def differences(cls, arguments, actions, name, at):
         said(f"{key}_classes") for key in ("authentication", "permission", "throttle")
     )
     scope = said("throttle_scope")
-    if not dispatches(cls):
-        note("differs", "Views answer in a `dispatch` of their own, perhaps before they authenticate, and are left to "
-             "the project", name)  # fmt: skip
+    if not dispatches(cls) or hooked(cls):
+        note("differs", "Views have a `dispatch`, or another method that judges requests, of their own, and are left to "
+             "the project", name if not hooked(cls) else f"{name} ({hooked(cls)})")  # fmt: skip
         told["authentication"] = None
     elif cls.get_authenticators is not APIView.get_authenticators or not isinstance(authenticators, (list, tuple)):
         note("differs", "Views say for each request which classes authenticate it, and are left to the project", name)

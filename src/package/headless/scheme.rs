@@ -45,7 +45,8 @@ impl SchemeSettings for Config {
         let path = site.path("headless");
         let settings = site.settings::<super::Config>("headless");
         let keyword = settings.jwt_keyword.clone();
-        let word = !keyword.is_empty() && keyword.bytes().all(|b| b.is_ascii_alphanumeric());
+        let word = !keyword.is_empty()
+            && keyword.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         let Some(challenge) = HeaderValue::try_from(&keyword).ok().filter(|_| word) else {
             let problem = Problem::new(&path.key("jwt_keyword"), "the keyword is not one word");
             return Err(problem.help("use letters and digits, for example Bearer").into());
