@@ -37,6 +37,9 @@ pub struct Refusal {
     pub body: Option<Box<serde_json::Value>>,
     /// Seconds, where that service says how long to wait.
     pub retry_after: Option<u64>,
+    /// What the operator is told beside it, in `explain`, the debug log and the audit trail; the client is
+    /// not.
+    pub reason: Option<Arc<str>>,
 }
 
 /// What kind of refusal it is.
@@ -62,7 +65,14 @@ impl Refusal {
             challenge: None,
             body: None,
             retry_after: None,
+            reason: None,
         }
+    }
+
+    /// With what the operator is told.
+    #[must_use]
+    pub fn because(self, reason: impl Into<Arc<str>>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
     }
 
     /// A bad credential, with a `code` in the body as simplejwt has it.
@@ -279,6 +289,14 @@ impl Rejection {
                 | Rejection::BodyTooSlow
                 | Rejection::BodyBroken
         )
+    }
+
+    /// What the operator is told of a credential that was refused.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused { refusal, .. } => refusal.reason.as_deref(),
+            _ => None,
+        }
     }
 
     /// The cause, for the log alone.

@@ -130,7 +130,7 @@ impl Passwords {
                 let stored = user.identity.username.clone();
                 Judged::Owner(Attempt::User(Box::new(user)), stored)
             }
-            None => Judged::Wrong(Attempt::Wrong),
+            None => Judged::Wrong(Attempt::Wrong, None),
         })
     }
 

@@ -75,7 +75,11 @@ impl Ground {
             accounts: Arc::new(Accounts::new(passwords)),
             nonces,
             csrf: Arc::new(csrf),
-            http: HttpClient::new(&process.control, process.clock.clone()),
+            http: HttpClient::configured(
+                &document.client,
+                &process.control,
+                process.clock.clone(),
+            )?,
             secrets: Arc::new(secrets),
             signer: Arc::new(signer),
         })

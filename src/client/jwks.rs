@@ -5,8 +5,11 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use jsonwebtoken::jwk::JwkSet;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{HttpClient, web_address};
@@ -14,20 +17,30 @@ use crate::{
     clock::{Clock, Timestamp},
     crypto::jws::{Algorithm, Unverified, VerifyingKey},
     store::Unavailable,
-    value::{Path, Problem},
+    value::{Path, Problem, Secret},
 };
 
 /// One address and what was found there.
 pub struct KeySet(Box<Inner>);
 
 struct Inner {
-    url: Uri,
+    source: Source,
     algorithms: Vec<Algorithm>,
     http: HttpClient,
     clock: Clock,
     fetched: ArcSwap<Fetched>,
     /// Held during a request to the issuer, so that there is one at a time.
     asking: Mutex<()>,
+}
+
+/// Where the keys are.
+enum Source {
+    Keys(Uri),
+    /// The issuer's metadata says it (OpenID Connect Discovery 1.0 section 4, RFC 8414).
+    Metadata {
+        issuer: String,
+        url: Uri,
+    },
 }
 
 #[derive(Default)]
@@ -63,14 +76,50 @@ impl KeySet {
             Problem::new(path, format!("`{url}` is not the address of a key set"))
                 .help("for example https://id.example.com/.well-known/jwks.json")
         })?;
-        Ok(Self(Box::new(Inner {
-            url,
+        Ok(Self::of(Source::Keys(url), algorithms, http))
+    }
+
+    /// That of an issuer, whose metadata says where its keys are.
+    ///
+    /// # Errors
+    /// If the issuer's name is not the address of a web server.
+    pub fn of_issuer(
+        issuer: &str,
+        algorithms: &[Algorithm],
+        http: &HttpClient,
+        path: &Path,
+    ) -> Result<Self, Problem> {
+        let metadata = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
+        let url = web_address(&metadata).filter(|url| url.query().is_none()).ok_or_else(|| {
+            Problem::new(path, format!("`{issuer}` is not an address, so its keys cannot be found"))
+                .help("give one of `jwks`, `key` (PEM) and `secret`")
+        })?;
+        let source = Source::Metadata { issuer: issuer.to_owned(), url };
+        Ok(Self::of(source, algorithms, http))
+    }
+
+    fn of(source: Source, algorithms: &[Algorithm], http: &HttpClient) -> Self {
+        Self(Box::new(Inner {
+            source,
             algorithms: algorithms.to_vec(),
             http: http.clone(),
             clock: http.clock().clone(),
             fetched: ArcSwap::default(),
             asking: Mutex::new(()),
-        })))
+        }))
+    }
+
+    /// Asks for the keys, for `check --network`; how many there are.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn try_out(&self) -> Result<usize, Unavailable> {
+        self.0.fetch().await.map(|keys| keys.len())
+    }
+
+    /// The address that is asked first.
+    pub fn address(&self) -> &Uri {
+        self.0.source.address()
     }
 
     /// The claims of a token, if one of the keys has signed it.
@@ -109,7 +158,8 @@ impl Inner {
         let fetched = match self.fetch().await {
             Ok(keys) => Fetched { keys: Arc::new(keys), asked: now, at: now },
             Err(error) => {
-                tracing::warn!(%error, url = %self.url, "the issuer's keys could not be fetched");
+                let url = self.source.address();
+                tracing::warn!(%error, %url, "the issuer's keys could not be fetched");
                 // Known keys stay: an outage ends no session.
                 Fetched { keys: Arc::clone(&known.keys), asked: now, at: known.at }
             }
@@ -120,17 +170,23 @@ impl Inner {
     }
 
     async fn fetch(&self) -> Result<Vec<(Option<String>, VerifyingKey)>, Unavailable> {
-        let answer = self.http.send(Method::GET, &self.url, HeaderMap::new(), LARGEST, TIME);
-        let (status, _, body) = answer.await?;
-        let outage = |cause: String| Unavailable::new("the issuer's key set", cause);
-        if status != StatusCode::OK {
-            return Err(outage(format!("it answered {status}")));
-        }
+        let found;
+        let url = match &self.source {
+            Source::Keys(url) => url,
+            Source::Metadata { issuer, url } => {
+                found = address_of_keys(issuer, &self.get(url).await?).map_err(outage)?;
+                &found
+            }
+        };
         // Keys of a kind that we do not know are no reason to refuse the others.
-        let set: serde_json::Value =
-            serde_json::from_slice(&body).map_err(|error| outage(error.to_string()))?;
-        let list = set.get("keys").and_then(|keys| keys.as_array());
-        let list = list.ok_or_else(|| outage("there are no `keys` in it".into()))?;
+        let set = self.get(url).await?;
+        let Some(list) = set.get("keys").and_then(Value::as_array) else {
+            let keys = self.certificates(&set);
+            return match keys.is_empty() {
+                true => Err(outage(what_it_is(&set).into())),
+                false => Ok(keys),
+            };
+        };
         let mut keys = Vec::new();
         for jwk in list.iter().take(MOST_KEYS) {
             // The library knows neither all names nor what a key may be used for.
@@ -158,6 +214,77 @@ impl Inner {
             false => Ok(keys),
         }
     }
+}
+
+impl Inner {
+    async fn get(&self, url: &Uri) -> Result<Value, Unavailable> {
+        let answer = self.http.send(Method::GET, url, HeaderMap::new(), LARGEST, TIME);
+        let (status, _, body) = answer.await?;
+        if status != StatusCode::OK {
+            return Err(outage(format!("{url} answered {status}")));
+        }
+        serde_json::from_slice(&body).map_err(|error| outage(format!("{url} is no JSON: {error}")))
+    }
+
+    /// Google's own form: `kid` and certificate in PEM.
+    fn certificates(&self, map: &Value) -> Vec<(Option<String>, VerifyingKey)> {
+        let mut keys = Vec::new();
+        for (name, text) in map.as_object().into_iter().flatten().take(MOST_KEYS) {
+            let Some(pem) = text.as_str().filter(|text| text.contains("BEGIN CERTIFICATE")) else {
+                continue;
+            };
+            let key = public_key(pem).map(Secret::new);
+            let usable = self.algorithms.iter().filter(|algorithm| !algorithm.is_symmetric());
+            keys.extend(usable.filter_map(|algorithm| {
+                let key = VerifyingKey::new(*algorithm, key.as_ref()?).ok()?;
+                Some((Some(name.clone()), key))
+            }));
+        }
+        keys
+    }
+}
+
+impl Source {
+    fn address(&self) -> &Uri {
+        match self {
+            Self::Keys(url) | Self::Metadata { url, .. } => url,
+        }
+    }
+}
+
+fn outage(cause: String) -> Unavailable {
+    Unavailable::new("the issuer's key set", cause)
+}
+
+/// `jwks_uri` of an issuer's metadata, which has to be that issuer's (RFC 8414 section 3.3), and no less
+/// protected than what named it.
+fn address_of_keys(issuer: &str, metadata: &Value) -> Result<Uri, String> {
+    let said = metadata.get("issuer").and_then(Value::as_str).unwrap_or_default();
+    if said != issuer {
+        return Err(format!("the metadata are those of `{said}`, and not of `{issuer}`"));
+    }
+    let keys = metadata.get("jwks_uri").and_then(Value::as_str).unwrap_or_default();
+    let url = web_address(keys).ok_or_else(|| "the metadata name no `jwks_uri`".to_owned())?;
+    match issuer.starts_with("https://") && url.scheme_str() != Some("https") {
+        true => Err(format!("`jwks_uri` is {url}, which anybody on the way can change")),
+        false => Ok(url),
+    }
+}
+
+/// What was found in place of a key set.
+fn what_it_is(found: &Value) -> &'static str {
+    match found.get("jwks_uri") {
+        Some(_) => "these are the issuer's metadata: leave `jwks` out, or give the `jwks_uri` in them",
+        None => "there are no `keys` in it",
+    }
+}
+
+/// The public key of a certificate, in PEM.
+fn public_key(certificate: &str) -> Option<String> {
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).ok()?;
+    let key = STANDARD.encode(parsed.public_key().raw);
+    Some(format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n"))
 }
 
 impl Fetched {

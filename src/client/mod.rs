@@ -3,7 +3,11 @@
 
 mod jwks;
 
-use std::time::Duration;
+use std::{
+    path::{Path as File, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri, body::Bytes};
@@ -12,10 +16,19 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::{ClientConfig, crypto::aws_lc_rs};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::runtime::Handle;
 
 pub use self::jwks::KeySet;
-use crate::{clock::Clock, observe::causes, store::Unavailable};
+use crate::{
+    clock::Clock,
+    crypto::{pem, server_certificates},
+    observe::causes,
+    store::Unavailable,
+    value::{Path, Problem, Problems},
+};
 
 /// The address of a web server that calls can go to.
 pub fn web_address(text: &str) -> Option<Uri> {
@@ -27,6 +40,16 @@ pub fn web_address(text: &str) -> Option<Uri> {
     let reachable = port.is_empty() || digits && authority.port_u16().is_some_and(|port| port != 0);
     let web = matches!(url.scheme_str(), Some("http" | "https"));
     (web && reachable && !authority.host().is_empty()).then_some(url)
+}
+
+/// The `client` setting: calls of the gateway's own, to key sets, callouts and collectors.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "Client")]
+pub struct Config {
+    /// A PEM file with authorities that are trusted beside the system's, or with servers' own
+    /// certificates.
+    ca: Option<PathBuf>,
 }
 
 /// Sends requests on the control runtime.
@@ -55,6 +78,44 @@ impl HttpClient {
         let connector = builder.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Self { client, control: control.clone(), clock }
+    }
+
+    /// With what the file says.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is something else.
+    pub fn configured(
+        config: &Config,
+        control: &Handle,
+        clock: Clock,
+    ) -> Result<Self, Problems> {
+        let client = Self::new(control, clock);
+        match &config.ca {
+            Some(file) => client.trusting(file, &Path::root().key("client").key("ca")),
+            None => Ok(client),
+        }
+    }
+
+    /// One that trusts the authorities of a file, too.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is something else.
+    pub fn trusting(&self, file: &File, at: &Path) -> Result<Self, Problems> {
+        let mut roots = pem::authorities(file, at)?;
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let listed = pem::certificates(file, at)?;
+        let problem = |error: String| Problem::new(at, format!("TLS: {error}"));
+        let verifier = server_certificates::verifier(roots, listed).map_err(problem)?;
+        let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| problem(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(config);
+        let connector = builder.https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { client, ..self.clone() })
     }
 
     /// The clock that expiries in answers are counted from.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de};
 
 pub use self::endpoint::Endpoint;
 use crate::{
-    cors, credential_cache,
+    client, cors, credential_cache,
     crypto::password,
     csrf, decision, forward, language,
     limits::{lockout, throttle},
@@ -89,6 +89,8 @@ pub struct Document {
     /// Whether bodies without a length are read whole, so that upstreams are told one: up to 2.5 MiB, or
     /// the size that is given.
     pub buffer: Buffer,
+    /// Calls of the gateway's own: to key sets, callouts and collectors.
+    pub client: client::Config,
     /// What clients may make long.
     pub limits: listen::Config,
     /// Logs.
@@ -129,6 +131,7 @@ impl Default for Document {
             shared_state: SharedState::Process,
             identity: forward::Config::default(),
             buffer: Buffer::default(),
+            client: client::Config::default(),
             limits: listen::Config::default(),
             log: log::Config::default(),
             traces: None,

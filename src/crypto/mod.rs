@@ -8,6 +8,7 @@ mod p521;
 pub mod password;
 pub mod pem;
 mod random;
+pub mod server_certificates;
 pub mod signing;
 
 pub use random::{random_bytes, random_text};

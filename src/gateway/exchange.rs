@@ -178,9 +178,10 @@ fn summary(outcome: &Outcome, ended: bool) -> SchemeResult {
         Outcome::Left => SchemeResult::Left,
         Outcome::Failed(refusal) => match refusal.kind {
             RefusalKind::Locked(_) => SchemeResult::Wait,
-            _ => SchemeResult::Failed(match &refusal.detail {
-                Text::Message(message) => Cow::Borrowed(message),
-                text => Cow::Owned(text.english().into_owned()),
+            _ => SchemeResult::Failed(match (&refusal.detail, &refusal.reason) {
+                (Text::Message(message), None) => Cow::Borrowed(message),
+                (text, None) => Cow::Owned(text.english().into_owned()),
+                (text, Some(reason)) => Cow::Owned(format!("{} ({reason})", text.english())),
             }),
         },
     }

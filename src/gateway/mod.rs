@@ -474,6 +474,6 @@ fn log(rejection: &Rejection, path: &str, id: RequestId) {
     let status = rejection.status().as_u16();
     match rejection.cause() {
         Some(cause) => warn!(%id, path, cause, status, "not served"),
-        None => debug!(%id, path, status, "refused"),
+        None => debug!(%id, path, status, reason = rejection.reason(), "refused"),
     }
 }

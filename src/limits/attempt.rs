@@ -2,14 +2,14 @@
 //! wait, judge, tell. Counted first, so that of many guesses at once no more are judged than one
 //! after the other; told last, so that only what was judged is a failure.
 
-use std::{future::Future, net::IpAddr, time::Duration};
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use super::{
     Limits,
     lockout::{Attempt, Subject},
 };
 use crate::{
-    observe::audit::{By, Event, record},
+    observe::audit::{By, Event, record, record_because},
     request::Purpose,
     store::Unavailable,
 };
@@ -34,8 +34,8 @@ pub enum Judged<T> {
     Right(T),
     /// The password of the account with this name, as it is stored.
     Owner(T, Box<str>),
-    /// Wrong.
-    Wrong(T),
+    /// Wrong, and what the operator is told of it.
+    Wrong(T, Option<Arc<str>>),
 }
 
 impl Limits {
@@ -53,7 +53,7 @@ impl Limits {
         F: Future<Output = Result<Judged<T>, Unavailable>>,
     {
         if !guess.purpose.spends() {
-            let (Judged::Right(value) | Judged::Owner(value, _) | Judged::Wrong(value)) =
+            let (Judged::Right(value) | Judged::Owner(value, _) | Judged::Wrong(value, _)) =
                 judge.await?;
             return Ok(Ok(value));
         }
@@ -71,8 +71,8 @@ impl Limits {
                 record(Event::LoginSucceeded, Some(&stored), guess.client, guess.by);
                 value
             }
-            Judged::Wrong(value) => {
-                self.wrong(guess, reserved);
+            Judged::Wrong(value, reason) => {
+                self.wrong(guess, reserved, reason.as_deref());
                 value
             }
         }))
@@ -90,12 +90,17 @@ impl Limits {
         }
     }
 
-    fn wrong(&self, guess: &Guess<'_>, reserved: Option<Attempt<'_>>) {
+    fn wrong(
+        &self,
+        guess: &Guess<'_>,
+        reserved: Option<Attempt<'_>>,
+        reason: Option<&str>,
+    ) {
         let account = match guess.subject {
             Subject::Account(name) => Some(name),
             Subject::Guessable | Subject::Unguessable => None,
         };
-        record(Event::LoginFailed, account, guess.client, guess.by);
+        record_because(Event::LoginFailed, account, guess.client, guess.by, reason);
         if let Some(account) = account {
             self.suspicion.failed(account, guess.client);
         }
@@ -108,8 +113,6 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::{
         clock::{Clock, Timestamp},
@@ -136,7 +139,7 @@ mod tests {
     }
 
     async fn wrong(limits: &Limits, purpose: Purpose) -> Result<(), Duration> {
-        limits.attempt(&guess(purpose), async { Ok(Judged::Wrong(())) }).await.unwrap()
+        limits.attempt(&guess(purpose), async { Ok(Judged::Wrong((), None)) }).await.unwrap()
     }
 
     /// Attack: a guesser goes on after five failures, and the sixth guess is the right one.

@@ -63,11 +63,22 @@ impl Event {
 
 /// Writes one line. `account` is the name as stored where it is known, else as submitted.
 pub fn record(event: Event, account: Option<&str>, client: IpAddr, by: By<'_>) {
+    record_because(event, account, client, by, None);
+}
+
+/// The same, with what was wrong where more is known than that something was.
+pub fn record_because(
+    event: Event,
+    account: Option<&str>,
+    client: IpAddr,
+    by: By<'_>,
+    reason: Option<&str>,
+) {
     // A name may hold line ends or terminal controls; Debug writes them escaped.
     let account = account.map(|name| {
         // The column has no longer ones, and a log must not be filled by a client.
         name.chars().take(254).collect::<String>().escape_debug().to_string()
     });
     let account = account.unwrap_or_default();
-    info!(target: "audit", event = event.name(), account, %client, %by);
+    info!(target: "audit", event = event.name(), account, %client, %by, reason);
 }

@@ -108,7 +108,8 @@ impl Lookup {
             let judge = async {
                 Ok(match self.cache.get(key, purpose, load).await? {
                     CachedResult::Refused(refusal) if refusal.is_failure() => {
-                        Judged::Wrong(CachedResult::Refused(refusal))
+                        let reason = refusal.reason.clone();
+                        Judged::Wrong(CachedResult::Refused(refusal), reason)
                     }
                     result => Judged::Right(result),
                 })
@@ -123,7 +124,10 @@ impl Lookup {
             let judge = async {
                 let loaded = load.await?;
                 Ok(match &loaded.result {
-                    CachedResult::Refused(refusal) if refusal.is_failure() => Judged::Wrong(loaded),
+                    CachedResult::Refused(refusal) if refusal.is_failure() => {
+                        let reason = refusal.reason.clone();
+                        Judged::Wrong(loaded, reason)
+                    }
                     _ => Judged::Right(loaded),
                 })
             };

@@ -2,13 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use rustls::{
+    ClientConfig, RootCertStore, client::danger::ServerCertVerifier, crypto::aws_lc_rs,
+    pki_types::ServerName,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_rustls::TlsConnector;
 
 use crate::{
-    crypto::pem,
+    crypto::{pem, server_certificates},
     value::{Path, Problem, Problems},
 };
 
@@ -17,7 +20,8 @@ use crate::{
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "UpstreamTls")]
 pub(super) struct Config {
-    /// A PEM file with the authorities that are trusted, instead of the system's.
+    /// A PEM file with the authorities that are trusted, instead of the system's; or with the server's own
+    /// certificate.
     ca: Option<PathBuf>,
     /// A PEM file with the certificate that the gateway shows, and those between it and the root.
     certificate: Option<PathBuf>,
@@ -41,7 +45,8 @@ impl Config {
         let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| Problem::new(path, format!("TLS: {error}")))?
-            .with_root_certificates(self.authorities(path)?);
+            .dangerous()
+            .with_custom_certificate_verifier(self.verifier(path)?);
         let mut config = match (&self.certificate, &self.key) {
             (None, None) => builder.with_no_client_auth(),
             (Some(certificate), Some(key)) => {
@@ -59,10 +64,19 @@ impl Config {
         Ok(TlsConnector::from(Arc::new(config)))
     }
 
-    fn authorities(&self, path: &Path) -> Result<RootCertStore, Problems> {
-        if let Some(file) = &self.ca {
-            return pem::authorities(file, &path.key("ca"));
-        }
+    fn verifier(&self, path: &Path) -> Result<Arc<dyn ServerCertVerifier>, Problems> {
+        let (roots, listed) = match &self.ca {
+            Some(file) => {
+                let at = path.key("ca");
+                (pem::authorities(file, &at)?, pem::certificates(file, &at)?)
+            }
+            None => (self.system_authorities(path)?, Vec::new()),
+        };
+        let verifier = server_certificates::verifier(roots, listed);
+        verifier.map_err(|error| Problem::new(path, format!("TLS: {error}")).into())
+    }
+
+    fn system_authorities(&self, path: &Path) -> Result<RootCertStore, Problems> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {

@@ -44,7 +44,7 @@ SETTINGS = f"""
 """
 
 VIEWS = """
-    from django.http import HttpResponse
+    from django.http import Http404, HttpResponse
     from rest_framework.permissions import *
     from rest_framework.response import Response
     from rest_framework.routers import DefaultRouter, SimpleRouter
@@ -511,6 +511,14 @@ class Views(Kinds):
             "perform_authentication(self, request): pass": None,
             "initial(self, request, *args, **kwargs):\n        super().initial(request, *args, **kwargs)\n"
             "        self.seen = True": "authenticated",
+            "initial(self, request, *args, **kwargs):\n        if kwargs:\n            raise Http404\n"
+            "        super().initial(request, *args, **kwargs)": "authenticated",
+            "initial(self, request, *args, **kwargs):\n        if request.GET:\n            return\n"
+            "        super().initial(request, *args, **kwargs)": None,
+            "initialize_request(self, request, *args, **kwargs):\n        self.brief = request.GET\n"
+            "        return super().initialize_request(request, *args, **kwargs)": "authenticated",
+            "initialize_request(self, request, *args, **kwargs):\n        request.user = None\n"
+            "        return super().initialize_request(request, *args, **kwargs)": None,
         }
         for body, rule in bodies.items():
             with self.subTest(body):

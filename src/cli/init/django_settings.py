@@ -873,7 +873,7 @@ HARMLESS = (
 )  # fmt: skip
 # Words without which none has anything to do with it, in whatever it calls; and those of what it may go by unseen.
 ABOUT_USERS = r"user|session|log_?in|log_?out|auth|impersonat|cookie|login"
-UNSEEN = r"\bcaches?\b|thread|contextvars|\brandom\b|\btime\b|datetime|timezone|\bredis\b"
+UNSEEN = r"core\.cache|\bcaches?\.|current_thread|get_ident|\brandom\b|\btime\(\)|\bnow\(\)"
 
 
 def own_middleware():
@@ -884,7 +884,8 @@ def own_middleware():
 
 @functools.lru_cache(None)
 def text_of(path):
-    """The source of the modules that a middleware, or what it inherits, is written in."""
+    """The source of a middleware and of what it inherits, Django's own aside; of its whole module, where it hands the
+    request to something else that is written there."""
     from django.utils.module_loading import import_string
 
     try:
@@ -892,8 +893,25 @@ def text_of(path):
     except ImportError:
         return "user"
     owners = inspect.getmro(made) if inspect.isclass(made) else [made]
-    names = {owner.__module__ for owner in owners if not owner.__module__.startswith(("django.", "builtins"))}
-    return "\n".join(source(sys.modules[name]) or "user" for name in names if name in sys.modules)
+    texts = []
+    for owner in owners:
+        if owner.__module__.startswith(("django.", "builtins")):
+            continue
+        text = source(owner) or "user"
+        if not inspect.isclass(owner) or hands_on(text):
+            text = source(sys.modules[owner.__module__]) or "user"
+        texts.append(text)
+    return "\n".join(texts)
+
+
+def hands_on(text):
+    """Whether a class calls anything with the request but its own methods, those above it, and what comes next."""
+    own = re.compile(r"(self|super\(.*\))\.\w+|getattr|hasattr|setattr|isinstance|iscoroutinefunction")
+    for call in (node for node in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(node, ast.Call)):
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if any(getattr(value, "id", None) in ("request", "req") for value in given) and not own.fullmatch(ast.unparse(call.func)):
+            return True
+    return False
 
 
 @functools.lru_cache(None)
@@ -1848,14 +1866,19 @@ def hooked(cls):
 
 
 def calls_first(function, name):
-    """Whether a method first calls the one above it, whose result it returns if there is one."""
+    """Whether a method returns what the one above it does, or, of those that return nothing, calls that one whatever else
+    it does: what is refused before or behind it, the project refuses."""
     tree, body = definition(function)
-    if tree is None or not body:
+    if tree is None:
         return False
-    call = getattr(body[0], "value", None)
-    asked = isinstance(call, ast.Call) and ast.unparse(call.func) == f"super().{name}"
-    refuses = any(isinstance(line, (ast.Raise, ast.Return)) for line in ast.walk(tree) if line is not body[0])
-    return asked and (isinstance(body[0], ast.Return) or name in ("initial", "setup") and not refuses)
+    for line in body:
+        call = getattr(line, "value", None)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == f"super().{name}":
+            return isinstance(line, ast.Return) or name in ("initial", "setup")
+        notes = isinstance(line, ast.Assign) and all(ast.unparse(to).startswith("self.") for to in line.targets)
+        if not notes and (name != "initial" or any(isinstance(node, ast.Return) for node in ast.walk(line))):
+            return False
+    return False
 
 
 def differences(cls, arguments, actions, name, at):

@@ -1,12 +1,14 @@
 #![doc = include_str!("README.md")]
 
+mod claim;
 mod scheme;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::claim::ClaimPath;
 use super::{Descriptor, SchemeContext, SchemeKind, SchemeSettings, Takes};
 use crate::{
     scheme::Scheme,
@@ -26,14 +28,21 @@ pub static PACKAGE: Descriptor = Descriptor {
 pub struct Config {
     /// A second name.
     name: Option<String>,
-    /// Whose tokens these are: the claim `iss`, exactly.
+    /// Whose tokens these are: the claim `iss`, exactly. Without `jwks`, `key` and `secret` its keys are found
+    /// by OpenID Connect Discovery.
     issuer: Option<String>,
-    /// Whom they are for: the claim `aud` has to name it.
-    audience: Option<String>,
+    /// Whom they are for: one name, or several of which a token has to name one.
+    #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "ClaimPath")]
+    audience: Vec<String>,
+    /// The claim that says it: `aud`, or what the issuer has in its place (`client_id`, `azp`).
+    audience_claim: ClaimPath,
     /// Takes the issuer's tokens for anybody's API; another API can then use what it was sent.
     unsafe_any_audience: bool,
-    /// Where the issuer publishes its keys.
+    /// Where the issuer publishes its keys: a key set (RFC 7517), or Google's map of certificates.
     jwks: Option<String>,
+    /// A file with the authorities (PEM) of the issuer's own certificate, beside those of the system.
+    ca: Option<PathBuf>,
     /// The issuer's public key, in PEM.
     key: Option<Secret>,
     /// The secret shared with the issuer, for HS256 to HS512.
@@ -55,9 +64,11 @@ impl Default for Config {
         Self {
             name: None,
             issuer: None,
-            audience: None,
+            audience: Vec::new(),
+            audience_claim: "aud".into(),
             unsafe_any_audience: false,
             jwks: None,
+            ca: None,
             key: None,
             secret: None,
             algorithms: Vec::new(),
@@ -69,21 +80,21 @@ impl Default for Config {
     }
 }
 
-/// Which claim says what; a dot leads into an object (`realm_access.roles`).
+/// Which claim says what: by its name, a path with dots (`realm_access.roles`), or a list of keys.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "JwtClaims")]
 struct Claims {
     /// The user's name: a claim that the issuer gives to one user only.
-    username: String,
+    username: ClaimPath,
     /// Left out where `email_verified` is false.
-    email: String,
+    email: ClaimPath,
     /// The full name.
-    name: String,
+    name: ClaimPath,
     /// A list, or one text.
-    groups: String,
+    groups: ClaimPath,
     /// A list, or one text with blanks between.
-    scopes: String,
+    scopes: ClaimPath,
 }
 
 impl Default for Claims {
@@ -130,7 +141,8 @@ impl SchemeSettings for Config {
 impl Config {
     fn check_no_issuer(&self, path: &Path) -> Result<(), Problem> {
         let of_an_issuer = [
-            ("audience", self.audience.is_some()),
+            ("audience", !self.audience.is_empty()),
+            ("ca", self.ca.is_some()),
             ("jwks", self.jwks.is_some()),
             ("key", self.key.is_some()),
             ("secret", self.secret.is_some()),
@@ -142,4 +154,17 @@ impl Config {
                     of the file";
         Err(problem.help(help))
     }
+}
+
+fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::One(one) => vec![one],
+        Form::Many(many) => many,
+    })
 }

@@ -5,7 +5,7 @@ use std::{future::ready, sync::Arc};
 use hyper::header::HeaderValue;
 use serde_json::{Map, Value, json};
 
-use super::{Claims, Config, UserSource};
+use super::{Claims, Config, UserSource, claim::ClaimPath};
 use crate::{
     client::KeySet,
     clock::{Clock, Timestamp},
@@ -30,15 +30,15 @@ pub(super) fn build(
 ) -> Result<Arc<dyn Scheme>, Problems> {
     let (path, site) = (context.path, context.site);
     let mut problems = Problems::default();
-    if config.audience.is_none() && !config.unsafe_any_audience {
+    if config.audience.is_empty() && !config.unsafe_any_audience {
         let problem =
             Problem::new(path, "an issuer without an audience lets in tokens made for others");
         problems.push(problem.help("add `audience:`, the name that the issuer knows this API by"));
     }
-    let defaults: &[&str] = match (&config.jwks, &config.secret) {
-        (Some(_), _) => &["RS256", "ES256", "EdDSA"],
-        (None, Some(_)) => &["HS256"],
-        (None, None) => &["RS256"],
+    let defaults: &[&str] = match (&config.key, &config.secret) {
+        (_, Some(_)) => &["HS256"],
+        (Some(_), None) => &["RS256"],
+        (None, None) => &["RS256", "ES256", "EdDSA"],
     };
     let mut algorithms = Vec::new();
     let named: Vec<&str> = config.algorithms.iter().map(String::as_str).collect();
@@ -58,14 +58,25 @@ pub(super) fn build(
         problems.push(problem.help("use 32 random characters and more, at the issuer too"));
     }
     let text = config.key.as_ref().or(config.secret.as_ref());
+    let http = match &config.ca {
+        Some(file) => {
+            problems.keep(site.http.trusting(file, &path.key("ca")))
+        }
+        None => None,
+    };
+    let http = http.as_ref().unwrap_or(site.http);
+    let issuer = config.issuer.as_deref().unwrap_or_default();
     let keys = match (&config.jwks, text) {
-        (Some(url), None) => {
+        (published, None) => {
             if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
                 let problem =
                     Problem::new(&path.key("algorithms"), "published keys are no secrets");
                 problems.push(problem.help("leave out HS256 to HS512"));
             }
-            let keys = KeySet::new(url, &algorithms, site.http, &path.key("jwks"));
+            let keys = match published {
+                Some(url) => KeySet::new(url, &algorithms, http, &path.key("jwks")),
+                None => KeySet::of_issuer(issuer, &algorithms, http, &path.key("issuer")),
+            };
             let keys = keys.map(Keys::Published);
             problems.keep(keys.map_err(Problems::from))
         }
@@ -83,8 +94,8 @@ pub(super) fn build(
             problems.keep(keys.map(Keys::Fixed).map_err(Problems::from))
         }
         _ => {
-            let problem = Problem::new(path, "no key verifies this issuer's tokens");
-            problems.push(problem.help("give one of `jwks`, `key` (PEM) and `secret`"));
+            let problem = Problem::new(path, "more than one setting says which key verifies");
+            problems.push(problem.help("give one of `jwks`, `key` (PEM) and `secret`, or none of them"));
             None
         }
     };
@@ -94,6 +105,7 @@ pub(super) fn build(
             lookup: context.lookup(),
             issuer: config.issuer.clone().unwrap_or_default(),
             audience: config.audience.clone(),
+            audience_claim: config.audience_claim.clone(),
             keys,
             leeway: config.leeway,
             required: config.required.clone(),
@@ -108,7 +120,8 @@ pub(super) fn build(
 struct Issuer {
     lookup: Lookup,
     issuer: String,
-    audience: Option<String>,
+    audience: Vec<String>,
+    audience_claim: ClaimPath,
     keys: Keys,
     leeway: Period,
     required: Vec<String>,
@@ -170,30 +183,39 @@ impl Issuer {
             Keys::Published(keys) => keys.verify(&token).await?,
             Keys::Fixed(keys) => keys.iter().find_map(|key| token.verify(key)),
         };
-        let Some(claims) = claims else { return Ok(Loaded::refused(not_valid(INVALID))) };
+        let Some(claims) = claims else {
+            let reason = format!("no key of {} has signed it", self.issuer);
+            return Ok(Loaded::refused(not_valid(INVALID).because(reason)));
+        };
         let expiry = match self.check(&claims) {
             Ok(expiry) => expiry,
-            Err(detail) => return Ok(Loaded::refused(not_valid(detail))),
+            Err(Unfit(detail, reason)) => {
+                return Ok(Loaded::refused(not_valid(detail).because(reason)));
+            }
         };
-        let identity = match self.user {
-            UserSource::Claims => self.identity(claims),
-            UserSource::Store => {
-                let name = text(&claims, &self.claims.username).unwrap_or_default();
-                let user = self.db.user_by_name(name).await?;
-                user.filter(|user| user.active).map(|user| user.identity)
+        let wanted = &self.claims.username;
+        let named = wanted.text(&claims).filter(|name| !name.is_empty());
+        let identity = match (self.user, named) {
+            (_, None) => Err(format!("`{wanted}` is no text")),
+            (UserSource::Claims, Some(name)) => Ok(self.identity(name, claims)),
+            (UserSource::Store, Some(name)) => {
+                let user = self.db.user_by_name(&name).await?.filter(|user| user.active);
+                user.map(|user| user.identity)
+                    .ok_or_else(|| format!("`{wanted}` names no active user of the store"))
             }
         };
         let loaded = match identity {
-            Some(identity) => Loaded::new(CachedResult::Identity(identity)),
-            None => Loaded::refused(not_valid("User not found")),
+            Ok(identity) => Loaded::new(CachedResult::Identity(identity)),
+            Err(reason) => Loaded::refused(not_valid("User not found").because(reason)),
         };
         Ok(loaded.until(Some(expiry)))
     }
 
     /// RFC 7519 section 4.1, strictly: without an end no token is good.
-    fn check(&self, claims: &Map<String, Value>) -> Result<Timestamp, &'static str> {
+    fn check(&self, claims: &Map<String, Value>) -> Result<Timestamp, Unfit> {
+        let invalid = |reason: String| Unfit(INVALID, reason);
         if !jws::claims_have_their_types(claims) {
-            return Err(INVALID);
+            return Err(invalid("a registered claim is of the wrong type".into()));
         }
         let now = self.clock.now().seconds();
         let leeway = self.leeway.0.as_secs();
@@ -208,82 +230,78 @@ impl Issuer {
                 Some(number) if (0.0..253_402_300_800.0).contains(&number) => {
                     Ok(Some(number as u64))
                 }
-                _ => Err(INVALID),
+                _ => Err(invalid(format!("`{name}` is no moment"))),
             },
         };
-        let expiry = seconds("exp")?.ok_or(INVALID)?;
+        let expiry = seconds("exp")?.ok_or_else(|| invalid("`exp` is missing".into()))?;
         for name in ["nbf", "iat"] {
             if seconds(name)?.is_some_and(|moment| moment > now + leeway) {
-                return Err(INVALID);
+                return Err(invalid(format!("`{name}` is later than now: are the clocks right?")));
             }
         }
         if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer) {
-            return Err(INVALID);
+            return Err(invalid(format!("`iss` is not {}", self.issuer)));
         }
-        let named = match claims.get("aud") {
-            Some(aud) => jws::audience(aud)
-                .is_some_and(|names| self.audience.as_deref().is_none_or(|a| names.contains(&a))),
-            None => self.audience.is_none(),
-        };
-        if !named || !self.required.iter().all(|name| find(claims, name).is_some()) {
-            return Err(INVALID);
+        self.check_audience(claims).map_err(invalid)?;
+        let missing = self.required.iter().find(|name| ClaimPath::from(name.as_str()).find(claims).is_none());
+        if let Some(missing) = missing {
+            return Err(invalid(format!("`{missing}` is required, and missing")));
         }
         match expiry + leeway <= now {
-            true => Err("Token is expired"),
+            true => Err(Unfit("Token is expired", "`exp` has passed".into())),
             false => Ok(Timestamp::from_seconds(expiry + leeway)),
         }
     }
 
-    /// No caller, if the claim that names the user is not a text.
-    fn identity(&self, claims: Map<String, Value>) -> Option<Arc<Identity>> {
-        let username = text(&claims, &self.claims.username).filter(|name| !name.is_empty())?;
-        let owned = |name: &str| text(&claims, name).unwrap_or_default().into();
-        let verified = claims.get("email_verified").is_none_or(|flag| *flag == json!(true));
-        Some(Arc::new(Identity {
+    /// # Errors
+    /// What was wanted, and what the token says.
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), String> {
+        let claim = &self.audience_claim;
+        let wanted = self.audience.join(" or ");
+        match claim.find(claims) {
+            Some(said) => {
+                let named = jws::audience(said).unwrap_or_default();
+                let ours = named.iter().any(|name| self.audience.iter().any(|own| own == name));
+                // Cut: a token says what it likes.
+                let said: String = said.to_string().chars().take(200).collect();
+                match ours || self.audience.is_empty() {
+                    true => Ok(()),
+                    false => Err(format!("`{claim}` is {said}, and not {wanted}")),
+                }
+            }
+            None if self.audience.is_empty() => Ok(()),
+            None => Err(format!("`{claim}` is missing, and has to be {wanted}")),
+        }
+    }
+
+    fn identity(&self, username: String, claims: Map<String, Value>) -> Arc<Identity> {
+        let owned = |path: &ClaimPath| path.text(&claims).unwrap_or_default().into();
+        let words = |path: &ClaimPath, split: bool| {
+            path.words(&claims, split).into_iter().map(Into::into).collect()
+        };
+        // Some issuers write it as a text.
+        let verified = claims.get("email_verified");
+        let verified = verified.is_none_or(|flag| *flag == json!(true) || *flag == json!("true"));
+        Arc::new(Identity {
             // Another issuer may give the same name to another person.
-            id: text(&claims, "sub").map(|sub| format!("{}|{sub}", self.issuer).into()),
+            id: claims
+                .get("sub")
+                .and_then(Value::as_str)
+                .map(|sub| format!("{}|{sub}", self.issuer).into()),
             username: username.into(),
             email: if verified { owned(&self.claims.email) } else { "".into() },
             name: owned(&self.claims.name),
-            groups: words(&claims, &self.claims.groups, false),
-            scopes: words(&claims, &self.claims.scopes, true),
+            groups: words(&self.claims.groups, false),
+            scopes: words(&self.claims.scopes, true),
             claims,
             ..Identity::default()
-        }))
+        })
     }
 }
+
+/// What the client is told of a token, and what the operator is.
+struct Unfit(&'static str, String);
 
 fn not_valid(detail: &'static str) -> Refusal {
     Refusal::with_code(detail, "token_not_valid")
-}
-
-/// A claim by its name, or by a path with dots where no claim has the whole name.
-fn find<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    if let Some(claim) = claims.get(name) {
-        return Some(claim);
-    }
-    let (first, rest) = name.split_once('.')?;
-    find(claims.get(first)?.as_object()?, rest)
-}
-
-fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    find(claims, name)?.as_str()
-}
-
-fn words(
-    claims: &Map<String, Value>,
-    name: &str,
-    split: bool,
-) -> std::collections::BTreeSet<Box<str>> {
-    match find(claims, name) {
-        Some(Value::String(text)) if split => {
-            // RFC 6749 section 3.3.
-            text.split(' ').filter(|scope| !scope.is_empty()).map(Into::into).collect()
-        }
-        Some(Value::String(text)) => [text.as_str().into()].into(),
-        Some(Value::Array(list)) => {
-            list.iter().filter_map(|v| v.as_str()).map(Into::into).collect()
-        }
-        _ => Default::default(),
-    }
 }

@@ -236,7 +236,7 @@ impl TokenPage {
                 let judge = async {
                     Ok(match self.work_with_token(&fields, client).await? {
                         Ok(good) => Judged::Right(Ok(good)),
-                        Err(refusal) => Judged::Wrong(Err(refusal)),
+                        Err(refusal) => Judged::Wrong(Err(refusal), None),
                     })
                 };
                 let judged = self.limits.attempt(&guess, judge).await?;
