@@ -20,7 +20,7 @@ SECRET = "throwaway-secret-key-for-test-vectors-0123456789"
 
 COMMON = """\
 listen: 127.0.0.1:{port}
-store: {{ url: "sqlite://{store}" }}
+store: {{ url: "sqlite://{store}", create: true }}
 secret_key: {secret}
 authentication: [token, basic]
 # The first look-up of a credential is not what is measured: none may fall into a round.

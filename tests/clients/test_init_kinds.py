@@ -20,6 +20,9 @@ SECRET_KEY = "hidden-key-that-nobody-guesses-0123456789"
 TOKEN = "rest_framework.authentication.TokenAuthentication"
 SESSION = "rest_framework.authentication.SessionAuthentication"
 
+# In place of `session`: whoever has one is the project's to judge, and everybody else is judged here.
+SESSIONS = {"upstream": {"cookies": ["sessionid"]}}
+
 SETTINGS = f"""
     SECRET_KEY = "{SECRET_KEY}"
     ROOT_URLCONF = "addresses"
@@ -852,8 +855,8 @@ class Around(Kinds):
 
     def test_middleware_that_switches_the_csrf_check_off_now_and_then(self):
         made = self.own_middleware('setattr(request, "_dont_enforce_csrf_checks", request.path == "/hook/")')
-        self.assertEqual(made.chain(), ["token", None])
-        self.assert_left(made, "/me/")
+        self.assertEqual(made.chain(), ["token", SESSIONS])
+        self.assert_rules(made, {"/me/": "authenticated"})
         self.noted(made, "differs", "shop.middleware.own switches the CSRF check off now and then")
 
     def test_middleware_that_switches_the_csrf_check_on_by_a_query(self):
@@ -876,7 +879,7 @@ class Around(Kinds):
                 def process_view(self, request, view, args, kwargs):
                     request._dont_enforce_csrf_checks = not hasattr(view, "checked")
         """
-        for decorated, chain in [("", ["token", "session"]), ("Me.checked = True", ["token", None])]:
+        for decorated, chain in [("", ["token", "session"]), ("Me.checked = True", ["token", SESSIONS])]:
             with self.subTest(decorated):
                 made = self.made(
                     'MIDDLEWARE.append("shop.middleware.Own")', config__shop__middleware=middleware,
@@ -979,8 +982,13 @@ class Around(Kinds):
                     return middleware
                 """,
                 )
-                self.assertEqual(made.chain(), ["token", None])
-                self.assert_left(made, "/me/")
+                self.assertNotIn("session", made.chain())
+                if None in made.chain():
+                    self.assert_left(made, "/me/")
+                else:
+                    # Whoever has a session is the project's to judge.
+                    self.assertEqual(made.chain(), ["token", SESSIONS])
+                    self.assert_rules(made, {"/me/": "authenticated"})
 
     def test_middleware_that_asks_the_view(self):
         """Attack: one view is behind a second factor."""
@@ -1030,7 +1038,7 @@ class Around(Kinds):
         ]:
             with self.subTest(line):
                 made = self.own_middleware(line)
-                self.assertEqual(made.chain(), ["token", None])
+                self.assertIn("sessionid", made.chain()[1]["upstream"]["cookies"])
                 self.assertNotIn("enforce: false", made.text)
 
     def test_middleware_that_takes_a_credential_away(self):
@@ -1064,8 +1072,8 @@ class Around(Kinds):
 
     def test_sessions_that_no_table_has(self):
         made = self.made('SESSION_ENGINE = "django.contrib.sessions.backends.cache"')
-        self.assertEqual(made.chain(), ["token", None])
-        self.assert_left(made, "/me/")
+        self.assertEqual(made.chain(), ["token", SESSIONS])
+        self.assert_rules(made, {"/me/": "authenticated"})
         self.noted(made, "differs", "sessions are kept by django.contrib.sessions.backends.cache")
 
     LOG_IN = """
@@ -1109,7 +1117,7 @@ class Around(Kinds):
     def test_backend_that_finds_users(self):
         """As Django's documentation writes it, its sessions are those of a row; else they are the project's."""
         row = "return User.objects.get(pk=user_id)"
-        for finds, chain in [(row, ["token", "session"]), (row.replace("pk=user_id", "last_name=user_id"), ["token", None])]:
+        for finds, chain in [(row, ["token", "session"]), (row.replace("pk=user_id", "last_name=user_id"), ["token", SESSIONS])]:
             with self.subTest(finds):
                 made = self.backend(
                     "from django.contrib.auth.models import User\n\nclass Own(BaseBackend):\n"
@@ -1135,7 +1143,7 @@ class Around(Kinds):
                     + "class Own(BaseBackend):\n    def get_user(self, user_id):\n        try:\n"
                     f"            return {finds}\n        except User.DoesNotExist:\n            return None\n"
                 )
-                self.assertEqual(made.chain(), ["token", None])
+                self.assertEqual(made.chain(), ["token", SESSIONS])
 
     def test_backend_that_counts_failures(self):
         """As django-axes does: it is asked first, and stops the others."""
@@ -1405,8 +1413,8 @@ class UserModels(Kinds):
     def assert_unreadable(self, made, why):
         self.assertFalse(made.told["user"]["readable"])
         self.noted(made, "differs", "cannot be read as a table says it", why)
-        self.assertEqual(made.chain(), [Classes.JUDGED_THERE, None])
-        self.assert_left(made, "/me/")
+        self.assertEqual(made.chain(), [Classes.JUDGED_THERE, SESSIONS])
+        self.assert_rules(made, {"/me/": "authenticated"})
         self.assertEqual(Around.pages(self, made), [])
 
     def test_no_names(self):
@@ -1493,7 +1501,7 @@ class UserModels(Kinds):
 
     def test_session_hash_of_its_own(self):
         made = self.model('def get_session_auth_hash(self):\n    return "x"')
-        self.assertEqual(made.chain(), ["token", None])
+        self.assertEqual(made.chain(), ["token", SESSIONS])
         self.noted(made, "differs", "get_session_auth_hash")
 
 

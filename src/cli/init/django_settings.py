@@ -1216,9 +1216,13 @@ def authentication(classes, at):
             note("differs", "Classes look at no request, as the project is set up, and are in no chain: run `init` again "
                  "when that changes", dotted(cls))  # fmt: skip
             continue
+        if entry is None and row and row[0]["entry"] == "session" and base.authenticate is cls.authenticate:
+            entry = session_of_the_project(at)
         if entry is None and (entry := left_to_the_project(cls)):
+            pass
+        if entry is not None and why:
             note("differs", "Credentials of these classes are judged by the project, all others here", f"{dotted(cls)} ({why})")
-        elif entry is None:
+        if entry is None:
             note("differs", "Routes with one of these classes in their chain are left to the project whole, for half a "
                  "chain is another policy", f"{dotted(cls)} ({why})")  # fmt: skip
         if entry == "session":
@@ -1229,6 +1233,29 @@ def authentication(classes, at):
             )  # fmt: skip
         told.append({"class": dotted(cls), "base": base and dotted(base), "gateway": entry, "asks_more": asks_more})
     return told
+
+
+@functools.lru_cache(None)
+def session_of_the_project(at):
+    """The entry for requests with a session that the project judges, and for what else its middleware reads; nothing if
+    that may make somebody of a request that has none of these."""
+    from django.conf import settings
+    from django.contrib.auth.models import AnonymousUser
+
+    reads = (set(), set(), {settings.SESSION_COOKIE_NAME})
+    for path in own_middleware():
+        text = text_of(path)
+        if path in rewrites_credentials() or not re.search(ABOUT_USERS, text, re.IGNORECASE):
+            continue
+        if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text):
+            return None
+        for method in METHODS:
+            found = passed_through(path, AnonymousUser(), method, path_of(*at), Session(()))
+            if found is None or not found[1] or found[3]:
+                return None
+            for seen, its in zip(reads, found[2], strict=True):
+                seen |= its
+    return fields_of(*reads)
 
 
 class Fields(dict):

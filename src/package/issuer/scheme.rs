@@ -263,7 +263,7 @@ impl Issuer {
                 let named = jws::audience(said).unwrap_or_default();
                 let ours = named.iter().any(|name| self.audience.iter().any(|own| own == name));
                 // Cut: a token says what it likes.
-                let said: String = said.to_string().chars().take(200).collect();
+                let said: String = named.join(" and ").chars().take(200).collect();
                 match ours || self.audience.is_empty() {
                     true => Ok(()),
                     false => Err(format!("`{claim}` is {said}, and not {wanted}")),
