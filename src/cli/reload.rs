@@ -1,6 +1,7 @@
 //! What runs, and how a reload changes it: one swap, or none.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Weak, atomic::AtomicBool},
@@ -27,6 +28,8 @@ use crate::{
 /// A gateway that serves.
 pub(super) struct Running {
     pub(super) path: PathBuf,
+    /// The files that the configuration names.
+    pub(super) files: BTreeSet<PathBuf>,
     pub(super) process: ProcessState,
     pub(super) current: Arc<ArcSwap<Serving>>,
     pub(super) workers: Workers,
@@ -100,8 +103,10 @@ impl Running {
         }
     }
 
-    fn fresh(&self) -> anyhow::Result<Fresh> {
+    fn fresh(&mut self) -> anyhow::Result<Fresh> {
         let loaded = load(self.path.clone())?;
+        // Also where they do not fit together yet: a certificate that comes before its key.
+        self.files.clone_from(&loaded.files);
         let built = app::build(&loaded.document, &self.process);
         let built = built.map_err(|problems| loaded.report(problems))?;
         let document = loaded.document;

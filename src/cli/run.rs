@@ -43,7 +43,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let process = ProcessState::new(document, Clock::system(), handle, access);
     let built = app::build(document, &process).map_err(|problems| loaded.report(problems))?;
     let signals = control.block_on(async { Signals::install() })?;
-    let changes = watch.then(|| Changes::of(&path)).transpose();
+    let changes = watch.then(|| Changes::of(&path, &loaded.files)).transpose();
     let changes = changes.with_context(|| format!("{} cannot be watched", path.display()))?;
     let bound = listen::bind(&document.listen, &mut Inherited::take());
     let bound = bound.map_err(|(address, error)| cannot_listen(&address, &error))?;
@@ -74,7 +74,8 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     info!(listen = addresses.join(" "), workers = workers.count(), "serving");
     let pages = Pages::new(&process, &shared.current);
     let admin = admin.map(|(address, listener)| pages.serve(address, listener));
-    let running = Running { path, process, current: shared.current, workers, logs, pages, admin };
+    let files = loaded.files;
+    let running = Running { path, files, process, current: shared.current, workers, logs, pages, admin };
     listen::handed_over();
 
     let running = control.block_on(until_told(signals, changes, running))?;
@@ -113,7 +114,7 @@ async fn until_told(
                 continue;
             }
             _ = signals.hangup.recv() => {}
-            () = changed => info!("the configuration's file has changed"),
+            () = changed => info!("the configuration's file, or one that it names, has changed"),
         }
         // It reads files and builds, which is not for a thread that others wait for.
         let reloaded = tokio::task::spawn_blocking(move || {
@@ -124,6 +125,11 @@ async fn until_told(
             running
         });
         running = reloaded.await.context("building a configuration has failed")?;
+        if let Some(changes) = &mut changes
+            && let Err(error) = changes.follow(&running.path, &running.files)
+        {
+            warn!(%error, "the configuration's file cannot be watched any longer");
+        }
     }
 }
 

@@ -1,8 +1,10 @@
-//! Reports when the content of the configuration file has changed, in whatever way: written in place,
-//! renamed over, or behind a symbolic link that was swapped, as Kubernetes does.
+//! Reports when the content of the configuration's file, or of a file that it names, has changed, in whatever
+//! way: written in place, renamed over, or behind a symbolic link that was swapped, as Kubernetes does.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -11,37 +13,70 @@ use notify::{
     event::{AccessKind, AccessMode, ModifyKind},
 };
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use crate::crypto::digest::sha256;
 
 pub(super) struct Changes {
-    path: PathBuf,
-    /// What was told last.
-    seen: Option<[u8; 32]>,
+    files: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// The content of each that was told last.
+    seen: BTreeMap<PathBuf, [u8; 32]>,
+    folders: BTreeSet<PathBuf>,
     events: mpsc::Receiver<()>,
-    _watcher: RecommendedWatcher,
+    watcher: RecommendedWatcher,
 }
 
 /// An editor may write a file in several steps.
 const SETTLED: Duration = Duration::from_millis(200);
 
 impl Changes {
-    /// Watches the folder, since the file itself is another one after a rename.
-    pub(super) fn of(path: &Path) -> notify::Result<Self> {
+    pub(super) fn of(path: &Path, named: &BTreeSet<PathBuf>) -> notify::Result<Self> {
         let (tell, events) = mpsc::channel(1);
-        let of = path.to_owned();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            if event.is_ok_and(|event| may_be_of(&event, &of)) {
+        let files = Arc::<Mutex<BTreeSet<PathBuf>>>::default();
+        let of = Arc::clone(&files);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            let files = of.lock().unwrap_or_else(PoisonError::into_inner);
+            if event.is_ok_and(|event| files.iter().any(|file| may_be_of(&event, file))) {
                 // One that waits to be heard stands for all.
                 let _ = tell.try_send(());
             }
         })?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        watcher.watch(folder.unwrap_or(Path::new(".")), RecursiveMode::NonRecursive)?;
-        Ok(Self { path: path.to_owned(), seen: content(path), events, _watcher: watcher })
+        let (seen, folders) = (BTreeMap::new(), BTreeSet::new());
+        let mut changes = Self { files, seen, folders, events, watcher };
+        changes.follow(path, named)?;
+        Ok(changes)
     }
 
-    /// Waits until the content changes.
+    /// Watches the folders of these, since a file itself is another one after a rename.
+    ///
+    /// # Errors
+    /// If the configuration's own cannot be watched.
+    pub(super) fn follow(&mut self, path: &Path, named: &BTreeSet<PathBuf>) -> notify::Result<()> {
+        let mut files = named.clone();
+        files.insert(path.to_owned());
+        for file in &files {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or(Path::new("."));
+            if self.folders.contains(folder) {
+                continue;
+            }
+            match self.watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.folders.insert(folder.to_owned());
+                }
+                Err(error) if file == path => return Err(error),
+                Err(error) => warn!(%error, file = %file.display(), "this file cannot be watched"),
+            }
+        }
+        // What has changed since it was read is told next.
+        let new: BTreeSet<_> =
+            files.iter().filter(|file| !self.seen.contains_key(*file)).cloned().collect();
+        self.seen.extend(contents(&new));
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        Ok(())
+    }
+
+    /// Waits until the content of one changes.
     pub(super) async fn next(&mut self) {
         loop {
             if self.events.recv().await.is_none() {
@@ -49,13 +84,19 @@ impl Changes {
             }
             tokio::time::sleep(SETTLED).await;
             while self.events.try_recv().is_ok() {}
-            let now = content(&self.path);
-            if now.is_some() && now != self.seen {
-                self.seen = now;
+            let now = contents(&self.files.lock().unwrap_or_else(PoisonError::into_inner));
+            let changed = now.iter().any(|(file, content)| self.seen.get(file) != Some(content));
+            // One that is gone for a moment is not another one.
+            self.seen.extend(now);
+            if changed {
                 return;
             }
         }
     }
+}
+
+fn contents(files: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, [u8; 32]> {
+    files.iter().filter_map(|file| Some((file.clone(), content(file)?))).collect()
 }
 
 /// Whether the file may be another one, and a whole one: it was closed by who wrote it, or something
@@ -71,7 +112,7 @@ fn may_be_of(event: &Event, path: &Path) -> bool {
     }
 }
 
-/// A configuration larger than this is none.
+/// A file larger than this is none of a configuration's.
 const LARGEST: u64 = 16 << 20;
 
 fn content(path: &Path) -> Option<[u8; 32]> {

@@ -5,7 +5,7 @@
 //! the user sees, each with its line. For what nothing else can be read without, something else
 //! stands in.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde_yaml::Value;
 
@@ -20,6 +20,8 @@ use crate::{
 pub struct Loaded {
     /// What it says.
     pub document: Document,
+    /// The files that it names, certificates and keys among them; not those that the gateway writes.
+    pub files: BTreeSet<PathBuf>,
     source: Source,
 }
 
@@ -56,6 +58,43 @@ const STAND_INS: [(&str, &str); 10] = [
     ("endpoint", "whoami"),
     ("redirect", "/a-path-that-is-broken/"),
 ];
+
+/// Top-level keys whose files the gateway itself writes.
+const WRITTEN: [&str; 2] = ["store", "log"];
+
+/// Texts that are names of files.
+fn files_in(value: &Value, files: &mut BTreeSet<PathBuf>) {
+    match value {
+        Value::String(text) if PathBuf::from(text).is_file() => {
+            files.insert(text.into());
+        }
+        Value::Sequence(list) => list.iter().for_each(|value| files_in(value, files)),
+        Value::Mapping(map) => {
+            let ours = |key: &Value| key.as_str().is_some_and(|key| WRITTEN.contains(&key));
+            map.iter().filter(|(key, _)| !ours(key)).for_each(|(_, value)| files_in(value, files));
+        }
+        Value::Tagged(tagged) => files_in(&tagged.value, files),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `secret_key_file` and the like, whose content takes their place.
+fn files_of_twins(value: &Value, files: &mut BTreeSet<PathBuf>) {
+    match value {
+        Value::Sequence(list) => list.iter().for_each(|value| files_of_twins(value, files)),
+        Value::Mapping(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(file) if key.as_str().is_some_and(|key| key.ends_with("_file")) => {
+                        files.insert(file.into());
+                    }
+                    value => files_of_twins(value, files),
+                }
+            }
+        }
+        _ => {}
+    }
+}
 
 /// More than this is not worth reading.
 const MOST_PROBLEMS: usize = 50;
@@ -121,8 +160,11 @@ impl Loader<'_> {
                 return Err(source.report(vec![(line, problem)]));
             }
         };
+        let mut files = BTreeSet::new();
         let mut unresolved = Problems::default();
+        files_of_twins(&tree, &mut files);
         self.resolve(&mut tree, &Path::root(), &mut unresolved);
+        files_in(&tree, &mut files);
         let mut found = Found { source, located: Vec::new(), cut: Vec::new() };
         for problem in unresolved.0 {
             found.unresolved(problem, &mut tree);
@@ -139,7 +181,7 @@ impl Loader<'_> {
             }
         };
         if found.located.is_empty() {
-            return Ok(Loaded { document, source: found.source });
+            return Ok(Loaded { document, files, source: found.source });
         }
         // Every problem at once: also those of the parts that could be understood.
         for problem in (self.problems)(&document).0 {

@@ -936,9 +936,8 @@ class Around(Kinds):
     UNSEEN = [
         "if not request.session.get('otp') and isinstance(request.user, User): request.user = AnonymousUser()",
         "if str(request.user) == 'bob': request.user = AnonymousUser()",
-        "if request.user in []: request.user = AnonymousUser()",
+        "if request.user in [1]: request.user = AnonymousUser()",
         "if isinstance(request.session.get('_auth_user_id'), str): request.user = AnonymousUser()",
-        "if isinstance(request.path, str) and 'admin' in request.path: request.user = AnonymousUser()",
         "if request.method == 'DELETE': request.user = AnonymousUser()",
         "request.user, request.tenant = AnonymousUser(), None",
         "auth.logout(request)",

@@ -871,8 +871,13 @@ HARMLESS = (
     "django.", "corsheaders.", "whitenoise.", "debug_toolbar.", "django_prometheus.", "simple_history.",
     "allauth.account.middleware.AccountMiddleware", "portcullis_django.",
 )  # fmt: skip
-# Words without which none has anything to do with it, in whatever it calls; and those of what it may go by unseen.
-ABOUT_USERS = r"user|session|log_?in|log_?out|auth|impersonat|cookie|login"
+# What says who is asking, in whatever way; without it a middleware has nothing to do with that.
+CHANGES = re.compile(
+    r"\.(user|_cached_user|_acached_user|auser|session|COOKIES|META)\b[^=!<>\n]*=[^=]|_force_auth"
+    r"|setattr\([^,]+,\s*([\"'](user|_a?cached|auser|session|COOKIES|META)|[^\"'\s])"
+    r"|\b(a?login|a?logout|authenticate|impersonate)\w*\(|session\.(flush|cycle_key|clear|pop|delete)|del\s.*(session|user|COOKIES)",
+)
+# What it may go by unseen.
 UNSEEN = r"core\.cache|\bcaches?\.|current_thread|get_ident|\brandom\b|\btime\(\)|\bnow\(\)"
 
 
@@ -884,34 +889,41 @@ def own_middleware():
 
 @functools.lru_cache(None)
 def text_of(path):
-    """The source of a middleware and of what it inherits, Django's own aside; of its whole module, where it hands the
-    request to something else that is written there."""
+    """The source of a middleware, of what it inherits, and of the functions that it hands the request to."""
     from django.utils.module_loading import import_string
 
     try:
         made = import_string(path)
     except ImportError:
-        return "user"
-    owners = inspect.getmro(made) if inspect.isclass(made) else [made]
-    texts = []
-    for owner in owners:
-        if owner.__module__.startswith(("django.", "builtins")):
-            continue
-        text = source(owner) or "user"
-        if not inspect.isclass(owner) or hands_on(text):
-            text = source(sys.modules[owner.__module__]) or "user"
-        texts.append(text)
-    return "\n".join(texts)
+        return "authenticate()"
+    texts = {}
+    for owner in inspect.getmro(made) if inspect.isclass(made) else [made]:
+        if owner.__module__ not in ("builtins", "django.utils.deprecation"):
+            follow(owner, texts)
+    return "\n".join(texts.values())
 
 
-def hands_on(text):
-    """Whether a class calls anything with the request but its own methods, those above it, and what comes next."""
-    own = re.compile(r"(self|super\(.*\))\.\w+|getattr|hasattr|setattr|isinstance|iscoroutinefunction")
-    for call in (node for node in ast.walk(ast.parse(textwrap.dedent(text))) if isinstance(node, ast.Call)):
+def follow(thing, texts, depth=3):
+    """Adds the source of a function or class, and of those that it calls with the request."""
+    if thing in texts or not hasattr(thing, "__module__"):
+        return
+    # What cannot be read may do anything.
+    texts[thing] = textwrap.dedent(source(thing)) or "authenticate()"
+    names = vars(sys.modules[thing.__module__]) if thing.__module__ in sys.modules else {}
+    try:
+        tree = ast.parse(texts[thing])
+    except SyntaxError:
+        return
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
-        if any(getattr(value, "id", None) in ("request", "req") for value in given) and not own.fullmatch(ast.unparse(call.func)):
-            return True
-    return False
+        if depth and any(getattr(value, "id", None) in ("request", "req") for value in given):
+            called = functools.reduce(
+                lambda found, name: getattr(found, name, None), ast.unparse(call.func).split(".")[1:],
+                names.get(ast.unparse(call.func).split(".")[0]),
+            )  # fmt: skip
+            project = inspect.isfunction(called) or inspect.isclass(called)
+            if project and not called.__module__.startswith(("django.", "builtins")):
+                follow(called, texts, depth - 1)
 
 
 @functools.lru_cache(None)
@@ -922,10 +934,9 @@ def middleware_users(at):
     for path in own_middleware():
         if path in rewrites_credentials():
             continue
-        text = text_of(path)
-        if not re.search(ABOUT_USERS, text, re.IGNORECASE):
+        if not CHANGES.search(text_of(path)):
             continue
-        read = None if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text) else leaves_users(path, path_of(*at))
+        read = None if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text_of(path)) else leaves_users(path, path_of(*at))
         told[path] = read if read is None else fields_of(*read) if any(read) else {}
     return told
 
@@ -1243,9 +1254,12 @@ def session_of_the_project(at):
     from django.contrib.auth.models import AnonymousUser
 
     reads = (set(), set(), {settings.SESSION_COOKIE_NAME})
+    for name in ("auth.middleware.AuthenticationMiddleware", "sessions.middleware.SessionMiddleware"):
+        if f"django.contrib.{name}" not in settings.MIDDLEWARE:
+            return None
     for path in own_middleware():
         text = text_of(path)
-        if path in rewrites_credentials() or not re.search(ABOUT_USERS, text, re.IGNORECASE):
+        if path in rewrites_credentials() or not CHANGES.search(text):
             continue
         if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text):
             return None
