@@ -75,7 +75,8 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let pages = Pages::new(&process, &shared.current);
     let admin = admin.map(|(address, listener)| pages.serve(address, listener));
     let files = loaded.files;
-    let running = Running { path, files, process, current: shared.current, workers, logs, pages, admin };
+    let running =
+        Running { path, files, process, current: shared.current, workers, logs, pages, admin };
     listen::handed_over();
 
     let running = control.block_on(until_told(signals, changes, running))?;

@@ -274,7 +274,9 @@ fn address_of_keys(issuer: &str, metadata: &Value) -> Result<Uri, String> {
 /// What was found in place of a key set.
 fn what_it_is(found: &Value) -> &'static str {
     match found.get("jwks_uri") {
-        Some(_) => "these are the issuer's metadata: leave `jwks` out, or give the `jwks_uri` in them",
+        Some(_) => {
+            "these are the issuer's metadata: leave `jwks` out, or give the `jwks_uri` in them"
+        }
         None => "there are no `keys` in it",
     }
 }

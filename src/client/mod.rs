@@ -84,11 +84,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// A file that cannot be read or is something else.
-    pub fn configured(
-        config: &Config,
-        control: &Handle,
-        clock: Clock,
-    ) -> Result<Self, Problems> {
+    pub fn configured(config: &Config, control: &Handle, clock: Clock) -> Result<Self, Problems> {
         let client = Self::new(control, clock);
         match &config.ca {
             Some(file) => client.trusting(file, &Path::root().key("client").key("ca")),

@@ -85,7 +85,9 @@ fn files_of_twins(value: &Value, files: &mut BTreeSet<PathBuf>) {
         Value::Mapping(map) => {
             for (key, value) in map {
                 match value {
-                    Value::String(file) if key.as_str().is_some_and(|key| key.ends_with("_file")) => {
+                    Value::String(file)
+                        if key.as_str().is_some_and(|key| key.ends_with("_file")) =>
+                    {
                         files.insert(file.into());
                     }
                     value => files_of_twins(value, files),

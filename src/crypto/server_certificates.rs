@@ -90,8 +90,8 @@ impl ServerCertVerifier for IssuedOrListed {
 
 fn check_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     let bad = |error| Error::InvalidCertificate(error);
-    let (_, parsed) = parse_x509_certificate(certificate)
-        .map_err(|_| bad(CertificateError::BadEncoding))?;
+    let (_, parsed) =
+        parse_x509_certificate(certificate).map_err(|_| bad(CertificateError::BadEncoding))?;
     let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let validity = parsed.validity();
     if now < validity.not_before.timestamp() {

@@ -90,12 +90,7 @@ impl Limits {
         }
     }
 
-    fn wrong(
-        &self,
-        guess: &Guess<'_>,
-        reserved: Option<Attempt<'_>>,
-        reason: Option<&str>,
-    ) {
+    fn wrong(&self, guess: &Guess<'_>, reserved: Option<Attempt<'_>>, reason: Option<&str>) {
         let account = match guess.subject {
             Subject::Account(name) => Some(name),
             Subject::Guessable | Subject::Unguessable => None,

@@ -167,6 +167,32 @@ fn a_watched_file_is_read_again() {
     until("a file written in place is read", || gateway.get("/", &[]).status == 200);
 }
 
+/// The rule: a file that the configuration names, a secret or a certificate, is read again too; what the
+/// gateway writes is not.
+#[test]
+fn a_file_that_is_named_is_watched() {
+    let setup = Setup::new().alice();
+    let at = |name: &str| setup.dir.0.join(name);
+    let (pages, key) = (at("messages.yaml"), at("key"));
+    std::fs::write(&pages, "de: { messages: { \"Not found.\": \"Nicht da.\" } }\n").unwrap();
+    std::fs::write(&key, "one-secret-key-for-tests-0123456789-0123456789").unwrap();
+    setup.prepare(&format!(
+        "permission: anyone\nlog: {{ audit: \"{}\" }}\nlanguage: {{ code: de, messages: \"{}\" }}\n\
+         routes: [{{ path: /here/, upstream: echo }}]\n",
+        at("audit.log").display(),
+        pages.display()
+    ));
+    let gateway = Gateway::spawn_with(setup, &["--watch"]);
+    let said = |words: &str| gateway.get("/nowhere/", &[]).text().contains(words);
+    assert!(said("Nicht da."));
+    let new = "de: { messages: { \"Not found.\": \"Fehlt.\" } }\n";
+    std::fs::write(pages.with_extension("new"), new).unwrap();
+    std::fs::rename(pages.with_extension("new"), &pages).unwrap();
+    until("the renamed file is read", || said("Fehlt."));
+    std::fs::write(&pages, "de: { messages: { \"Not found.\": \"Weg.\" } }\n").unwrap();
+    until("the file that was written in place is read", || said("Weg."));
+}
+
 /// Attack: a reload forgives all failed log-ins.
 #[test]
 fn a_reload_does_not_unlock() {

@@ -19,6 +19,14 @@ use crate::support::{
 /// A server with a certificate for `name`; it asks for one if it knows whose to believe.
 fn server(authority: &Authority, name: &str, clients: Option<&Authority>) -> Server {
     let (certificate, key) = issue(authority, name);
+    showing(&certificate, &key, clients)
+}
+
+fn showing(
+    certificate: &rcgen::Certificate,
+    key: &rcgen::KeyPair,
+    clients: Option<&Authority>,
+) -> Server {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -49,6 +57,40 @@ fn route(server: &Server, tls: &str) -> String {
 
 fn status(setup: Setup, yaml: &str) -> u16 {
     setup.start(yaml).get("/", &[]).status
+}
+
+/// The rule: a certificate that has signed itself, as `openssl req -x509` makes it, is trusted where it is
+/// listed. Attack: another one of the same name, or the listed one on another host or after its end.
+#[test]
+fn a_listed_certificate_is_trusted_itself() {
+    let signed = |name: &str, authority: bool, ended: bool| {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        if authority {
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        }
+        if ended {
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2021, 1, 1);
+        }
+        let key = rcgen::KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    };
+    for (name, authority, ended, listed, expected) in [
+        ("127.0.0.1", true, false, true, 200),
+        ("127.0.0.1", false, false, true, 200),
+        ("127.0.0.1", true, false, false, 502),
+        ("other.example", true, false, true, 502),
+        ("127.0.0.1", true, true, true, 502),
+    ] {
+        let (certificate, key) = signed(name, authority, ended);
+        let other = signed(name, authority, ended).0;
+        let setup = Setup::new();
+        let named = if listed { &certificate } else { &other };
+        let ca = file(&setup.dir.0, "ca.pem", &named.pem());
+        let server = showing(&certificate, &key, None);
+        let row = format!("{name} authority {authority} ended {ended} listed {listed}");
+        assert_eq!(status(setup, &route(&server, &format!("ca: \"{ca}\""))), expected, "{row}");
+    }
 }
 
 /// Attack: somebody between gateway and upstream answers in its name. Only a certificate of a

@@ -59,9 +59,7 @@ pub(super) fn build(
     }
     let text = config.key.as_ref().or(config.secret.as_ref());
     let http = match &config.ca {
-        Some(file) => {
-            problems.keep(site.http.trusting(file, &path.key("ca")))
-        }
+        Some(file) => problems.keep(site.http.trusting(file, &path.key("ca"))),
         None => None,
     };
     let http = http.as_ref().unwrap_or(site.http);
@@ -95,7 +93,9 @@ pub(super) fn build(
         }
         _ => {
             let problem = Problem::new(path, "more than one setting says which key verifies");
-            problems.push(problem.help("give one of `jwks`, `key` (PEM) and `secret`, or none of them"));
+            problems.push(
+                problem.help("give one of `jwks`, `key` (PEM) and `secret`, or none of them"),
+            );
             None
         }
     };
@@ -243,7 +243,8 @@ impl Issuer {
             return Err(invalid(format!("`iss` is not {}", self.issuer)));
         }
         self.check_audience(claims).map_err(invalid)?;
-        let missing = self.required.iter().find(|name| ClaimPath::from(name.as_str()).find(claims).is_none());
+        let missing =
+            self.required.iter().find(|name| ClaimPath::from(name.as_str()).find(claims).is_none());
         if let Some(missing) = missing {
             return Err(invalid(format!("`{missing}` is required, and missing")));
         }
