@@ -111,6 +111,7 @@ impl Ground {
             cookies: RefCell::default(),
             login_url: RefCell::default(),
             warnings: RefCell::default(),
+            probes: RefCell::default(),
         }
     }
 }

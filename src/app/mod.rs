@@ -30,7 +30,7 @@ use crate::{
     limits::AuthRate,
     listen::{Acme, Address, Listener, ListenerContext, ListenerOptions, Serving},
     observe::log::AccessLog,
-    package::{self, Entry, Site},
+    package::{Probe, self, Entry, Site},
     reply::Renderer,
     request::{HeadLimits, TrustedProxies},
     route::{self, Matcher, Router},
@@ -51,6 +51,8 @@ pub struct Built {
     pub auth_rate: Arc<AuthRate>,
     /// What has to be known of the configuration, though nothing is wrong.
     pub warnings: Vec<String>,
+    /// What its schemes reach over the network.
+    pub probes: Vec<Probe>,
 }
 
 /// Builds a gateway.
@@ -75,6 +77,7 @@ pub fn build(document: &Document, process: &ProcessState) -> Result<Built, Probl
                 accounts: Arc::clone(site.accounts),
                 auth_rate: Arc::clone(&ground.limits.auth_rate),
                 warnings: site.warnings.take(),
+                probes: site.probes.take(),
             })
         }
     }

@@ -24,7 +24,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    app::{self, Ground, ProcessState},
+    app::{self, Built, Ground, ProcessState},
     clock::Clock,
     config::load::{Loaded, Loader},
     observe::log::AccessLog,
@@ -101,6 +101,10 @@ enum Command {
         /// be away.
         #[arg(long)]
         store: bool,
+        /// Try everything that the configuration reaches over the network, as requests will: the store, the
+        /// services behind, issuers' keys and callouts; and fail if one cannot be used.
+        #[arg(long)]
+        network: bool,
         /// List each setting that differs from this older file; secrets are not shown.
         #[arg(long, value_name = "FILE")]
         diff: Option<PathBuf>,
@@ -163,7 +167,9 @@ pub fn main() -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run { watch: false }) {
         Command::Run { watch } => run::run(cli.config, watch),
         Command::Init(arguments) => init::init(&cli.config, &arguments),
-        Command::Check { diff, store } => check(cli.config, diff.as_deref(), store),
+        Command::Check { diff, store, network } => {
+            check(cli.config, diff.as_deref(), store || network, network)
+        }
         Command::Explain(arguments) => explain::explain(cli.config, arguments),
         Command::Doctor(arguments) => doctor::doctor(cli.config, &arguments),
         Command::Schema { markdown } => {
@@ -216,7 +222,12 @@ fn control() -> anyhow::Result<Runtime> {
     builder.build().context("the control runtime cannot start")
 }
 
-fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()> {
+fn check(
+    path: PathBuf,
+    before: Option<&Path>,
+    store: bool,
+    network: bool,
+) -> anyhow::Result<()> {
     let name = path.display().to_string();
     let changes = before.map(|before| diff::changes(before, &path)).transpose()?;
     let loaded = load(path)?;
@@ -244,6 +255,9 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()
             }
         },
     }
+    if network {
+        control.block_on(try_network(&built))?;
+    }
     let routes = built.serving.gateway.router.routes().count();
     println!("{name} is valid: {routes} {}", if routes == 1 { "route" } else { "routes" });
     match changes.as_deref() {
@@ -252,6 +266,29 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool) -> anyhow::Result<()
         Some(changes) => print!("\n{changes}"),
     }
     Ok(())
+}
+
+/// Prints what was found of each service.
+async fn try_network(built: &Built) -> anyhow::Result<()> {
+    let mut lost = 0;
+    for probe in &built.probes {
+        match probe.ask().await {
+            Ok(found) => println!("reached   {}: {found}", probe.what),
+            Err(cause) => {
+                lost += 1;
+                println!("no use    {}: {cause}", probe.what);
+            }
+        }
+    }
+    let (routes, _) = built.serving.gateway.without_server().await;
+    for route in &routes {
+        println!("no server behind the route {route}");
+    }
+    match lost + routes.len() {
+        0 => Ok(()),
+        1 => bail!("1 service cannot be used"),
+        count => bail!("{count} services cannot be used"),
+    }
 }
 
 /// What the store's own words come to.

@@ -132,8 +132,8 @@ impl Running {
     }
 
     fn change(&mut self, fresh: Fresh) {
-        let Fresh { built, document, sockets, admin } = fresh;
-        begin(&built, &self.process);
+        let Fresh { mut built, document, sockets, admin } = fresh;
+        begin(&mut built, &self.process);
         self.logs.change(&document.log);
         self.process.recent.keep(document.admin.is_some());
         self.process.lockout.change(document.lockout.clone());
@@ -149,10 +149,18 @@ impl Running {
 }
 
 /// Starts what has to be done beside requests; each part ends with its configuration.
-pub(super) fn begin(built: &Built, process: &ProcessState) {
+pub(super) fn begin(built: &mut Built, process: &ProcessState) {
     built.serving.gateway.start(&process.control);
     for listener in built.serving.listeners.values() {
         listener.begin(&process.control, &process.clock);
+    }
+    for probe in std::mem::take(&mut built.probes) {
+        process.control.spawn(async move {
+            match probe.ask().await {
+                Ok(found) => info!(found, "{} can be used", probe.what),
+                Err(cause) => warn!(cause, "{} cannot be used", probe.what),
+            }
+        });
     }
     process.control.spawn(prune(Arc::clone(&built.auth_rate)));
     let cache = &built.serving.gateway.invalidation;

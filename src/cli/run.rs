@@ -41,7 +41,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     let logs = log::start(&document.log).context("the audit file cannot be written")?;
     let (handle, access) = (control.handle().clone(), logs.access.clone());
     let process = ProcessState::new(document, Clock::system(), handle, access);
-    let built = app::build(document, &process).map_err(|problems| loaded.report(problems))?;
+    let mut built = app::build(document, &process).map_err(|problems| loaded.report(problems))?;
     let signals = control.block_on(async { Signals::install() })?;
     let changes = watch.then(|| Changes::of(&path, &loaded.files)).transpose();
     let changes = changes.with_context(|| format!("{} cannot be watched", path.display()))?;
@@ -54,7 +54,7 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
 
     let (stop, stopped) = watch::channel(false);
     built.warnings.iter().for_each(|warning| warn!("{warning}"));
-    begin(&built, &process);
+    begin(&mut built, &process);
     process.recent.keep(document.admin.is_some());
     let shared = Shared {
         current: Arc::new(ArcSwap::from_pointee(built.serving)),

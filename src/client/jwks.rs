@@ -2,7 +2,7 @@
 //! from no other, kept while the issuer is down, asked for again when a token names a key that is
 //! not there, and that at most once in a while.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// One address and what was found there.
-pub struct KeySet(Box<Inner>);
+#[derive(Clone)]
+pub struct KeySet(Arc<Inner>);
 
 struct Inner {
     source: Source,
@@ -99,7 +100,7 @@ impl KeySet {
     }
 
     fn of(source: Source, algorithms: &[Algorithm], http: &HttpClient) -> Self {
-        Self(Box::new(Inner {
+        Self(Arc::new(Inner {
             source,
             algorithms: algorithms.to_vec(),
             http: http.clone(),
@@ -109,12 +110,15 @@ impl KeySet {
         }))
     }
 
-    /// Asks for the keys, for `check --network`; how many there are.
+    /// Asks for the keys before a token needs them; what was found.
     ///
     /// # Errors
     /// Why there are none.
-    pub async fn try_out(&self) -> Result<usize, Unavailable> {
-        self.0.fetch().await.map(|keys| keys.len())
+    pub async fn try_out(&self) -> Result<String, String> {
+        let keys = self.0.fetch().await.map_err(|error| error.to_string())?;
+        let names: BTreeSet<_> = keys.iter().filter_map(|(name, _)| name.as_deref()).collect();
+        let of = self.0.algorithms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        Ok(format!("{} keys for {of}", names.len().max(1)))
     }
 
     /// The address that is asked first.

@@ -23,6 +23,8 @@ mod import;
 #[warn(missing_docs)]
 mod page;
 #[warn(missing_docs)]
+mod probe;
+#[warn(missing_docs)]
 mod scheme_kind;
 #[warn(missing_docs)]
 mod section;
@@ -51,6 +53,7 @@ pub use self::{
         DjangoSettings, Holder, Import, ImportedSettings, Importer, PageClass, SchemeClass, Setting,
     },
     page::{Asks, BuildPage, Handler, Limit, Page, PageCall, PageContext, PageSet, Served},
+    probe::Probe,
     scheme_kind::{Entry, SchemeContext, SchemeKind, SchemeSettings, Takes, scheme_words},
     section::{Section, Settings},
     site::{Shared, Site},

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{SchemeContext, Settings, scheme_kind::kind_of, settings_path};
+use super::{Probe, SchemeContext, Settings, scheme_kind::kind_of, settings_path};
 use crate::{
     account::Accounts,
     client::HttpClient,
@@ -65,6 +65,8 @@ pub struct Site<'a> {
     pub login_url: RefCell<Option<(Path, String)>>,
     /// What `check` says, though nothing is wrong.
     pub warnings: RefCell<Vec<String>>,
+    /// What schemes reach over the network.
+    pub probes: RefCell<Vec<Probe>>,
 }
 
 /// The part of a package that its schemes, pages and commands share.
@@ -140,6 +142,11 @@ impl Site<'_> {
     /// Says something of the settings that is not wrong, but has to be known.
     pub fn warn(&self, warning: impl Into<String>) {
         self.warnings.borrow_mut().push(warning.into());
+    }
+
+    /// Notes what a scheme reaches over the network.
+    pub fn reaches(&self, probe: Probe) {
+        self.probes.borrow_mut().push(probe);
     }
 
     /// The path at which the pages of a package have their root: of its one endpoint, else `/`, for

@@ -9,7 +9,7 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Descriptor, SchemeContext, SchemeKind, SchemeSettings};
+use super::{Probe, Descriptor, SchemeContext, SchemeKind, SchemeSettings};
 use crate::{
     client::{HttpClient, web_address},
     clock::Clock,
@@ -123,16 +123,31 @@ impl SchemeSettings for Config {
         let custom = Custom::new(context.lookup(), &self.headers, challenge, context.path);
         let custom = problems.keep(custom);
         match (url, custom) {
-            (Some(url), Some(custom)) => Ok(Arc::new(Callout {
+            (Some(url), Some(custom)) => {
+                context.site.reaches(probe(&url, &context.site.http, self.timeout.0));
+                Ok(Arc::new(Callout {
                 custom,
                 url,
                 timeout: self.timeout.0,
                 http: context.site.http.clone(),
                 clock: context.site.clock.clone(),
-            })),
+            }))
+            }
             _ => Err(problems),
         }
     }
+}
+
+/// Any answer shows that the service is there; only a request with a credential is one to judge.
+fn probe(url: &Uri, http: &HttpClient, time: Duration) -> Probe {
+    let (url, http) = (url.clone(), http.clone());
+    Probe::new(format!("the callout {url}"), move || {
+        let (url, http) = (url.clone(), http.clone());
+        async move {
+            let asked = http.send(Method::OPTIONS, &url, HeaderMap::new(), ANSWER_LIMIT, time).await;
+            asked.map(|(status, ..)| format!("it answers {status}")).map_err(|error| error.to_string())
+        }
+    })
 }
 
 struct Callout {

@@ -13,7 +13,7 @@ use crate::{
     crypto::jws::{self, Algorithm, Unverified, VerifyingKey},
     identity::Identity,
     limits::Subject,
-    package::SchemeContext,
+    package::{Probe, SchemeContext},
     rejection::Refusal,
     request::{
         Purpose, Request,
@@ -100,6 +100,13 @@ pub(super) fn build(
         }
     };
     let Some(keys) = keys else { return Err(problems) };
+    if let Keys::Published(keys) = &keys {
+        let (keys, what) = (keys.clone(), format!("the keys of {issuer}, {}", keys.address()));
+        site.reaches(Probe::new(what, move || {
+            let keys = keys.clone();
+            async move { keys.try_out().await }
+        }));
+    }
     problems.finish(()).map(|()| {
         Arc::new(Issuer {
             lookup: context.lookup(),

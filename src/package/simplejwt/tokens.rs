@@ -11,7 +11,7 @@ use crate::{
     crypto::jws::{self, Algorithm, OutOfTime, SigningKey, Unverified, VerifyingKey, moment},
     identity::Identity,
     language::Content,
-    package::{Shared, Site},
+    package::{Probe, Shared, Site},
     store::{Database, Unavailable, User},
     value::{Problem, Problems},
 };
@@ -66,6 +66,13 @@ impl Shared for SimpleJwt {
             site.claim_cookie(path.key("cookies").key("refresh"), cookies.refresh());
         }
         let tokens = Arc::new(Self::new(&config, site)?);
+        if let Verifying::Published(keys) = &tokens.verifying {
+            let keys = keys.clone();
+            site.reaches(Probe::new(format!("the keys of `jwt`, {}", keys.address()), move || {
+                let keys = keys.clone();
+                async move { keys.try_out().await }
+            }));
+        }
         site.accounts.add_grant(Arc::clone(&tokens) as _);
         site.accounts.add_revoker(Arc::clone(&tokens) as _);
         Ok(tokens)
