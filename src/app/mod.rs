@@ -30,7 +30,7 @@ use crate::{
     limits::AuthRate,
     listen::{Acme, Address, Listener, ListenerContext, ListenerOptions, Serving},
     observe::log::AccessLog,
-    package::{Probe, self, Entry, Site},
+    package::{self, Entry, Probe, Site},
     reply::Renderer,
     request::{HeadLimits, TrustedProxies},
     route::{self, Matcher, Router},

@@ -222,12 +222,7 @@ fn control() -> anyhow::Result<Runtime> {
     builder.build().context("the control runtime cannot start")
 }
 
-fn check(
-    path: PathBuf,
-    before: Option<&Path>,
-    store: bool,
-    network: bool,
-) -> anyhow::Result<()> {
+fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> anyhow::Result<()> {
     let name = path.display().to_string();
     let changes = before.map(|before| diff::changes(before, &path)).transpose()?;
     let loaded = load(path)?;

@@ -510,6 +510,10 @@ class Views(Kinds):
         bodies = {
             "check_permissions(self, request): pass": None,
             "handle_exception(self, exc): return HttpResponse()": None,
+            "handle_exception(self, exc):\n        answer = super().handle_exception(exc)\n"
+            "        answer.status_code = 200\n        return answer": None,
+            "handle_exception(self, exc):\n        answer = super().handle_exception(exc)\n"
+            "        answer['ETag'] = 'x'\n        return answer": "authenticated",
             "initial(self, request, *args, **kwargs): pass": None,
             "perform_authentication(self, request): pass": None,
             "initial(self, request, *args, **kwargs):\n        super().initial(request, *args, **kwargs)\n"
@@ -943,6 +947,8 @@ class Around(Kinds):
         "auth.logout(request)",
         "request.session.flush()",
         "request.session = {}",
+        "request.session['_auth_user_id'] = '2'",
+        "request.session[auth.SESSION_KEY] = '2'",
         "if threading.current_thread().name == 'x': request.user = AnonymousUser()",
         "if cache.get('lockdown'): request.user = AnonymousUser()",
         "impersonate(request)",

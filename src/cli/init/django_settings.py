@@ -800,6 +800,12 @@ class Session(dict):
             raise KeyError(name)
         return self.get(name)
 
+    def __setitem__(self, name, value):
+        if str(name).startswith("_auth"):
+            # It is somebody else's from now on.
+            raise Unforeseen(name)
+        super().__setitem__(name, value)
+
     __iter__ = __len__ = __bool__ = __eq__ = __ne__ = __delitem__ = StandIn.unforeseen
     keys = values = items = copy = pop = setdefault = update = clear = StandIn.unforeseen
     __getattr__ = StandIn.unforeseen
@@ -873,7 +879,8 @@ HARMLESS = (
 )  # fmt: skip
 # What says who is asking, in whatever way; without it a middleware has nothing to do with that.
 CHANGES = re.compile(
-    r"\.(user|_cached_user|_acached_user|auser|session|COOKIES|META)\b[^=!<>\n]*=[^=]|_force_auth"
+    r"\.(user|_cached_user|_acached_user|auser|COOKIES|META)\b[^=!<>\n]*=[^=]|_force_auth"
+    r"|\.session\s*(,[^=\n]*)?=[^=]|session\[(?![\"'](?!_auth))[^]]*\]\s*=[^=]"
     r"|setattr\([^,]+,\s*([\"'](user|_a?cached|auser|session|COOKIES|META)|[^\"'\s])"
     r"|\b(a?login|a?logout|authenticate|impersonate)\w*\(|session\.(flush|cycle_key|clear|pop|delete)|del\s.*(session|user|COOKIES)",
 )
@@ -1912,6 +1919,8 @@ def calls_first(function, name):
     tree, body = definition(function)
     if tree is None:
         return False
+    if name == "handle_exception":
+        return adds_headers(tree, body)
     for line in body:
         call = getattr(line, "value", None)
         if isinstance(call, ast.Call) and ast.unparse(call.func) == f"super().{name}":
@@ -1920,6 +1929,23 @@ def calls_first(function, name):
         if not notes and (name != "initial" or any(isinstance(node, ast.Return) for node in ast.walk(line))):
             return False
     return False
+
+
+def adds_headers(tree, body):
+    """Whether it returns the answer of the one above it, with more headers at most."""
+    if not body or not isinstance(body[0], ast.Assign) or not isinstance(body[0].value, ast.Call):
+        return False
+    answer = ast.unparse(body[0].targets[0])
+    if ast.unparse(body[0].value.func) != "super().handle_exception" or len(body[0].targets) != 1:
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Return) and getattr(node.value, "id", None) != answer:
+            return False
+        changed = [*getattr(node, "targets", []), getattr(node, "target", None)]
+        if node is not body[0] and any(to is not None and ast.unparse(to).split("[")[0].startswith(answer) and
+                                       not isinstance(to, ast.Subscript) for to in changed):  # fmt: skip
+            return False
+    return True
 
 
 def differences(cls, arguments, actions, name, at):

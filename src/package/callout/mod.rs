@@ -9,7 +9,7 @@ use hyper::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Probe, Descriptor, SchemeContext, SchemeKind, SchemeSettings};
+use super::{Descriptor, Probe, SchemeContext, SchemeKind, SchemeSettings};
 use crate::{
     client::{HttpClient, web_address},
     clock::Clock,
@@ -126,12 +126,12 @@ impl SchemeSettings for Config {
             (Some(url), Some(custom)) => {
                 context.site.reaches(probe(&url, &context.site.http, self.timeout.0));
                 Ok(Arc::new(Callout {
-                custom,
-                url,
-                timeout: self.timeout.0,
-                http: context.site.http.clone(),
-                clock: context.site.clock.clone(),
-            }))
+                    custom,
+                    url,
+                    timeout: self.timeout.0,
+                    http: context.site.http.clone(),
+                    clock: context.site.clock.clone(),
+                }))
             }
             _ => Err(problems),
         }
@@ -144,8 +144,11 @@ fn probe(url: &Uri, http: &HttpClient, time: Duration) -> Probe {
     Probe::new(format!("the callout {url}"), move || {
         let (url, http) = (url.clone(), http.clone());
         async move {
-            let asked = http.send(Method::OPTIONS, &url, HeaderMap::new(), ANSWER_LIMIT, time).await;
-            asked.map(|(status, ..)| format!("it answers {status}")).map_err(|error| error.to_string())
+            let asked =
+                http.send(Method::OPTIONS, &url, HeaderMap::new(), ANSWER_LIMIT, time).await;
+            asked
+                .map(|(status, ..)| format!("it answers {status}"))
+                .map_err(|error| error.to_string())
         }
     })
 }
