@@ -124,7 +124,7 @@ impl SchemeSettings for Config {
         let custom = problems.keep(custom);
         match (url, custom) {
             (Some(url), Some(custom)) => {
-                context.site.reaches(probe(&url, &context.site.http, self.timeout.0));
+                context.site.reaches(probe(&url, context.site.http, self.timeout.0));
                 Ok(Arc::new(Callout {
                     custom,
                     url,

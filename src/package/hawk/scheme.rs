@@ -8,7 +8,6 @@ use hyper::{
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tracing::debug;
 
 use super::{
     crypto::{Algorithm, Key},
@@ -168,7 +167,7 @@ impl Scheme for Hawk {
         let Some(value) = field(request) else { return Answer::not_attempted() };
         let (header, signer) = match self.signed(value, request) {
             Ok(signed) => signed,
-            Err(refusal) => return Answer::failed(refusal),
+            Err(refusal) => return Answer::failed(*refusal),
         };
         if purpose == Purpose::Recheck {
             // The proof was good once and cannot be good twice; its key is still there.
@@ -214,10 +213,9 @@ fn field(request: &Request) -> Option<&[u8]> {
     Header::is_hawk(value).then_some(value)
 }
 
-/// The client is told no more than hawkrest tells; the log, what it was.
+/// The client is told no more than hawkrest tells; the operator, what it was.
 fn failed(reason: &'static str) -> Refusal {
-    debug!(reason, "a signed request is refused");
-    Refusal::new(FAILED)
+    Refusal::new(FAILED).because(reason)
 }
 
 impl Hawk {
@@ -226,17 +224,15 @@ impl Hawk {
         &self,
         value: &'a [u8],
         request: &Request,
-    ) -> Result<(Header<'a>, &Signer), Refusal> {
-        let header = Header::parse(value).map_err(|error| {
-            debug!(reason = error.reason(), "a signed request is refused");
-            Refusal::new(error.detail())
-        })?;
+    ) -> Result<(Header<'a>, &Signer), Box<Refusal>> {
+        let header = Header::parse(value)
+            .map_err(|error| Refusal::new(error.detail()).because(error.reason()))?;
         let signer = self.keys.get(header.id).ok_or_else(|| failed("no key has this id"))?;
         let (host, port) = place(request).ok_or_else(|| failed("the host cannot be signed"))?;
         let message = message(request, &header, host, port);
         match message.is_signed_by(Kind::Header, &signer.key, header.mac) {
             true => Ok((header, signer)),
-            false => Err(failed("it was signed with another key, or for another request")),
+            false => Err(failed("it was signed with another key, or for another request").into()),
         }
     }
 
@@ -252,12 +248,11 @@ impl Hawk {
     /// The challenge says the gateway's time, signed, so that a client can correct its own.
     fn expired(&self, header: &Header<'_>, key: &Key) -> Refusal {
         let Some(sent) = header.seconds() else { return failed("the time is not a number") };
-        debug!(reason = "the time is too far from the gateway's", "a signed request is refused");
         let now = i64::try_from(self.clock.now().seconds()).unwrap_or_default();
         let challenge = challenge(now, &ts_mac(key, now), &expired(sent, now));
         Refusal {
             challenge: challenge.ok().and_then(|text| text.try_into().ok()).map(Box::new),
-            ..Refusal::new(EXPIRED)
+            ..Refusal::new(EXPIRED).because("the time is too far from the gateway's")
         }
     }
 
