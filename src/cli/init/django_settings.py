@@ -779,6 +779,10 @@ def middleware(path):
     return import_string(path)(get_response)
 
 
+# Stands among the keys of a session for its being empty.
+EMPTY = "is_empty()"
+
+
 class Session(dict):
     """Stands for `request.session`: some keys are there, and what is asked is remembered."""
 
@@ -799,6 +803,9 @@ class Session(dict):
         if name not in self:
             raise KeyError(name)
         return self.get(name)
+
+    def is_empty(self):
+        return EMPTY in self
 
     def __setitem__(self, name, value):
         if str(name).startswith("_auth"):
@@ -885,7 +892,8 @@ CHANGES = re.compile(
     r"|\b(a?login|a?logout|authenticate|impersonate)\w*\(|session\.(flush|cycle_key|clear|pop|delete)|del\s.*(session|user|COOKIES)",
 )
 # What it may go by unseen.
-UNSEEN = r"core\.cache|\bcaches?\.|current_thread|get_ident|\brandom\b|\btime\(\)|\bnow\(\)"
+UNSEEN = r"core\.cache|\bcaches?\.|current_thread|get_ident|\brandom\b"
+CLOCK = r"|\btime\(\)|\bnow\(\)"
 
 
 def own_middleware():
@@ -943,7 +951,7 @@ def middleware_users(at):
             continue
         if not CHANGES.search(text_of(path)):
             continue
-        read = None if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text_of(path)) else leaves_users(path, path_of(*at))
+        read = None if re.search(UNSEEN + CLOCK + "|_force_auth|COOKIES\\[", text_of(path)) else leaves_users(path, path_of(*at))
         told[path] = read if read is None else fields_of(*read) if any(read) else {}
     return told
 
@@ -983,7 +991,7 @@ def csrf_is_off():
         off = set()
         for method in METHODS:
             found = passed_through(path, Unknown(), method, query=Fields(set()))
-            if found is None or any(found[2]) or re.search(UNSEEN, text_of(path)):
+            if found is None or any(found[2]) or re.search(UNSEEN + CLOCK, text_of(path)):
                 return None
             views = leaves(get_resolver().url_patterns) if found[3] else []
             # Those that the gateway does not judge go on with the project's own check.
@@ -1270,8 +1278,8 @@ def session_of_the_project(at):
             continue
         if re.search(UNSEEN + "|_force_auth|COOKIES\\[", text):
             return None
-        for method in METHODS:
-            found = passed_through(path, AnonymousUser(), method, path_of(*at), Session(()))
+        for method, there in product(METHODS, ((), (EMPTY,))):
+            found = passed_through(path, AnonymousUser(), method, path_of(*at), Session(there))
             if found is None or not found[1] or found[3]:
                 return None
             for seen, its in zip(reads, found[2], strict=True):
@@ -1757,7 +1765,7 @@ def answers_before(at):
     for path in own_middleware():
         for method in ("GET", "POST"):
             found = passed_through(path, AnonymousUser(), method, path_of(*at), Session(()), Fields(set()))
-            if found is None or any(found[2]) or found[3] or re.search(UNSEEN, text_of(path)):
+            if found is None or any(found[2]) or found[3] or re.search(UNSEEN + CLOCK, text_of(path)):
                 return path
     return None
 
