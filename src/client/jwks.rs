@@ -110,12 +110,16 @@ impl KeySet {
         }))
     }
 
-    /// Asks for the keys before a token needs them; what was found.
+    /// Fetches the keys before a token needs them; what was found.
     ///
     /// # Errors
-    /// Why there are none.
+    /// Why there are none. The first token asks again then, at once: the issuer may start after us.
     pub async fn try_out(&self) -> Result<String, String> {
+        let _asking = self.0.asking.lock().await;
         let keys = self.0.fetch().await.map_err(|error| error.to_string())?;
+        let keys = Arc::new(keys);
+        let now = self.0.clock.now();
+        self.0.fetched.store(Arc::new(Fetched { keys: Arc::clone(&keys), asked: now, at: now }));
         let names: BTreeSet<_> = keys.iter().filter_map(|(name, _)| name.as_deref()).collect();
         let of = self.0.algorithms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         Ok(format!("{} keys for {of}", names.len().max(1)))

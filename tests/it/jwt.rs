@@ -143,7 +143,7 @@ fn claims_become_the_identity() {
         ["remote-user", "remote-email", "remote-name", "remote-groups"]
             .map(|name| answer.echoed(name).unwrap_or_default())
     };
-    assert_eq!(told("/0/", &all), ["7", "a@example.com", "Ann A.", "x,y"]);
+    assert_eq!(told("/0/", &all), ["7", "a@example.com", "Ann A.", "1,x,y"]);
     assert_eq!(told("/1/", &all), ["ann", "a@example.com", "Ann A.", "admin"]);
     let mut claims = all.clone();
     for flag in [json!(false), json!("false"), json!(0), json!(null)] {
@@ -230,9 +230,9 @@ fn settings_that_would_let_everybody_in_are_refused() {
     for (entry, words) in [
         (format!("issuer: idp, {jwks}"), "without an audience"),
         (format!("issuer: idp, {secret}"), "without an audience"),
-        ("issuer: idp, audience: api".into(), "no key verifies"),
-        (format!("issuer: idp, audience: api, {jwks}, {secret}"), "no key verifies"),
-        (format!("issuer: idp, audience: api, key: {pem}, {secret}"), "no key verifies"),
+        ("issuer: idp, audience: api".into(), "is not an address"),
+        (format!("issuer: idp, audience: api, {jwks}, {secret}"), "more than one setting"),
+        (format!("issuer: idp, audience: api, key: {pem}, {secret}"), "more than one setting"),
         (format!("issuer: idp, audience: api, secret: {pem}"), "is not a secret"),
         (format!("issuer: idp, audience: api, algorithms: [HS256], {jwks}"), "are no secrets"),
         (

@@ -124,7 +124,8 @@ fn log_in(browser: &mut Browser<'_>, username: &str, password: &str) -> Answer {
 }
 
 /// Attack (CVE-2026-34454): a new user at a shared browser gets what the last one's session held.
-/// Who logs in again as the same user keeps it.
+/// Who logs in again as the same user keeps it, under a new key: one that was copied is worth nothing
+/// then (ASVS 7.2.4).
 #[test]
 fn another_s_session_is_not_inherited() {
     let gateway = usual(people());
@@ -137,7 +138,10 @@ fn another_s_session_is_not_inherited() {
     gateway.execute(&format!("UPDATE django_session SET session_data = '{text}'"));
     let csrf = browser.cookies["csrftoken"].clone();
     browser.log_in("mallory", "x");
-    assert_eq!(browser.session(), old, "the same user goes on with the same session");
+    let (copied, old) = (old, browser.session());
+    assert_ne!(old, copied);
+    assert_eq!(stored(&gateway, &copied), None);
+    assert_eq!(name(&mut Browser::with_session(&gateway, &copied)), None);
     assert_ne!(browser.cookies["csrftoken"], csrf, "and with a new CSRF secret");
     assert_eq!(stored(&gateway, &old).unwrap()["basket"], "mallory's");
     // A wrong password ends nothing.
