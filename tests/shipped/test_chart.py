@@ -174,7 +174,9 @@ class Configuration(unittest.TestCase):
     def test_probes_find_what_they_ask_for(self):
         admin = free_port()
         config = {key: value for key, value in self.config.items() if key not in ("listen", "store", "secret_key")}
-        gateway = Gateway(yaml.safe_dump({**config, "admin": f"127.0.0.1:{admin}"}), "", [])
+        # The chart's own server has a name that is only there in a cluster.
+        routes = [{"path": "/", "upstream": "echo"}]
+        gateway = Gateway(yaml.safe_dump({**config, "routes": routes, "admin": f"127.0.0.1:{admin}"}), "", [])
         self.addCleanup(gateway.stop)
         for probe in ("livenessProbe", "readinessProbe"):
             asked = self.container[probe]["httpGet"]
