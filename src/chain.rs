@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::{
+    clock::Clock,
     csrf::{self, Csrf},
     identity::Accepted,
     rejection::{Challenges, Refusal},
@@ -20,6 +21,7 @@ pub struct Chain {
     schemes: Vec<Arc<dyn Scheme>>,
     challenges: Challenges,
     csrf: Arc<Csrf>,
+    clock: Clock,
 }
 
 /// What the chain makes of a request.
@@ -87,12 +89,12 @@ impl Waiting<'_> {
 
 impl Chain {
     /// A chain. With `all`, refusals list every challenge, not only the first scheme's.
-    pub fn new(schemes: Vec<Arc<dyn Scheme>>, all: bool, csrf: Arc<Csrf>) -> Self {
+    pub fn new(schemes: Vec<Arc<dyn Scheme>>, all: bool, csrf: Arc<Csrf>, clock: Clock) -> Self {
         let challenges = match all {
             true => schemes.iter().filter_map(|scheme| scheme.challenge()).collect(),
             false => schemes.first().and_then(|scheme| scheme.challenge()).into_iter().collect(),
         };
-        Self { schemes, challenges: Challenges(challenges), csrf }
+        Self { schemes, challenges: Challenges(challenges), csrf, clock }
     }
 
     /// Whether there is no scheme: then a refusal is DRF's "permission denied".
@@ -173,12 +175,18 @@ impl Chain {
         examination: Examination,
         observer: &mut dyn Observer,
     ) -> Result<Option<Verdict>, Unavailable> {
-        let Examined { outcome, notes } = examination?;
+        let Examined { outcome, mut notes } = examination?;
         let outcome = match outcome {
             Outcome::Authenticated(accepted) if may_be_forged(request) => {
                 match self.check_forgery(scheme, request, notes.as_deref()) {
                     Ok(()) => Outcome::Authenticated(accepted),
-                    Err(reason) => Outcome::Failed(Arc::new(Refusal::csrf(&reason))),
+                    Err(reason) => {
+                        let cookie = self.csrf.replacement(&request.headers, self.clock.now());
+                        if let Some(cookie) = cookie {
+                            notes.get_or_insert_default().cookies.push(cookie);
+                        }
+                        Outcome::Failed(Arc::new(Refusal::csrf(&reason)))
+                    }
                 }
             }
             other => other,

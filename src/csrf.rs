@@ -242,6 +242,16 @@ impl Csrf {
         Ok(Some(unmask(&cookie).into_owned()))
     }
 
+    /// A cookie in place of a malformed one, which would have every later request refused (Django's
+    /// `CsrfViewMiddleware.process_request`).
+    pub fn replacement(&self, headers: &HeaderMap, now: Timestamp) -> Option<HeaderValue> {
+        if self.use_sessions || self.secret(headers).is_ok() {
+            return None;
+        }
+        // Without randomness the cookie stays as it is, and so does the refusal.
+        new_secret().ok().map(|secret| self.set_cookie(&secret, now))
+    }
+
     /// `Set-Cookie` with a secret.
     pub fn set_cookie(&self, secret: &str, now: Timestamp) -> HeaderValue {
         self.cookie.set(secret, self.age, now)

@@ -177,7 +177,12 @@ impl Builder<'_> {
             }
         };
         let all = self.document.challenges == Challenges::All;
-        problems.finish(Chain::new(schemes, all, Arc::clone(self.site.csrf)))
+        problems.finish(Chain::new(
+            schemes,
+            all,
+            Arc::clone(self.site.csrf),
+            self.site.clock.clone(),
+        ))
     }
 
     /// The routes of an entry: one, or one for each page of an endpoint that has several.
@@ -251,6 +256,7 @@ impl Builder<'_> {
             forward,
             negotiates: page.is_none_or(|page| page.negotiates),
             allow: allow(route, page),
+            says_allow: page.is_none_or(|page| page.says_allow),
             allow_paths: route.allow_paths.clone(),
             metrics: self.process.metrics.route(&name),
             name: name.into(),

@@ -119,6 +119,8 @@ pub struct Route {
     pub target: Arc<dyn Target>,
     /// `Allow` of refusals.
     pub allow: Option<HeaderValue>,
+    /// Whether it stands in each of them, as DRF's views have it, or only in 405.
+    pub says_allow: bool,
     /// Whether refusals say `Vary: Accept`, as DRF's views with two renderers do.
     pub negotiates: bool,
     /// Ambiguous paths that this route's upstream reads as we do.
@@ -264,8 +266,11 @@ impl Gateway {
         negotiates: bool,
         language: Option<&Language>,
     ) -> Reply {
-        let rendering =
-            Rendering { allow: route.and_then(|route| route.allow.as_ref()), negotiates, language };
+        let says_allow = |route: &&Route| {
+            route.says_allow || matches!(rejection, Rejection::MethodNotAllowed(_))
+        };
+        let allow = route.filter(says_allow).and_then(|route| route.allow.as_ref());
+        let rendering = Rendering { allow, negotiates, language };
         self.renderer.render(rejection, &rendering)
     }
 

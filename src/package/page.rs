@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use hyper::{
-    StatusCode,
+    Method, StatusCode,
     header::{ALLOW, HeaderValue},
 };
 use tokio::runtime::Handle;
@@ -43,6 +43,8 @@ pub struct Page {
     pub path: &'static str,
     /// `Allow`, in DRF's order.
     pub allow: &'static str,
+    /// Whether it stands in every answer, as for DRF's views, or only in those to `OPTIONS` and in 405.
+    pub says_allow: bool,
     /// Which schemes authenticate its callers, unless its route says otherwise.
     pub asks: Asks,
     /// The rule, unless its route says otherwise; none for that at the top of the file.
@@ -65,6 +67,7 @@ impl Page {
     pub const fn drf(name: &'static str, path: &'static str, build: BuildPage) -> Self {
         Self {
             allow: "POST, OPTIONS",
+            says_allow: true,
             throttled: true,
             negotiates: true,
             ..Self::plain(name, path, "", build)
@@ -82,6 +85,7 @@ impl Page {
             name,
             path,
             allow,
+            says_allow: false,
             asks: Asks::None,
             rule: Some(Word::Anyone),
             throttled: false,
@@ -165,6 +169,7 @@ pub struct Served {
 impl Target for Served {
     fn answer<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Reply, Rejection>> {
         let Call { request, admitted, language, .. } = call;
+        let says_allow = self.page.says_allow || request.method == Method::OPTIONS;
         if !self.exact && self.page.slash && !request.target.path().ends_with('/') {
             return Box::pin(std::future::ready(Ok(with_slash(&request))));
         }
@@ -173,7 +178,7 @@ impl Target for Served {
             let mut reply = self.handler.answer(call).await?;
             let redirects = reply.status().is_redirection();
             let headers = reply.headers_mut();
-            if !redirects && !headers.contains_key(ALLOW) {
+            if says_allow && !redirects && !headers.contains_key(ALLOW) {
                 headers.insert(ALLOW, HeaderValue::from_static(self.page.allow));
             }
             if self.page.negotiates {

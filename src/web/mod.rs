@@ -2,6 +2,7 @@
 //! framework, Python's JSON, and where a browser may be sent.
 
 pub mod answer;
+mod charset;
 mod field;
 pub mod json;
 pub mod redirect_target;

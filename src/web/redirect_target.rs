@@ -13,6 +13,18 @@ pub fn is_local(to: &str) -> bool {
         && !to.chars().any(char::is_control)
 }
 
+/// A path below the page itself, or its query: `page`, `page/?a=b`, `?a=b`. A browser takes what stands
+/// before a colon for a scheme, and drops blanks in front.
+pub fn is_beside(to: &str) -> bool {
+    let first = to.split(['/', '?', '#']).next().unwrap_or_default();
+    !to.is_empty()
+        && !to.starts_with('/')
+        && !first.contains(':')
+        && !to.starts_with(char::is_whitespace)
+        && !to.contains('\\')
+        && !to.chars().any(char::is_control)
+}
+
 /// A whole address on the host and over the scheme that the client uses, or a better one.
 pub fn is_own(to: &str, request: &Request) -> bool {
     let (host, secure) = (request.authority.to_str().unwrap_or_default(), request.client.secure);
@@ -55,6 +67,25 @@ mod tests {
             "evil",
         ] {
             assert!(!is_local(evil), "{evil:?}");
+        }
+        for good in ["page", "page/?a=b:c", "?a=b", "../up/", "a/b:c", "#there"] {
+            assert!(is_beside(good), "{good}");
+        }
+        for evil in [
+            "",
+            "//evil.example",
+            "/\\evil.example",
+            "\\\\evil.example",
+            "https://evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "java\tscript:alert(1)",
+            " //evil.example",
+            "\u{a0}//evil.example",
+            "\u{1}//evil.example",
+            "a\\b",
+        ] {
+            assert!(!is_beside(evil), "{evil:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use hyper::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    answer,
+    answer, charset,
     field::{Field, Fields},
     json::{self, Json},
 };
@@ -193,7 +193,9 @@ pub async fn parse(content_type: &str, body: Bytes) -> Result<Json, Rejection> {
     match kind.as_str() {
         // Nothing is an empty form, whatever it is called.
         _ if body.is_empty() => Ok(Json::Object(Vec::new())),
-        JSON => json::parse(&body).map_err(|error| unparsable("JSON", error.to_string().into())),
+        JSON => charset::to_utf8(content_type, &body)
+            .and_then(|text| json::parse(&text))
+            .map_err(|error| unparsable("JSON", error.into())),
         FORM => {
             let pairs = form_urlencoded::parse(&body);
             Ok(Json::Object(pairs.map(|(k, v)| (k.into_owned(), Json::text(&v))).collect()))

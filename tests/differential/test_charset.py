@@ -4,7 +4,7 @@ from support import Case, Differential, Differs, default_classes, post, refusal
 
 PATH = "/api-token-auth/"
 FORM = "application/x-www-form-urlencoded"
-WHY = "What is posted is UTF-8, as RFC 8259 has it for JSON, and browsers for forms: `charset` is not looked at"
+WHY = "Forms are in UTF-8, as browsers send them and Django 5 demands; a codec that reads bytes is none of JSON"
 OLD, NEW = {"tokens": [(1, 40), (2, 40)]}, {"tokens": [(1, 40), (2, 40), (4, 40)]}
 
 
@@ -12,8 +12,11 @@ def in_charset(charset, data, kind="application/json"):
     return post(PATH, f"Content-Type: {kind}; charset={charset}", data=data)
 
 
-def unreadable(what):
-    return refusal(WHY, 400, f"JSON parse error - 'utf-8' codec can't decode byte {what}", database=OLD)
+unreadable = refusal(
+    "What is wrong with bytes in another charset is said in fewer words",
+    400,
+    "JSON parse error - 'utf-16' codec can't decode the body",
+)
 
 
 def wrong(**fields):
@@ -24,22 +27,19 @@ class Charset(Differential):
     variant = default_classes("token", "basic")
     text = '{"username":"élise","password":"päss wörd"}'
     latin1, form = text.encode("latin-1"), b"username=%E9lise&password=p%E4ss+w%F6rd"
-    e_acute = unreadable("0xe9 in position 13: invalid continuation byte")
     required = ["This field is required."]
-    found = Differs(WHY, status=200, body='{"token":"<40 hexadecimal digits>"}', database=NEW)
     cases = [
         Case("unknown", 200, in_charset("x", text.encode())),
         Case("in quotes", 200, in_charset('"utf-8"', text.encode())),
         Case("UTF-8, body in Latin-1", 400, in_charset("utf-8", latin1)),
-        Case("Latin-1", 200, in_charset("latin-1", latin1), e_acute),
-        Case("Latin-1 by its other name", 200, in_charset("ISO-8859-1", latin1), e_acute),
-        Case("Latin-1, body in UTF-8", 400, in_charset("latin-1", text.encode()), found),
-        Case(
-            "UTF-16",
-            200,
-            in_charset("utf-16", text.encode("utf-16")),
-            unreadable("0xff in position 0: invalid start byte"),
-        ),
+        Case("Latin-1", 200, in_charset("latin-1", latin1)),
+        Case("Latin-1 by its other name", 200, in_charset("ISO-8859-1", latin1)),
+        Case("Latin-1, body in UTF-8", 400, in_charset("latin-1", text.encode())),
+        Case("UTF-16", 200, in_charset("utf-16", text.encode("utf-16"))),
+        Case("UTF-16, cut", 400, in_charset("utf-16", text.encode("utf-16")[:-1]), unreadable),
+        Case("UTF-16, big end first", 200, in_charset("utf-16-be", text.encode("utf-16-be"))),
+        Case("windows-1252", 200, in_charset("cp1252", latin1)),
+        Case("ASCII, body in Latin-1", 400, in_charset("us-ascii", latin1)),
         Case("of bytes", 400, in_charset("base64", b"{}"), wrong(username=required, password=required)),
         Case(
             "form",

@@ -96,7 +96,6 @@ class Next(Differential):
                 "Django sends the browser to this page once more, which it can only POST to",
                 status=200,
                 location=None,
-                allow="POST, OPTIONS",
             ),
         ),
     ]

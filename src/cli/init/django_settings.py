@@ -1914,7 +1914,9 @@ def hooked(cls):
 
     for name in HOOKS:
         for owner in inspect.getmro(cls):
-            if owner in (APIView, ViewSetMixin) or owner.__module__.startswith(("django.", "rest_framework.")):
+            # simplejwt's pages have a challenge of their own, which the gateway's have too.
+            known = ("django.", "rest_framework.", "rest_framework_simplejwt.views")
+            if owner in (APIView, ViewSetMixin) or owner.__module__.startswith(known):
                 continue
             if name in vars(owner) and not calls_first(vars(owner)[name], name):
                 return name

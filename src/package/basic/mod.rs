@@ -190,11 +190,8 @@ pub fn decode(encoded: &[u8]) -> Option<(String, Secret)> {
 }
 
 /// Base64 as Python's `b64decode` takes it: characters outside the alphabet are dropped, the
-/// padding must be there, and what follows it is ignored. Raw bytes outside ASCII are refused.
+/// padding must be there, and what follows it is ignored.
 fn lenient_base64(encoded: &[u8]) -> Option<Vec<u8>> {
-    if !encoded.is_ascii() {
-        return None;
-    }
     let known = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let mut digits = Vec::with_capacity(encoded.len());
     let mut padding = 0;

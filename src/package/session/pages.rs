@@ -40,7 +40,7 @@ use crate::{
         is_local,
         json::Json,
         parse,
-        redirect_target::{ascii, is_own},
+        redirect_target::{ascii, is_beside, is_own},
     },
 };
 
@@ -371,7 +371,8 @@ fn next(request: &Request, data: &Json) -> String {
 }
 
 fn allowed(next: String, request: &Request) -> String {
-    if is_local(&next) || is_own(&next, request) { next } else { String::new() }
+    let good = is_local(&next) || is_beside(&next) || is_own(&next, request);
+    if good { next } else { String::new() }
 }
 
 /// A field as it was typed.

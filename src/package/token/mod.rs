@@ -43,6 +43,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             name: "token",
             path: "",
             allow: "POST, OPTIONS",
+            says_allow: true,
             asks: Asks::TopChain,
             rule: Some(Word::Anyone),
             throttled: false,

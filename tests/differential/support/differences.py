@@ -68,7 +68,7 @@ def of_pages(parts):
 
 
 def says_methods(django, logout, known):
-    return {} if django["status"] == 302 else {"allow": "POST, OPTIONS" if logout else "GET, HEAD, POST, OPTIONS"}
+    return {} if django["status"] == 302 or known else {"allow": "POST, OPTIONS" if logout else "GET, HEAD, POST, OPTIONS"}
 
 
 def says_no_expires(django, logout, known):
@@ -91,7 +91,7 @@ def says_no_language(request, django):
 
 
 RULES = [
-    Rule("Every answer of a page of the gateway's own says its methods", of_pages(says_methods)),
+    Rule("The log-in pages name the methods that they have, in answers to OPTIONS and to others", of_pages(says_methods)),
     Rule("Expires is left out where Cache-Control says all (RFC 9111, section 5.3)", of_pages(says_no_expires)),
     Rule("The log-in pages are for programs too, in JSON, and Vary says so", of_pages(has_two_forms)),
     Rule("The log-in pages are in English, and what has no words is in no language", says_no_language),

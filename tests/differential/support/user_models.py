@@ -33,6 +33,7 @@ NO_METHODS = Rule("A refusal names a view's methods only where its route does; `
 
 
 # Of these the project judges what is sent in a form, or in JSON.
+SESSION_PAGES = (b"/api-auth/login/", b"/api-auth/logout/", b"/plain/me/")
 PASSWORD_PAGES = (b"/api-auth/login/", b"/api-token-auth/", b"/api/token/")
 
 
@@ -63,8 +64,8 @@ class UserModel(Differential):
         path = request.split()[1]
         return (
             "all" in self.left
-            # Of a chain with sessions in it nothing is carried; these pages have none.
-            or ("sessions" in self.left and not path.startswith(b"/api/token/"))
+            # Whoever has a session is the project's to judge; nobody else is.
+            or ("sessions" in self.left and (b"sessionid=" in head or path in SESSION_PAGES))
             or ("passwords" in self.left and (b"\r\nAuthorization: Basic " in head or path in PASSWORD_PAGES))
             or ("staff" in self.left and path == b"/api/staff/" and django["status"] == 403)
         )

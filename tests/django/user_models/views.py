@@ -34,8 +34,9 @@ def told(request):
 
 def is_left(request):
     """Whether the gateway would not know the caller, since it leaves such credentials to the project."""
-    if "all" in settings.LEFT or "sessions" in settings.LEFT:
-        # Every chain here has sessions in it, and half of one is not carried.
+    if "all" in settings.LEFT:
+        return True
+    if "sessions" in settings.LEFT and settings.SESSION_COOKIE_NAME in request.COOKIES:
         return True
     return "passwords" in settings.LEFT and isinstance(request.successful_authenticator, BasicAuthentication)
 

@@ -71,7 +71,7 @@ pub(super) fn admitted(request: &Request, identity: Option<Identity>) -> Admitte
         }
     };
     let csrf = Csrf::new(&csrf::Config::default(), &Path::root()).expect("the default");
-    let chain = Chain::new(Vec::new(), false, Arc::new(csrf));
+    let chain = Chain::new(Vec::new(), false, Arc::new(csrf), Clock::system());
     let policy = Policy::new(Rule::Word(Word::Anyone));
     policy.admit(request, verdict, &chain, None).expect("anybody may pass")
 }
