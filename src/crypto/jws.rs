@@ -10,10 +10,11 @@ use jsonwebtoken::{
     DecodingKey, EncodingKey,
     jwk::Jwk,
 };
+use rustls::pki_types::{PrivateKeyDer, pem::PemObject};
 use serde::de;
 use serde_json::{Map, Value};
 
-use super::{p521, signing::ascii_json};
+use super::{p521, pem, signing::ascii_json};
 use crate::{clock::Timestamp, value::Secret};
 
 /// Longer tokens are refused before anything in them is read.
@@ -114,6 +115,13 @@ impl VerifyingKey {
                 }
                 Ok(DecodingKey::from_secret(bytes))
             }
+            _ if text.reveal().contains("PRIVATE KEY-----") => {
+                return Err(BadKey(
+                    "this is a private key, which only the issuer may have; give the public one: \
+                     openssl pkey -in PRIVATE -pubout",
+                ));
+            }
+            Family::Rsa if pem::is_weak_public(bytes) => return Err(BadKey(pem::WEAK)),
             Family::Rsa => DecodingKey::from_rsa_pem(bytes),
             Family::Ec => DecodingKey::from_ec_pem(bytes),
             Family::Ed => DecodingKey::from_ed_pem(bytes),
@@ -159,6 +167,15 @@ impl SigningKey {
     /// If the text is not a key of the algorithm's kind.
     pub fn new(algorithm: Algorithm, text: &Secret) -> Result<Self, BadKey> {
         let bytes = text.reveal().as_bytes();
+        if !algorithm.is_symmetric() {
+            if let Some(what) = pem::not_private(text.reveal()) {
+                return Err(BadKey(what));
+            }
+            let key = PrivateKeyDer::from_pem_slice(bytes);
+            if key.is_ok_and(|key| pem::is_weak(&key)) {
+                return Err(BadKey(pem::WEAK));
+            }
+        }
         let no_key = BadKey("this is not a private key (PEM) of the algorithm's kind");
         let Algorithm::Of(of) = algorithm else {
             let key = p521::PrivateKey::from_pem(bytes).map(PrivateKey::P521).ok_or(no_key)?;

@@ -3,15 +3,22 @@
 
 use std::path::Path as File;
 
+use aws_lc_rs::signature::RsaKeyPair;
 use rustls::{
     RootCertStore,
     pki_types::{
-        CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
+        CertificateDer, CertificateRevocationListDer, PrivateKeyDer, SubjectPublicKeyInfoDer,
         pem::{Error, PemObject},
     },
 };
+use x509_parser::{
+    parse_x509_certificate, prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKeyInfo,
+};
 
-use crate::value::{Path, Problem, Problems};
+use crate::{
+    clock::Timestamp,
+    value::{Path, Problem, Problems},
+};
 
 /// A certificate, and those between it and the root; or several authorities.
 ///
@@ -63,7 +70,65 @@ pub fn revocation_lists(
 /// # Errors
 /// If the file cannot be read, or has none in it.
 pub fn private_key(file: &File, at: &Path) -> Result<PrivateKeyDer<'static>, Problems> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| unusable(file, at, &error))
+    match PrivateKeyDer::from_pem_file(file) {
+        Ok(key) if is_weak(&key) => Err(unusable(file, at, &WEAK)),
+        Ok(key) => Ok(key),
+        Err(error) => {
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            match not_private(&text) {
+                Some(what) => Err(unusable(file, at, &what)),
+                None => Err(unusable(file, at, &error)),
+            }
+        }
+    }
+}
+
+/// What a text is that was to be a private key, and what to do about it.
+pub(super) fn not_private(text: &str) -> Option<&'static str> {
+    let has = |word: &str| text.contains(word);
+    Some(match () {
+        () if has("ENCRYPTED") => {
+            "the key is encrypted; write it without a passphrase, for the gateway's user alone: \
+             (umask 077; openssl pkey -in ENCRYPTED -out KEY)"
+        }
+        () if has("PUBLIC KEY-----") => {
+            "this is a public key; give the private one, `-----BEGIN PRIVATE KEY-----`"
+        }
+        () if has("BEGIN CERTIFICATE-----") => {
+            "this is a certificate; give its private key, `-----BEGIN PRIVATE KEY-----`"
+        }
+        () => return None,
+    })
+}
+
+/// RSA keys that are shorter are refused everywhere (RFC 7518 section 3.3, RFC 9325 section 4.5).
+pub(super) const WEAK: &str = "an RSA key of less than 2048 bits can be broken; make a new pair: \
+                               (umask 077; openssl genrsa -out KEY 3072)";
+
+/// Whether a private key is an RSA key that is too short.
+pub(super) fn is_weak(key: &PrivateKeyDer<'_>) -> bool {
+    let pair = match key {
+        PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
+        PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
+        _ => return false,
+    };
+    pair.is_err_and(|error| error.to_string() == "TooSmall")
+}
+
+/// Whether a public key in PEM is an RSA key that is too short.
+pub(super) fn is_weak_public(text: &[u8]) -> bool {
+    let Ok(der) = SubjectPublicKeyInfoDer::from_pem_slice(text) else { return false };
+    let Ok((_, info)) = SubjectPublicKeyInfo::from_der(der.as_ref()) else { return false };
+    matches!(info.parsed(), Ok(PublicKey::RSA(key)) if key.key_size() < 2048)
+}
+
+/// The day on which a certificate ended, if it has.
+pub fn ended(file: &File, now: Timestamp) -> Option<String> {
+    let certificate = CertificateDer::from_pem_file(file).ok()?;
+    let (_, parsed) = parse_x509_certificate(&certificate).ok()?;
+    let end = parsed.validity().not_after;
+    let is_over = end.timestamp() < i64::try_from(now.seconds()).ok()?;
+    is_over.then(|| end.to_string())
 }
 
 /// The problem that a file is, at the setting that names it.
