@@ -28,14 +28,24 @@ async fn collect(
     fields: &mut Vec<(String, String)>,
 ) -> Result<(), multer::Error> {
     let boundary = multer::parse_boundary(content_type)?;
-    let stream = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>(body) });
+    // Django takes the end of the body for that of the form: a final boundary need not be there.
+    let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+    let chunks = [body, end].map(Ok::<_, std::convert::Infallible>);
+    let stream = futures_util::stream::iter(chunks);
     let mut form = multer::Multipart::new(stream, boundary);
-    while let Some(field) = form.next_field().await? {
+    loop {
+        let field = match form.next_field().await {
+            // A part whose head is cut off is none.
+            Ok(None) | Err(multer::Error::IncompleteStream | multer::Error::IncompleteHeaders) => {
+                return Ok(());
+            }
+            Ok(Some(field)) => field,
+            Err(error) => return Err(error),
+        };
         let name = field.name().map(str::to_owned).filter(|_| field.file_name().is_none());
         let text = field.text().await?;
         fields.extend(name.map(|name| (name, text)));
     }
-    Ok(())
 }
 
 /// The last field of a name in the beginning of a body; what comes later is not looked at.

@@ -99,6 +99,38 @@ class ParseErrors(Differential):
     ]
 
 
+def parts(body):
+    """A form in parts, as it was cut off or written wrongly."""
+    return post(PATH, "Content-Type: multipart/form-data; boundary=B", data=body)
+
+
+def part(name, value):
+    return f'--B\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}'.encode()
+
+
+class Parts(Differential):
+    """What Django makes of the end of a body that does not end the form."""
+
+    variant = default_classes("token", "basic")
+    both = part("username", "alice") + b"\r\n" + part("password", "correct horse")
+    cases = [
+        Case("whole", 200, parts(both + b"\r\n--B--\r\n")),
+        Case("no line end behind the end", 200, parts(both + b"\r\n--B--")),
+        Case("no end", 200, parts(both)),
+        Case("no end, but a line end", 400, parts(both + b"\r\n")),
+        Case("a boundary in place of the end", 200, parts(both + b"\r\n--B\r\n")),
+        Case("half of the end", 400, parts(both + b"\r\n--")),
+        Case("cut in the value", 400, parts(both[:-3])),
+        Case("cut in front of the value", 400, parts(part("username", "alice") + b"\r\n" + part("password", ""))),
+        Case("cut in the header", 400, parts(part("username", "alice") + b"\r\n--B\r\nContent-Disp")),
+        Case("text before", 200, parts(b"hello\r\n" + both + b"\r\n--B--\r\n")),
+        Case("text behind", 200, parts(both + b"\r\n--B--\r\nhello")),
+        Case("no boundary in it", 400, parts(b"x")),
+        Case("only a boundary", 400, parts(b"--B")),
+        Case("only an end", 400, parts(b"--B--\r\n")),
+    ]
+
+
 class Around(Differential):
     """Methods, negotiation, and the address."""
 
