@@ -116,11 +116,22 @@ fn nobody_is_led_away() {
         "\u{1}https://evil.example",
         "/\r\nSet-Cookie: a=b",
         "/\u{85}/evil.example",
-        "evil.example",
-        "?x",
+        "evil.example:80",
+        "evil\\example",
+        "\u{a0}//evil.example",
         "",
     ];
-    let good = ["/", "/a?b=c", "/a//b", "/@evil.example", "/evil.example", "http://localhost/x"];
+    // What is no more than a name is a page beside this one.
+    let good = [
+        "/",
+        "/a?b=c",
+        "/a//b",
+        "/@evil.example",
+        "/evil.example",
+        "http://localhost/x",
+        "evil.example",
+        "?x",
+    ];
     let mut browser = Browser::new(&gateway);
     for next in evil.into_iter().chain(good) {
         let encoded: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
