@@ -17,11 +17,10 @@ const ASCII: [&str; 3] = ["ascii", "us-ascii", "646"];
 pub(super) fn to_utf8<'a>(content_type: &str, body: &'a [u8]) -> Result<Cow<'a, [u8]>, String> {
     let Some(name) = charset(content_type) else { return Ok(body.into()) };
     if ASCII.contains(&&*name) {
-        return match body.iter().position(|byte| !byte.is_ascii()) {
+        return match body.iter().enumerate().find(|(_, byte)| !byte.is_ascii()) {
             None => Ok(body.into()),
-            Some(place) => Err(format!(
-                "'ascii' codec can't decode byte 0x{:02x} in position {place}: ordinal not in range(128)",
-                body[place]
+            Some((place, byte)) => Err(format!(
+                "'ascii' codec can't decode byte 0x{byte:02x} in position {place}: ordinal not in range(128)"
             )),
         };
     }

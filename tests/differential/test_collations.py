@@ -76,7 +76,6 @@ class Pages(Differential):
             status=200,
             location=None,
             content_type="text/html; charset=utf-8",
-            allow="GET, HEAD, POST, OPTIONS",
             set_cookie=self.kept,
             body=self.again,
             database=lambda: database.untouched() | {"sessions": []},
