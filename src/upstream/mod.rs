@@ -63,7 +63,7 @@ impl Upstream {
         }
     }
 
-    /// The service, for which [`Self::has_server`] is asked once.
+    /// The service, for which [`Service::has_server`] is asked once.
     pub fn service(&self) -> Option<&Arc<Service>> {
         match self {
             Self::Service(service) => Some(service),
