@@ -71,5 +71,6 @@ def calls(talk):
 
 
 REASONS = {
+    r"GET /swagger/: (content-type|body)": "drf-yasg words a refusal by a renderer of its own; the gateway's are in JSON",
     r"/api-auth/login/: body": "the gateway's log-in page has a template of its own",
 }
