@@ -244,7 +244,8 @@ fn is_its_fault(rejection: &Rejection) -> bool {
 }
 
 /// Waits for the upstream, but not longer than `response` after all of the request went on. Before that
-/// nobody may be silent for longer than `idle`: the client, or the upstream that takes nothing.
+/// the body may not stop for longer than `idle`, because the client sends nothing or the upstream takes
+/// nothing.
 async fn within<T>(
     response: Duration,
     idle: Duration,

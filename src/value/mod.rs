@@ -3,6 +3,7 @@
 
 mod network;
 mod number;
+mod one_or_many;
 mod period;
 mod problem;
 mod rate;
@@ -17,6 +18,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 pub use false_or_map::{false_or_map, false_or_map_schema};
 pub use network::Network;
 pub use number::Count;
+pub use one_or_many::one_or_many;
 pub use period::Period;
 pub use problem::{Path, Problem, Problems, Segment};
 pub use rate::Rate;

@@ -32,7 +32,7 @@ pub struct Config {
     /// by OpenID Connect Discovery.
     issuer: Option<String>,
     /// Whom they are for: one name, or several of which a token has to name one.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(deserialize_with = "crate::value::one_or_many")]
     #[schemars(with = "ClaimPath")]
     audience: Vec<String>,
     /// The claim that says it: `aud`, or what the issuer has in its place (`client_id`, `azp`).
@@ -154,17 +154,4 @@ impl Config {
                     of the file";
         Err(problem.help(help))
     }
-}
-
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        One(String),
-        Many(Vec<String>),
-    }
-    Ok(match Form::deserialize(deserializer)? {
-        Form::One(one) => vec![one],
-        Form::Many(many) => many,
-    })
 }

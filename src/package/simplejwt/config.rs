@@ -36,7 +36,7 @@ pub struct Config {
     /// `UPDATE_LAST_LOGIN`.
     pub(super) update_last_login: bool,
     /// `AUDIENCE`: one, or several of which a token has to name one.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(deserialize_with = "crate::value::one_or_many")]
     #[schemars(with = "serde_json::Value")]
     pub(super) audience: Vec<String>,
     /// `ISSUER`.
@@ -144,19 +144,4 @@ impl TokenType {
             TokenType::Sliding => "SlidingToken",
         }
     }
-}
-
-fn one_or_many<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        One(String),
-        Many(Vec<String>),
-        None(()),
-    }
-    Ok(match Form::deserialize(deserializer)? {
-        Form::One(one) => vec![one],
-        Form::Many(many) => many,
-        Form::None(()) => Vec::new(),
-    })
 }

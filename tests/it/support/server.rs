@@ -78,8 +78,7 @@ impl Server {
     pub(crate) fn start(
         answer: impl Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listener, port) = listening();
         let accept = move || Some(Box::new(listener.accept().ok()?.0) as Box<dyn Wire>);
         Self { port, seen: serve(accept, answer) }
     }
@@ -88,8 +87,7 @@ impl Server {
     pub(crate) fn start_resetting(
         answer: impl Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listener, port) = listening();
         let accept = move || {
             let stream = listener.accept().ok()?.0;
             socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok()?;
@@ -112,8 +110,7 @@ impl Server {
         config: Arc<rustls::ServerConfig>,
         answer: impl Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listener, port) = listening();
         let accept = move || {
             let stream = listener.accept().ok()?.0;
             let connection = rustls::ServerConnection::new(Arc::clone(&config)).ok()?;
@@ -138,6 +135,12 @@ impl Server {
     pub(crate) fn last(&self) -> Seen {
         self.seen.lock().unwrap().last().cloned().expect("the upstream was asked")
     }
+}
+
+fn listening() -> (TcpListener, u16) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
 }
 
 /// Its threads end with the test process.
