@@ -14,7 +14,7 @@
 //! 5. The project's database, and when a credential that was ended is refused: [`store`].
 //! 6. Protection against guessing and overload: [`limits`].
 //! 7. Listeners, TLS and the client's own address: [`listen`].
-//! 8. Beside nginx, Traefik, Caddy, HAProxy or Envoy: [`decision`].
+//! 8. Beside nginx, Apache httpd, Traefik, Caddy, HAProxy or Envoy: [`decision`].
 //! 9. Reloads, new versions, several gateways: [`app`].
 //!
 //! Every key of the file, with its default, is in `deploy/reference.md`. The rest of this page is

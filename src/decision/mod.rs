@@ -1,4 +1,4 @@
-//! The gateway beside another proxy: nginx (`auth_request`), Traefik (ForwardAuth), Caddy
+//! The gateway beside another proxy: nginx (`auth_request`), Apache httpd (mod_lua), Traefik (ForwardAuth), Caddy
 //! (`forward_auth`), HAProxy and Envoy (`ext_authz`, over HTTP or gRPC) ask about a request that they hold,
 //! and the answer is the gateway's own decision. What they say of the request is trusted from
 //! listed peers alone; for everybody else the page is not there.

@@ -33,6 +33,25 @@ http {
 }
 """
 
+MODULES = "mpm_event authz_core access_compat alias mime dir include filter rewrite headers lua proxy proxy_http http2"
+APACHE = """
+# Else root's own gives way to one that cannot write here.
+User nobody
+Group nogroup
+PidFile apache.pid
+DefaultRuntimeDir .
+ErrorLog /dev/stderr
+ServerName api.example
+LOADED
+TypesConfig /dev/null
+# For the tests alone: HTTP/2, without TLS.
+Protocols h2c http/1.1
+H2Upgrade off
+EXAMPLE
+""".replace(
+    "LOADED", "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in MODULES.split())
+)
+
 
 class Examples:
     """The same attacks on every proxy."""
@@ -426,6 +445,19 @@ class Nginx(Examples, unittest.TestCase):
         "listens": ("listen 80;", "listen 127.0.0.1:{};"),
         "patience": ("read_timeout 10s", "read_timeout 1s"),
         "wrapper": NGINX,
+    }
+
+
+class Apache(Examples, unittest.TestCase):
+    folder = "apache"
+    http2 = True
+    example = {
+        "files": ["decide.conf", "decide.lua"],
+        # For its children, if root starts it.
+        "command": ["sh", "-c", "chmod 755 . && exec apache2 -d {folder} -f decide.conf -D FOREGROUND"],
+        "listens": ("<VirtualHost *:80>", "Listen 127.0.0.1:{0}\n<VirtualHost 127.0.0.1:{0}>"),
+        "patience": ("patience = 10", "patience = 1"),
+        "wrapper": APACHE,
     }
 
 
