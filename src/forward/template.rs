@@ -125,7 +125,8 @@ impl Field {
 }
 
 fn list(words: &std::collections::BTreeSet<Box<str>>, value: &mut String) {
-    for (position, word) in words.iter().enumerate() {
+    // An empty word would be no element of a list to who reads it.
+    for (position, word) in words.iter().filter(|word| !word.is_empty()).enumerate() {
         if position > 0 {
             value.push(',');
         }
@@ -148,10 +149,10 @@ mod tests {
         let identity = Identity {
             id: Some("7".into()),
             username: "élise".into(),
-            groups: ["editors".into(), "a, b".into()].into(),
+            groups: ["editors".into(), "a, b".into(), "".into()].into(),
             ..Identity::default()
         };
-        assert_eq!(render("{user.username}", &identity).as_deref(), Some("élise"));
+        assert_eq!(render("{user.username}", &identity).as_deref(), Some("%C3%A9lise"));
         assert_eq!(render("id={user.id}", &identity).as_deref(), Some("id=7"));
         assert_eq!(render("{user.groups}", &identity).as_deref(), Some("a%2C b,editors"));
         assert_eq!(render("{user.email}", &identity), None);
@@ -166,7 +167,7 @@ mod tests {
     fn an_empty_name_is_refused() {
         let template = Template::parse("{user.username}", &Path::root()).unwrap();
         assert!(template.render(&Identity::default()).is_err());
-        let long = Identity { username: "a".repeat(3000).into(), ..Identity::default() };
+        let long = Identity { username: "a".repeat(7000).into(), ..Identity::default() };
         assert!(template.render(&long).is_err());
     }
 }

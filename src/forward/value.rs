@@ -1,11 +1,14 @@
 //! How a text becomes a header value, so that two different texts never become the same value and
-//! none can become a second field: UTF-8, with `%`, `,`, control bytes and blanks at either end
-//! written as `%XX`. `deploy/django` has the function that reads it.
+//! none can become a second field: ASCII, with the UTF-8 bytes of everything else, `%`, `,`, control
+//! bytes and blanks at either end written as `%XX`. `deploy/django` has the function that reads it.
+//!
+//! Not all servers hand other bytes on: wsgiref cuts some off, daphne refuses them, granian leaves the
+//! whole value empty.
 
 use std::fmt::Write;
 
-/// Longer values are refused: servers cut or refuse them, each at another length.
-pub(super) const LONGEST: usize = 2048;
+/// Longer values are refused. Most servers take fields of 8 KiB with their names.
+pub(super) const LONGEST: usize = 6144;
 
 /// A text as a header's value.
 pub fn encode(text: &str) -> String {
@@ -16,16 +19,15 @@ pub fn encode(text: &str) -> String {
 
 /// Appends `text` to `value`.
 pub(super) fn write(text: &str, value: &mut String) {
-    let inner = text.trim_matches(' ');
-    let leading = text.len() - text.trim_start_matches(' ').len();
-    let (start, end) = (leading.min(text.len()), leading + inner.len());
-    for (position, character) in text.char_indices() {
-        let edge = character == ' ' && (position < start || position >= end);
-        if edge || character.is_ascii_control() || matches!(character, '%' | ',') {
-            // Writing to a String does not fail.
-            let _ = write!(value, "%{:02X}", u32::from(character));
+    let start = text.len() - text.trim_start_matches(' ').len();
+    let end = text.trim_end_matches(' ').len();
+    for (position, byte) in text.bytes().enumerate() {
+        let inside = (start..end).contains(&position);
+        if matches!(byte, b'!'..=b'~') && !matches!(byte, b'%' | b',') || byte == b' ' && inside {
+            value.push(char::from(byte));
         } else {
-            value.push(character);
+            // Writing to a String does not fail.
+            let _ = write!(value, "%{byte:02X}");
         }
     }
 }
@@ -44,9 +46,10 @@ mod tests {
 
     #[test]
     fn plain_names_stay_as_they_are() {
-        for same in ["alice", "élise", "a b", "user+tag@example.com", "日本"] {
+        for same in ["alice", "a b", "user+tag@example.com"] {
             assert_eq!(written(same), same);
         }
+        assert_eq!(written("papà"), "pap%C3%A0");
         assert_eq!(written(" a,b%\r\n"), "%20a%2Cb%25%0D%0A");
         assert_eq!(written("  "), "%20%20");
     }
@@ -57,8 +60,8 @@ mod tests {
         #[test]
         fn no_value_breaks_out_and_none_collide(a in any::<String>(), b in any::<String>()) {
             let (x, y) = (written(&a), written(&b));
-            prop_assert!(x.bytes().all(|byte| byte >= 0x20 && byte != 0x7f && byte != b','));
-            prop_assert_eq!(x.trim(), x.trim_matches(|c: char| !c.is_ascii() && c.is_whitespace()).trim(), "{}", x);
+            prop_assert!(x.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b','));
+            prop_assert_eq!(x.trim(), &x);
             prop_assert_eq!(a == b, x == y);
         }
     }

@@ -169,11 +169,18 @@ impl Config {
                 rules.filter_map(|(i, rule)| problems.keep(rule.build(&at.index(i)))).collect();
             problems.finish(rules)
         };
+        let named = |name: &String, key: &str| match name.is_empty() {
+            false => Ok(name.clone()),
+            true => {
+                let problem = Problem::new(&path.key(key), "nothing is named");
+                Err(problem.help("name it, or leave the rule out"))
+            }
+        };
         Ok(match self {
             Config::Word(word) => Rule::Word(*word),
-            Config::Group(name) => Rule::Group(name.clone()),
-            Config::Permission(name) => Rule::Permission(name.clone()),
-            Config::Scope(name) => Rule::Scope(name.clone()),
+            Config::Group(name) => Rule::Group(named(name, "group")?),
+            Config::Permission(name) => Rule::Permission(named(name, "permission")?),
+            Config::Scope(name) => Rule::Scope(named(name, "scope")?),
             Config::All(rules) => Rule::All(many(rules, "all")?),
             Config::Any(rules) => Rule::Any(many(rules, "any")?),
             Config::Not(rule) => Rule::Not(Box::new(rule.build(&path.key("not"))?)),

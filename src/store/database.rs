@@ -27,7 +27,7 @@ use crate::{
     clock::{Clock, Timestamp},
     identity::{Identity, UserKey},
     observe::metrics::StoreMetrics,
-    value::Secret,
+    value::{Secret, stripped},
 };
 
 /// A relational store. Its statements run on the control runtime; callers await the answer.
@@ -305,7 +305,7 @@ impl Sql {
             row: Some(key.clone()),
             username: text(1)?.into(),
             email: text(2)?.into(),
-            name: name.trim().into(),
+            name: stripped(&name).into(),
             groups: self.groups(&key).await?,
             permissions: self.permissions(&key).await?,
             staff: flag(7)?,

@@ -30,6 +30,11 @@ pub use unique_map::UniqueMap;
 /// What percent-encoding leaves alone in every part of a URL is all but this (RFC 3986, 2.3).
 pub const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Without blanks at the ends, as Python's `str.strip` counts blanks: Unicode's, and U+001C to U+001F.
+pub fn stripped(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c))
+}
+
 /// Implements `Deserialize` (from a string), `JsonSchema` and nothing else for a type with
 /// `FromStr` and `Display`: the notation is the type's only public form.
 macro_rules! text_notation {

@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 use super::json::Json;
-use crate::language::{Content, Language, Text};
+use crate::{
+    language::{Content, Language, Text},
+    value::stripped,
+};
 
 /// A field of a serializer.
 #[derive(Clone, Debug)]
@@ -140,7 +143,7 @@ impl Field {
                 return Err(vec!["Not a valid string.".into()]);
             }
         };
-        let text = if trim { text.trim() } else { text };
+        let text = if trim { stripped(text) } else { text };
         if text.is_empty() {
             return Err(vec!["This field may not be blank.".into()]);
         }
@@ -171,7 +174,7 @@ fn title(name: &str) -> String {
 fn boolean(value: &Json) -> Option<bool> {
     let word = match value {
         Json::Bool(truth) => return Some(*truth),
-        Json::Text { text, .. } => text.trim().to_lowercase(),
+        Json::Text { text, .. } => stripped(text).to_lowercase(),
         Json::Number(digits) => digits.clone(),
         Json::Null | Json::Array | Json::Object(_) => return None,
     };

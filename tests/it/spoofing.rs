@@ -356,14 +356,13 @@ fn no_name_breaks_out_of_its_header() {
         ("alice ", "alice%20"),
         ("\talice", "%09alice"),
         (" ", "%20"),
-        ("élise", "Ã©lise"),
-        ("e\u{301}lise", "eÌ\u{81}lise"),
-        ("日本", "æ\u{97}¥æ\u{9c}¬"),
+        ("élise", "%C3%A9lise"),
+        ("e\u{301}lise", "e%CC%81lise"),
+        ("日本", "%E6%97%A5%E6%9C%AC"),
     ] {
         let answer = gateway.get("/", &[("X-Name", &hex::encode(name))]);
         assert_eq!(answer.status, 200, "{name:?}");
         let seen = upstream.last();
-        // The raw upstream reads bytes as Latin-1.
         assert_eq!(seen.folded("remote-user"), [expected], "{name:?}");
         assert_eq!(seen.folded("remote-groups"), Vec::<&str>::new(), "{name:?}");
         assert!(written.insert(expected), "two names are one upstream: {name:?}");
@@ -373,7 +372,7 @@ fn no_name_breaks_out_of_its_header() {
         let answer = gateway.get("/", &[("X-Name", &hex::encode(unreadable))]);
         assert_eq!(answer.status, 503, "{unreadable}");
     }
-    let endless = gateway.get("/", &[("X-Name", &hex::encode("x".repeat(2049)))]);
+    let endless = gateway.get("/", &[("X-Name", &hex::encode("日".repeat(700)))]);
     assert_eq!(endless.status, 403, "a name that cannot be written is a refusal");
     assert_eq!(upstream.count(), served, "no such request was sent on");
 }
