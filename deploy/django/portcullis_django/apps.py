@@ -1,6 +1,6 @@
 """System checks: `manage.py check`, `runserver` and `migrate` stop at them."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
@@ -19,6 +19,8 @@ class PortcullisConfig(AppConfig):
     def ready(self):
         checks.register(check)
         expectations.remember(getattr(settings, "PORTCULLIS", {}).get("EXPECTS", {}))
+        if apps.is_installed("drf_spectacular"):
+            from . import schema  # it registers itself
 
 
 def check(app_configs, **kwargs):

@@ -18,6 +18,8 @@ settings.configure(
         "django.contrib.sessions",
         "rest_framework",
         "rest_framework.authtoken",
+        "drf_spectacular",
+        "drf_yasg",
         "tests",
     ],
     MIDDLEWARE=["portcullis_django.middleware.PortcullisMiddleware"],
