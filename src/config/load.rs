@@ -136,10 +136,19 @@ impl Loader<'_> {
     /// Every problem in it. What builds from the document may find more: see [`Loaded::report`].
     pub fn load(&self) -> Result<Loaded, Report> {
         let name = self.path.display().to_string();
-        let text = std::fs::read_to_string(&self.path).map_err(|error| Report {
-            count: 1,
-            drawn: format!("error: {name} cannot be read: {error}\n"),
+        let text = std::fs::read_to_string(&self.path).map_err(|error| {
+            let message = format!("{name} cannot be read: {error}");
+            let drawn = format!("error: {message}\n");
+            Report { problems: vec![Problem::new(&Path::root(), message)], drawn }
         })?;
+        self.read(name, text)
+    }
+
+    /// Decodes the text of a file that has this name in reports.
+    ///
+    /// # Errors
+    /// As [`Loader::load`] has them.
+    pub fn read(&self, name: String, text: String) -> Result<Loaded, Report> {
         if let Some(line) = too_deep(&text) {
             let message =
                 format!("there are more than {MOST_LEVELS} levels of lists and maps here");

@@ -20,20 +20,16 @@ pub(super) struct Source {
 /// Everything that is wrong in a file, drawn with its lines.
 #[derive(Debug)]
 pub struct Report {
-    /// How many problems.
-    pub count: usize,
+    /// The problems, in the order of their lines, with their paths as the file has them.
+    pub problems: Vec<Problem>,
     pub(super) drawn: String,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let problems = if self.count == 1 { "problem" } else { "problems" };
-        write!(
-            f,
-            "{}\n{} {problems}; this configuration is not used",
-            self.drawn.trim_end(),
-            self.count
-        )
+        let count = self.problems.len();
+        let problems = if count == 1 { "problem" } else { "problems" };
+        write!(f, "{}\n{count} {problems}; this configuration is not used", self.drawn.trim_end())
     }
 }
 
@@ -76,7 +72,7 @@ impl Source {
             drawn.push_str(&renderer.render(&[group]));
             drawn.push_str("\n\n");
         }
-        Report { count: problems.len(), drawn }
+        Report { problems: problems.into_iter().map(|(_, problem)| problem).collect(), drawn }
     }
 }
 

@@ -50,7 +50,8 @@ pub mod wasm;
 pub use self::{
     command::{Commands, read_line, say, say_heard, secret_from_stdin, user_named},
     import::{
-        DjangoSettings, Holder, Import, ImportedSettings, Importer, PageClass, SchemeClass, Setting,
+        DjangoSettings, Holder, Import, ImportedSettings, Importer, Keys, PageClass, SchemeClass,
+        Setting,
     },
     page::{Asks, BuildPage, Handler, Limit, Page, PageCall, PageContext, PageSet, Served},
     probe::Probe,

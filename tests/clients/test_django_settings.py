@@ -28,7 +28,7 @@ SETTINGS = """
     from datetime import timedelta
 
     print("a project that prints")
-    SECRET_KEY = "hidden-secret-key"
+    SECRET_KEY = "hidden-secret-key-that-nobody-guesses"
     SECRET_KEY_FALLBACKS = ["hidden-older-key"]
     ROOT_URLCONF = "shop.urls"
     AUTH_USER_MODEL = "shop.Member"
@@ -69,7 +69,7 @@ SETTINGS = """
         "NUM_PROXIES": 1,
     }
     SIMPLE_JWT = {
-        "ACCESS_TOKEN_LIFETIME": timedelta(minutes=7), "SIGNING_KEY": "hidden-signing-key",
+        "ACCESS_TOKEN_LIFETIME": timedelta(minutes=7), "SIGNING_KEY": "hidden-signing-key-that-nobody-guesses",
         "TOKEN_REFRESH_SERIALIZER": "shop.api.Refresh", "USER_AUTHENTICATION_RULE": "shop.api.rule",
     }
     REST_KNOX = {"TOKEN_TTL": None, "AUTO_REFRESH": True}
@@ -302,8 +302,8 @@ class Shop(unittest.TestCase):
 
     def test_no_secret_is_told(self):
         self.assertNotIn("hidden", self.output)
-        self.assertEqual(self.told["secret_key"], {"set": True, "fallbacks": 1})
-        self.assertEqual(self.told["packages"]["SIMPLE_JWT"]["SIGNING_KEY"], {"set": True, "is_secret_key": False})
+        self.assertEqual(self.told["secret_key"], {"short": False, "fallbacks": 1})
+        self.assertEqual(self.told["packages"]["SIMPLE_JWT"]["SIGNING_KEY"], {"set": True, "is_secret_key": False, "fault": None})
         self.assertTrue(self.told["database"]["password_set"])
 
     def test_database(self):
@@ -333,7 +333,7 @@ class Shop(unittest.TestCase):
     def test_settings(self):
         settings = self.told["settings"]
         self.assertEqual((settings["SESSION_COOKIE_AGE"], settings["CSRF_COOKIE_NAME"]), (3600, "csrftoken"))
-        self.assertEqual((settings["LOGIN_URL"], settings["LOGIN_REDIRECT_URL"]), ("/api-auth/login/", "nowhere"))
+        self.assertEqual((settings["LOGIN_URL"], settings["LOGIN_REDIRECT_URL"]), ("/api-auth/login/", None))
         for words in [
             ["Passwords are judged by the project", "shop.backends.LDAP"], ["information", "shop.middleware.Tenant"],
             ["information", "LOGIN_REDIRECT_URL"],

@@ -624,7 +624,7 @@ ODD_SETTINGS = """
         "django.contrib.auth.hashers.BCryptPasswordHasher",
     ]
     SIMPLE_JWT = {
-        "ACCESS_TOKEN_LIFETIME": timedelta(days=36500), "AUDIENCE": ["one", "two"], "SIGNING_KEY": "hidden-signing-key",
+        "ACCESS_TOKEN_LIFETIME": timedelta(days=36500), "AUDIENCE": ["one", "two"], "SIGNING_KEY": "hidden-signing-key-that-nobody-guesses",
     }
 """
 

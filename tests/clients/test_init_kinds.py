@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 import tempfile
-import textwrap
 import unittest
 from pathlib import Path
+from textwrap import dedent, indent
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from clients.forking import ForkingPython
 from clients.gateway import ROOT
@@ -116,7 +119,7 @@ class Made:
 
     def lines(self):
         """What the project is to add."""
-        return textwrap.dedent(re.search(r"\n\n((?:  .*\n|\n)+)(?=\n2\. )", self.said)[1])
+        return dedent(re.search(r"\n\n((?:  .*\n|\n)+)(?=\n2\. )", self.said)[1])
 
 
 class Kinds(unittest.TestCase):
@@ -130,7 +133,6 @@ class Kinds(unittest.TestCase):
         holder = tempfile.TemporaryDirectory(prefix="portcullis-kinds.")
         self.addCleanup(holder.cleanup)
         folder = Path(holder.name)
-        dedent = textwrap.dedent
         manage = project(folder, {
             "manage.py": ADDRESSES_ONLY, "config/settings.py": dedent(SETTINGS) + dedent(settings),
             "config/addresses.py": dedent(URLS) + dedent(urls or 'urlpatterns = [path("me/", Me.as_view())]'),
@@ -709,7 +711,7 @@ class Classes(Kinds):
         classes = {f"Wider{number}": body for number, body in enumerate(self.WIDER.values())}
         views = "".join(
             f"class {name}(TokenAuthentication):\n    def authenticate(self, request):\n"
-            + textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8) + "\n\n"
+            + indent(dedent(body).strip("\n"), " " * 8) + "\n\n"
             for name, body in classes.items()
         )  # fmt: skip
         urls = "".join(
@@ -790,7 +792,7 @@ class Classes(Kinds):
         classes = {f"Reads{number}": body for number, body in enumerate(self.READS_MORE.values())}
         views = "".join(
             f"class {name}(BaseAuthentication):\n    def authenticate(self, request):\n"
-            + textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8) + "\n\n"
+            + indent(dedent(body).strip("\n"), " " * 8) + "\n\n"
             for name, body in classes.items()
         )  # fmt: skip
         urls = "".join(f"path('{name.lower()}/', Me.as_view(authentication_classes=[{name}])), " for name in classes)
@@ -1102,7 +1104,7 @@ class Around(Kinds):
         return self.made(
             'AUTHENTICATION_BACKENDS = ["shop.backends.Own", "django.contrib.auth.backends.ModelBackend"]', self.LOG_IN,
             config__shop__backends="from django.contrib.auth.backends import BaseBackend, ModelBackend\n"
-            "from django.core.exceptions import PermissionDenied\n" + textwrap.dedent(methods),
+            "from django.core.exceptions import PermissionDenied\n" + dedent(methods),
         )  # fmt: skip
 
     def test_backend_that_gives_permissions_alone(self):
@@ -1311,7 +1313,7 @@ def create_auth_token(sender, instance=None, created=False, **kwargs):
             with self.subTest(view):
                 made = self.made(
                     urls=f'urlpatterns = [path("in/", {view})]',
-                    views="import functools\n" + textwrap.dedent(self.OBTAIN) + textwrap.dedent(otp),
+                    views="import functools\n" + dedent(self.OBTAIN) + dedent(otp),
                 )
                 self.assertIsNone(made.url("in/")["endpoint"])
 
@@ -1399,13 +1401,164 @@ MODEL = """
 """
 
 
+SIMPLE_JWT = """
+    from datetime import timedelta
+
+    INSTALLED_APPS.append("rest_framework_simplejwt")
+    REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["rest_framework_simplejwt.authentication.JWTAuthentication"]
+"""
+SIMPLE_JWT_URLS = """
+    from rest_framework_simplejwt.views import TokenObtainPairView
+
+    urlpatterns = [path("me/", Me.as_view()), path("obtain/", TokenObtainPairView.as_view())]
+"""
+HEADLESS = """
+    INSTALLED_APPS += ["allauth", "allauth.account", "allauth.headless"]
+    MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
+    REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = [
+        "allauth.headless.contrib.rest_framework.authentication.JWTTokenAuthentication",
+    ]
+"""
+
+
+def rsa_key(bits):
+    """A private key and its public one, as Python literals."""
+    key = rsa.generate_private_key(65537, bits)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return repr(private.decode()), repr(public.decode())
+
+
+class Refused(Kinds):
+    """Settings that Django lives with and the gateway refuses. `check` would refuse the file, and nothing would start."""
+
+    LEFT = "Settings that the gateway refuses"
+
+    def test_keys(self):
+        weak, weak_public = rsa_key(1024)
+        strong, public = rsa_key(2048)
+        for settings, why in [
+            ('{"SIGNING_KEY": "short"}', "SIMPLE_JWT's SIGNING_KEY is shorter than 32 characters"),
+            (f'{{"SIGNING_KEY": {strong}}}', "is a key in PEM, which is no secret for HS256"),
+            (f'{{"ALGORITHM": "RS256", "SIGNING_KEY": {weak}, "VERIFYING_KEY": {weak_public}}}', "RSA key of 1024 bits"),
+            (f'{{"ALGORITHM": "RS256", "SIGNING_KEY": {strong}}}', "no verifying key"),
+            (f'{{"ALGORITHM": "ES256", "SIGNING_KEY": {strong}, "VERIFYING_KEY": {public}}}', "a key of another kind"),
+            ('{"ALGORITHM": "RS256", "SIGNING_KEY": "-----BEGIN RSA PRIVATE KEY-----"}', "no private key in PEM"),
+            ('{"ALGORITHM": "ES256K"}', "unknown algorithm"),
+        ]:  # fmt: skip
+            with self.subTest(why):
+                made = self.made(dedent(SIMPLE_JWT) + f"SIMPLE_JWT = {settings}", SIMPLE_JWT_URLS)
+                self.refused(made, why)
+                self.assert_left(made, "/obtain/")
+                self.assertNotIn("JWT_SIGNING_KEY", made.text)
+
+    def test_keys_of_headless(self):
+        for settings, why in [
+            (f"HEADLESS_JWT_PRIVATE_KEY = {rsa_key(1024)[0]}", "HEADLESS_JWT_PRIVATE_KEY is an RSA key of 1024 bits"),
+            (f'HEADLESS_JWT_ALGORITHM = "HS256"\nHEADLESS_JWT_PRIVATE_KEY = {rsa_key(2048)[0]}', "no secret for HS256"),
+            ('HEADLESS_JWT_ALGORITHM = "HS256"\nHEADLESS_JWT_PRIVATE_KEY = "short"', "shorter than 32 characters"),
+            ("", "no key verifies the tokens"),
+        ]:
+            with self.subTest(why):
+                self.refused(self.made(dedent(HEADLESS) + settings), why)
+
+    def test_settings_that_another_one_makes_void(self):
+        """A secret verifies what it has signed, a set of keys goes before a key, and nothing is blacklisted without its
+        app."""
+        private, public = rsa_key(2048)
+        for settings, written, missing in [
+            (f'{{"JWK_URL": "https://keys.example/", "VERIFYING_KEY": {public}}}', "", "keys.example"),
+            (f'{{"ALGORITHM": "RS256", "JWK_URL": "https://keys.example/", "VERIFYING_KEY": {public}}}',
+             'jwks: "https://keys.example/"', "verifying_key"),
+            ('{"ROTATE_REFRESH_TOKENS": True, "BLACKLIST_AFTER_ROTATION": True}', "rotate_refresh_tokens: true", "blacklist"),
+        ]:  # fmt: skip
+            with self.subTest(settings):
+                made = self.made(dedent(SIMPLE_JWT) + f"SIMPLE_JWT = {settings}", SIMPLE_JWT_URLS)
+                self.assert_rules(made, {"/me/": "authenticated"})
+                self.assertIn(written, made.text)
+                self.assertNotIn(missing, made.text)
+
+    def test_secret_key_that_is_guessed(self):
+        """What it does not sign goes on being judged."""
+        made = self.made('SECRET_KEY = "short"', views="Me.authentication_classes = [TokenAuthentication]")
+        self.assert_rules(made, {"/me/": "authenticated"})
+        self.assertIn("SECRET_KEY is so short", made.said)
+        self.assertNotIn("DJANGO_SECRET_KEY", made.text)
+
+    def test_sessions(self):
+        for settings in (
+            'SESSION_COOKIE_NAME = "__Host-s"', 'SESSION_COOKIE_NAME = "csrftoken"', 'SESSION_COOKIE_PATH = "/a;b"',
+            'CSRF_TRUSTED_ORIGINS = ["https://a.example/path"]',
+        ):  # fmt: skip
+            with self.subTest(settings):
+                self.refused(self.made(settings), settings.partition(" = ")[0].split("_")[0].lower())
+
+    def test_pages_that_lead_elsewhere(self):
+        urls = """
+            from django.contrib.auth.views import LoginView, LogoutView
+
+            urlpatterns = [
+                path("me/", Me.as_view()), path("in/", LoginView.as_view()), path("out/", LogoutView.as_view()),
+            ]
+        """
+        for name, value, served in [
+            ("LOGIN_REDIRECT_URL", "https://other.example/", "/out/"),
+            ("LOGIN_REDIRECT_URL", "//other.example/", "/out/"),
+            ("LOGIN_REDIRECT_URL", "the-name-of-nothing", "/out/"),
+            ("LOGOUT_REDIRECT_URL", "https://other.example/", "/in/"),
+        ]:
+            with self.subTest(f"{name} = {value}"):
+                made = self.made(f"{name} = {value!r}", urls)
+                self.assert_left(made, {"/in/": "/out/", "/out/": "/in/"}[served])
+                self.assertIn(f'path: "={served}"\n    endpoint', made.text)
+                self.assert_rules(made, {"/me/": "authenticated"})
+        # Who logs out stays there.
+        self.assertIn('path: "=/out/"\n    endpoint', self.made('LOGOUT_REDIRECT_URL = ""', urls).text)
+
+    def test_classes(self):
+        for classes, why in [
+            ('class Own(TokenAuthentication):\n    keyword = "To:ken"', "authentication[0].token.keyword"),
+            ("class Own(BasicAuthentication):\n    www_authenticate_realm = 'a\"b'", "authentication[0].basic.realm"),
+        ]:
+            with self.subTest(why):
+                made = self.made(
+                    'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["shop.classes.Own"]', classes=classes
+                )
+                self.refused(made, why)
+
+    def test_class_of_one_view(self):
+        made = self.made(
+            urls='urlpatterns = [path("me/", Me.as_view()), path("own/", Own.as_view())]',
+            views="class Own(Me):\n    authentication_classes = [Odd]\n",
+            classes='class Odd(TokenAuthentication):\n    keyword = "To:ken"\n',
+        )
+        self.assert_left(made, "/own/")
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def test_rates(self):
+        """They are counted on by the project alone."""
+        throttles = '["rest_framework.throttling.AnonRateThrottle", "rest_framework.throttling.UserRateThrottle"]'
+        made = self.made(f"""
+            REST_FRAMEWORK["DEFAULT_THROTTLE_CLASSES"] = {throttles}
+            REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {{"anon": "10/5m", "user": "5/min"}}
+        """)
+        self.assertIn("\nthrottle: [{ user: 5/min }]\n", made.text)
+        self.assertIn("throttle[0].anon", made.said)
+        self.assert_rules(made, {"/me/": "authenticated"})
+
+    def refused(self, made, why):
+        self.assertIn(self.LEFT, made.said)
+        self.assertIn(why, made.said)
+        self.assert_left(made, "/me/")
+
+
 class UserModels(Kinds):
     """The shapes that projects have. Values behind them are compared in the differential suite."""
 
     def model(self, body, base="AbstractUser", settings=""):
         """Of a project whose users are these."""
-        text = MODEL.format(base=base, abstract=base != "Person", body=textwrap.indent(textwrap.dedent(body).strip("\n"), " " * 8))
-        settings = 'AUTH_USER_MODEL = "shop.Member"\n' + textwrap.dedent(settings)
+        text = MODEL.format(base=base, abstract=base != "Person", body=indent(dedent(body).strip("\n"), " " * 8))
+        settings = 'AUTH_USER_MODEL = "shop.Member"\n' + dedent(settings)
         return self.made(settings, Around.LOG_IN, models=text)
 
     def assert_readable(self, made, *notes):
@@ -1562,7 +1715,6 @@ class Lines(Kinds):
         holder = tempfile.TemporaryDirectory(prefix="portcullis-packaged.")
         self.addCleanup(holder.cleanup)
         self.site = Path(holder.name, "site-packages")
-        dedent = textwrap.dedent
         project(self.site, {
             "shopsite/__init__.py": "", "shopsite/settings.py": dedent(SETTINGS).replace('"addresses"', '"shopsite.urls"'),
             "shopsite/urls.py": dedent(URLS) + 'urlpatterns = [path("me/", Me.as_view())]',

@@ -7,12 +7,14 @@ strangers show. TABLES is what the gateway's packages know of theirs, as JSON:
 
     schemes          {class: {entry, attributes: {attribute: setting}, headers: [attribute], note, takes_password, fires,
                      unless: [setting], lenient: setting or null}}
-    pages            {class: {endpoint, drf, takes_password, fires}}: `fires` is what the real one sends signals of:
+    pages            {class: {endpoint, drf, takes_password, leads_to, fires}}: `leads_to` is the setting that has to be a
+                     path of this host, or null; `fires` is what the real one sends signals of:
                      user_logged_in and the like, or `saved:LABEL`, `deleted:LABEL` of a model (`user`: the user model)
     apps             {name in INSTALLED_APPS: name}
     fixed            {setting: what the gateway does, whatever it says}
     settings         [name]
-    dictionaries     {setting: {module, keys: [name]}}
+    keys             {setting: [the setting that names its algorithm, its default]}
+    dictionaries     {setting: {module, keys}}
     messages         [what the gateway says in words that have translations]
 
 It imports settings, models and URLconf, and asks views that refuse strangers as a stranger; but for that it opens no
@@ -27,7 +29,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      key_field: the primary key's name, password: column, columns: {name: column}, null where the model has
                      none, groups, permissions: {table, user, other: columns}, or null, readable: false if the model
                      has what no table says, tabled: whether its columns are in that one table, own: [method of log-ins that is the project's]}
-    secret_key       {set, fallbacks: count}
+    secret_key       {short: whether the gateway takes it for one that is guessed, fallbacks: count}
     passwords        {preferred, accept: [name], iterations, rows}: as in gateway.yaml; preferred, iterations may be null;
                      `rows`: whether a password that is right in its row is all that a log-in asks
     installed        [name] of the apps in TABLES
@@ -37,8 +39,8 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      `base` is the class in TABLES that a class is or inherits from, or null; `asks_more`: it accepts
                      what its base accepts, or less; `gateway` of a class whose meaning is not carried is null
     packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not
-                     in use. A key is {set, is_secret_key, public: PEM if it has one}, or itself if it is the
-                     PEM of a public one
+                     in use. A key is {set, is_secret_key, public: PEM if it has one, fault: what the gateway has
+                     against it, or null}, or itself if it is the PEM of a public one
     urls             [{pattern, path, certain, loose, view, kind, methods, endpoint}], in Django's order:
                      pattern   Django's
                      path      `=/exact/{variable}/`; or `/prefix/`, up to what no whole segment tells
@@ -122,6 +124,10 @@ CORS = (
     "CORS_ALLOWED_ORIGINS", "CORS_ALLOWED_ORIGIN_REGEXES", "CORS_ALLOW_ALL_ORIGINS", "CORS_ALLOW_CREDENTIALS",
     "CORS_ALLOW_METHODS", "CORS_ALLOW_HEADERS", "CORS_EXPOSE_HEADERS", "CORS_PREFLIGHT_MAX_AGE", "CORS_URLS_REGEX",
 )  # fmt: skip
+# A secret with fewer bytes is taken for one that is guessed.
+SHORTEST = 32
+# Settings of pages that have to be paths of this host.
+LEADING = {row["leads_to"] for row in TABLES["pages"].values()}
 # First words of `Authorization` that a class may read.
 WORDS = ("Bearer", "Token", "Basic", "JWT", "Digest", "ApiKey", "Api-Key", "Key", "OAuth", "Hawk", "Signature", "Negotiate")
 # Fields that every request has here, since the gateway writes them.
@@ -1075,8 +1081,11 @@ def django_settings():
 
     names = [name for name in dir(global_settings) if SETTINGS.fullmatch(name)]
     names += [name for name in TABLES["settings"] if hasattr(settings, name)]
-    told = {name: key(value) if name.endswith("_KEY") else plain(value) for name in names
-            for value in [getattr(settings, name)]}  # fmt: skip
+    told = {name: plain(getattr(settings, name)) for name in names}
+    for name in names:
+        if name in TABLES["keys"] or name.endswith("_KEY"):
+            setting, usual = TABLES["keys"].get(name, (None, None))
+            told[name] = key(getattr(settings, name), setting and getattr(settings, setting, usual))
     told["CSRF_IS_OFF"] = bool(csrf_is_off())
     told["TOKENS_FOR_NEW_USERS"] = makes_tokens()
     told["SERVES_ASGI"] = bool(getattr(settings, "ASGI_APPLICATION", None))
@@ -1089,6 +1098,9 @@ def django_settings():
             told[name] = told[name] and resolve_url(getattr(settings, name))
         except Exception:  # `NoReverseMatch`, or what the project's own URLconf says of being reversed.
             note("information", f"{name} is {told[name]}, which is the address of nothing.")
+            told[name] = None
+        if name in LEADING and not is_of_this_host(told[name]):
+            told[name] = None
     ended = sessions_that_end()
     for backend in ended:
         told["AUTHENTICATION_BACKENDS"].remove(backend)
@@ -1189,26 +1201,53 @@ def dictionary(setting, module, keys):
     told = dict(defaults, **(getattr(settings, setting, None) or {}))
     note_fixed(told, defaults)
     for name in {*keys} & {*told}:
-        told[name] = key(told[name])
+        setting, usual = keys[name]
+        told[name] = key(told[name], told.get(setting, usual))
     return plain(told)
 
 
-def key(value):
-    """A public key itself; of another whether it is set, and its public part."""
+def key(value, algorithm):
+    """A public key itself; of another whether it is set, its public part, and why the gateway does not take it for this
+    algorithm."""
     from django.conf import settings
 
-    if "BEGIN PUBLIC KEY" in str(value) and "PRIVATE" not in str(value):
-        return str(value)
-    told = {"set": bool(value), "is_secret_key": value == settings.SECRET_KEY}
-    if "PRIVATE KEY" in str(value):
+    value = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    if "BEGIN PUBLIC KEY" in value and "PRIVATE" not in value:
+        return value
+    told = {"set": bool(value), "is_secret_key": value == settings.SECRET_KEY, "fault": None}
+    private = None
+    if "PRIVATE KEY" in value:
         try:
             from cryptography.hazmat.primitives import serialization as pem
 
-            public = pem.load_pem_private_key(str(value).encode(), None).public_key()
+            private = pem.load_pem_private_key(value.encode(), None)
+            public = private.public_key()
             told["public"] = public.public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo).decode()
         except Exception:  # It has a password, or is none.
             pass
+    if value and algorithm and not told["is_secret_key"]:
+        told["fault"] = fault(value, private, algorithm)
     return told
+
+
+def fault(value, private, algorithm):
+    """Why the gateway does not take a key for an algorithm; or nothing."""
+    if algorithm.startswith("HS"):
+        if "-----BEGIN " in value:
+            return f"is a key in PEM, which is no secret for {algorithm}"
+        return None if len(value.encode()) >= SHORTEST else f"is shorter than {SHORTEST} characters, so it can be guessed"
+    if private is None:
+        return f"is no private key in PEM without a passphrase, as {algorithm} needs one"
+    kind = type(private).__name__.removeprefix("_")
+    if not kind.startswith({"RS": "RSA", "PS": "RSA", "ES": "EllipticCurve"}.get(algorithm[:2], "Ed")):
+        return f"is a key of another kind than {algorithm} takes"
+    if kind.startswith("RSA") and private.key_size < 2048:
+        return f"is an RSA key of {private.key_size} bits, which can be broken"
+    return None
+
+
+def is_of_this_host(path):
+    return str(path or "").startswith("/") and not path.startswith("//")
 
 
 # --- Django REST framework's classes ---------------------------------------------------------------
@@ -1829,12 +1868,30 @@ def stays(cls, base, row, arguments, at):
         return "the project judges passwords"
     if names := watched(tuple(row["fires"])):
         return f"its signals are watched by {', '.join(names)}"
+    if why := leads_elsewhere(row["leads_to"]):
+        return why
     if row["endpoint"].__class__ is dict and "session" in row["endpoint"]:
         if why := session_differs(at):
             return why
         if row["endpoint"]["session"].get("page") == "logout" and "get" in cls.http_method_names:
             return "it answers GET in this Django"
     return None
+
+
+def leads_elsewhere(name):
+    """Why a page does not lead to a path of this host; or nothing."""
+    from django.conf import settings
+    from django.shortcuts import resolve_url
+
+    to = name and getattr(settings, name)
+    # Without one, who logs out stays where they are.
+    if not name or not to and name == "LOGOUT_REDIRECT_URL":
+        return None
+    try:
+        resolved = resolve_url(to)
+    except Exception:  # `NoReverseMatch`, or what the project's own URLconf says of being reversed.
+        resolved = ""
+    return None if is_of_this_host(resolved) else f"{name} is {to!r}, no path of this host"
 
 
 # Decorators of Django's that leave a view what it is.
@@ -2113,7 +2170,7 @@ def document(credentials):
         "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
         "database": database(),
         "user": user_model(),
-        "secret_key": {"set": bool(settings.SECRET_KEY), "fallbacks": len(fallbacks)},
+        "secret_key": {"short": len(str(settings.SECRET_KEY).encode()) < SHORTEST, "fallbacks": len(fallbacks)},
         "passwords": passwords(),
         "installed": [name for app, name in TABLES["apps"].items() if apps.is_installed(app)],
         "settings": django_settings(),

@@ -29,7 +29,7 @@ pub(super) fn asks(endpoint: &Value) -> Option<Asks> {
 }
 
 /// `word`, or `{ word: rest }`.
-fn word_and_rest(entry: &Value) -> Option<(&str, Option<&Value>)> {
+pub(super) fn word_and_rest(entry: &Value) -> Option<(&str, Option<&Value>)> {
     match entry {
         Value::String(word) => Some((word, None)),
         Value::Object(map) => map.iter().next().map(|(word, rest)| (word.as_str(), Some(rest))),

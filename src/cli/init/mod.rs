@@ -4,6 +4,7 @@
 mod known;
 mod project;
 mod tables;
+mod trial;
 mod upstream;
 mod writer;
 
@@ -16,7 +17,6 @@ use std::{
 use self::{
     project::{Group, Note, Project},
     upstream::upstream_lines,
-    writer::Writer,
 };
 use super::natively;
 use anyhow::{Context, bail};
@@ -58,7 +58,7 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         bail!("there is a {}; name another with --config, or use --force", config.display());
     }
     let answer = ask(arguments)?;
-    let project: Project = serde_json::from_slice(&answer)
+    let mut project: Project = serde_json::from_slice(&answer)
         .context("the Python of the project did not print the project's settings")?;
     let mut classes = project.rest_framework.authentication.iter();
     let named = classes.any(|class| class.class.starts_with("portcullis_django."));
@@ -67,13 +67,9 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
             "the project already trusts a gateway: remove those lines first, or edit the file by hand"
         );
     }
-    let written = Writer::new(&project, &arguments.upstream, config).document();
+    let written = trial::settled(&mut project, &arguments.upstream, config)?;
     let file = config.display();
     std::fs::write(config, written.text).with_context(|| format!("{file} cannot be written"))?;
-    if let Some((file, text)) = written.messages {
-        std::fs::write(&file, text)
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-    }
     if !project.answers.is_empty() {
         natively::write(config, &project.answers)?;
     }

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::{cli::natively::NativeAnswer, package::DjangoSettings};
+use super::known::word_and_rest;
+use crate::{
+    cli::natively::NativeAnswer,
+    package::{Descriptor, DjangoSettings},
+};
 
 /// A Django project.
 #[derive(Debug, Deserialize)]
@@ -32,6 +36,9 @@ pub(super) struct Project {
     pub(super) notes: Vec<Note>,
     /// To requests without a good credential.
     pub(super) answers: Vec<NativeAnswer>,
+    /// Maps of settings that are not written, since the gateway refuses what they would say.
+    #[serde(skip)]
+    pub(super) left: BTreeSet<String>,
 }
 
 /// A fact that a person has to know, once, with all that it is true of.
@@ -154,6 +161,8 @@ pub(super) enum KeyKind {
 /// `SECRET_KEY`.
 #[derive(Debug, Deserialize)]
 pub(super) struct SecretKey {
+    /// Whether the gateway takes it for one that is guessed.
+    pub(super) short: bool,
     /// How many SECRET_KEY_FALLBACKS there are.
     pub(super) fallbacks: usize,
 }
@@ -248,6 +257,83 @@ impl Project {
     pub(super) fn classes(&self) -> impl Iterator<Item = &Class> {
         let own = self.urls.iter().flat_map(|url| url.authentication.iter().flatten().flatten());
         self.rest_framework.authentication.iter().chain(own)
+    }
+}
+
+/// What is left to the project after all. Each says whether there was something to leave.
+impl Project {
+    /// All classes whose entry of `authentication` this is.
+    pub(super) fn leave_class(&mut self, entry: &Value) -> bool {
+        self.leave_classes(|class| class.gateway.as_ref() == Some(entry))
+    }
+
+    /// All throttle classes whose entry this is.
+    pub(super) fn leave_throttle(&mut self, entry: &Value) -> bool {
+        let own = self.urls.iter_mut().flat_map(|url| url.throttle.iter_mut().flatten());
+        let all = self.rest_framework.throttle.iter_mut().chain(own);
+        let mut entries = all.map(|throttle| &mut throttle.gateway).collect::<Vec<_>>();
+        entries.retain(|gateway| gateway.as_ref() == Some(entry));
+        entries.iter_mut().for_each(|gateway| **gateway = None);
+        !entries.is_empty()
+    }
+
+    /// The pages at a path; where there is none, the schemes of its views.
+    pub(super) fn leave_path(&mut self, path: &str) -> bool {
+        let mut left = false;
+        for url in self.urls.iter_mut().filter(|url| url.path == path) {
+            let page = url.endpoint.take().is_some();
+            left |= page || !matches!(url.authentication.replace(None), Some(None));
+        }
+        left
+    }
+
+    /// All classes and pages of a package.
+    pub(super) fn leave_package(&mut self, package: &Descriptor) {
+        let of_package = |class: &Class| {
+            class.known().is_some_and(|known| {
+                package.import.schemes.iter().any(|scheme| scheme.class == known.class)
+            })
+        };
+        self.leave_classes(of_package);
+        for url in &mut self.urls {
+            let word = url
+                .endpoint
+                .as_ref()
+                .and_then(|endpoint| word_and_rest(endpoint))
+                .map(|(word, _)| word);
+            if word.is_some_and(|word| package.pages.iter().any(|set| set.word == word)) {
+                url.endpoint = None;
+            }
+        }
+    }
+
+    fn leave_classes(&mut self, which: impl Fn(&Class) -> bool) -> bool {
+        let own = self.urls.iter_mut();
+        let own = own.flat_map(|url| url.authentication.iter_mut().flatten().flatten());
+        let mut left = false;
+        for class in self.rest_framework.authentication.iter_mut().chain(own) {
+            if class.gateway.is_some() && which(class) {
+                class.gateway = None;
+                left = true;
+            }
+        }
+        left
+    }
+
+    pub(super) fn note_about(&mut self, group: Group, text: &str, about: &str) {
+        note_about(&mut self.notes, group, text, about);
+    }
+}
+
+/// Adds to a note, which stands there once.
+pub(super) fn note_about(notes: &mut Vec<Note>, group: Group, text: &str, about: &str) {
+    let known = notes.iter_mut().find(|note| note.group == group && note.text == text);
+    match known {
+        Some(note) => note.about.push(about.to_owned()),
+        None => {
+            let about = vec![about.to_owned()];
+            notes.push(Note { group, text: text.to_owned(), about });
+        }
     }
 }
 

@@ -33,13 +33,14 @@ pub(super) fn tables() -> anyhow::Result<Value> {
     let fixed = imports().flat_map(|import| import.fixed).chain([&FIXED]);
     let apps = imports().flat_map(|import| import.apps);
     let texts = PACKAGES.iter().flat_map(|package| package.texts);
-    let (names, dictionaries) = settings(imports());
+    let (names, dictionaries, keys) = settings(imports());
     Ok(json!({
         "schemes": schemes(imports())?,
         "pages": pages(imports())?,
         "apps": map(apps),
         "fixed": map(fixed),
         "settings": names,
+        "keys": keys,
         "dictionaries": dictionaries,
         "messages": SENTENCES.iter().chain(texts).collect::<Vec<_>>(),
     }))
@@ -69,6 +70,7 @@ fn pages<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<St
             "endpoint": flow(page.endpoint)?,
             "drf": page.drf,
             "takes_password": page.takes_password,
+            "leads_to": page.leads_to,
             "fires": page.fires,
         });
         Ok((page.class.to_owned(), row))
@@ -76,25 +78,35 @@ fn pages<'a>(imports: impl Iterator<Item = &'a Import>) -> anyhow::Result<Map<St
     rows.collect()
 }
 
-/// The settings of the project itself, and those that are in one setting each.
-fn settings<'a>(imports: impl Iterator<Item = &'a Import>) -> (Vec<&'a str>, Map<String, Value>) {
+/// The settings of the project itself, those that are in one setting each, and keys of the former.
+fn settings<'a>(
+    imports: impl Iterator<Item = &'a Import>,
+) -> (Vec<&'a str>, Map<String, Value>, Map<String, Value>) {
     let mut names = Vec::new();
     let mut dictionaries = Map::new();
+    let mut all_keys = Map::new();
     for import in imports {
         for imported in import.settings {
+            let keys = imported.keys.iter().flat_map(|keys| {
+                let algorithm = json!([keys.algorithm, keys.usual]);
+                keys.names.iter().map(move |name| ((*name).to_owned(), algorithm.clone()))
+            });
             match imported.holder {
                 Holder::Project { more } => {
                     names.extend(imported.table.iter().map(|(name, ..)| *name));
                     names.extend(more);
+                    names.extend(imported.keys.iter().flat_map(|keys| keys.names));
+                    all_keys.extend(keys);
                     names.extend(import.fixed.iter().map(|(name, _)| *name));
                 }
-                Holder::Dictionary { module, name, keys } => {
+                Holder::Dictionary { module, name } => {
+                    let keys: Map<String, Value> = keys.collect();
                     dictionaries.insert(name.into(), json!({ "module": module, "keys": keys }));
                 }
             }
         }
     }
-    (names, dictionaries)
+    (names, dictionaries, all_keys)
 }
 
 fn map<'a>(pairs: impl IntoIterator<Item = &'a (&'a str, &'a str)>) -> Map<String, Value> {

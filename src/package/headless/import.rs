@@ -1,7 +1,7 @@
 //! What `init` carries over of django-allauth's headless API.
 
 use crate::package::{
-    Holder, Import, ImportedSettings, Importer, SchemeClass, Setting, import::write::quoted,
+    Holder, Import, ImportedSettings, Importer, Keys, SchemeClass, Setting, import::write::quoted,
 };
 
 pub(super) const IMPORT: Import = Import {
@@ -12,9 +12,10 @@ pub(super) const IMPORT: Import = Import {
         ..SchemeClass::new(JWT, "headless_jwt")
     }],
     settings: &[ImportedSettings {
-        holder: Holder::Project { more: &[KEY] },
+        holder: Holder::Project { more: &[] },
         map: "headless",
         table: TABLE,
+        keys: Some(Keys { names: &[KEY], algorithm: "HEADLESS_JWT_ALGORITHM", usual: "RS256" }),
         more: Some(verifying_key),
     }],
     ..Import::NONE

@@ -41,13 +41,18 @@ impl DjangoSettings {
         self.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// Whether it is a key of its own, one of [`Holder::Dictionary`]'s `keys`: it is set, and it is
+    /// Whether it is a key of its own, one of [`Keys`]: it is set, and it is
     /// not `SECRET_KEY`.
     pub fn is_own_key(&self, name: &str) -> bool {
         let says = |word: &str, truth: bool| {
             self.get(name).and_then(|key| key.get(word)) == Some(&Value::Bool(truth))
         };
         says("set", true) && says("is_secret_key", false)
+    }
+
+    /// What the gateway has against a key, as a part of a sentence.
+    pub fn key_fault(&self, name: &str) -> Option<&str> {
+        self.get(name)?.get("fault")?.as_str()
     }
 
     /// All of them.
@@ -57,4 +62,4 @@ impl DjangoSettings {
 }
 
 #[cfg(doc)]
-use super::Holder;
+use super::Keys;

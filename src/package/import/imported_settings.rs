@@ -19,6 +19,9 @@ pub struct ImportedSettings {
     pub map: &'static str,
     /// Those that have one setting here.
     pub table: &'static [Setting],
+    /// Those that are keys. The script says of each whether it is set, whether it is `SECRET_KEY`,
+    /// and what the gateway has against it; it tells only public keys themselves.
+    pub keys: Option<Keys>,
     /// Writes what a row of a table cannot say.
     pub more: Option<fn(&mut Importer<'_>)>,
 }
@@ -38,10 +41,18 @@ pub enum Holder {
         module: &'static str,
         /// The setting.
         name: &'static str,
-        /// Entries that are keys. The script says of each whether it is set and whether it is
-        /// `SECRET_KEY`; it tells only public keys themselves.
-        keys: &'static [&'static str],
     },
+}
+
+/// Settings that are keys of one JWS algorithm.
+#[derive(Clone, Copy, Debug)]
+pub struct Keys {
+    /// The settings.
+    pub names: &'static [&'static str],
+    /// The setting that names the algorithm.
+    pub algorithm: &'static str,
+    /// The algorithm where it is not set.
+    pub usual: &'static str,
 }
 
 /// What [`ImportedSettings::more`] reads and writes.

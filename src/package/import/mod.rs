@@ -8,7 +8,7 @@ pub(super) mod write;
 
 pub use self::{
     django_settings::DjangoSettings,
-    imported_settings::{Holder, ImportedSettings, Importer, Setting},
+    imported_settings::{Holder, ImportedSettings, Importer, Keys, Setting},
 };
 
 /// What of a package `init` knows.
@@ -65,6 +65,9 @@ pub struct PageClass {
     pub drf: bool,
     /// Whether it takes a password.
     pub takes_password: bool,
+    /// The setting that says where it leads. Elsewhere than on this host, the page is left to the
+    /// project.
+    pub leads_to: Option<&'static str>,
     /// The signals that the real one sends: those of `django.contrib.auth.signals` by name,
     /// `saved:app.Model` and `deleted:app.Model` (`user` is the user model), each perhaps with
     /// ` if SETTING.KEY`. What a project watches is left to the project.

@@ -26,9 +26,10 @@ pub(super) const IMPORT: Import = Import {
         ("USER_SERIALIZER", "`user_fields` may name columns"),
     ],
     settings: &[ImportedSettings {
-        holder: Holder::Dictionary { module: "knox", name: "REST_KNOX", keys: &[] },
+        holder: Holder::Dictionary { module: "knox", name: "REST_KNOX" },
         map: "knox",
         table: TABLE,
+        keys: None,
         more: Some(tokens_without_end),
     }],
 };
@@ -41,7 +42,7 @@ const fn view(
     endpoint: &'static str,
     fires: &'static [&'static str],
 ) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password: false, fires }
+    PageClass { class, endpoint, drf: true, takes_password: false, leads_to: None, fires }
 }
 
 const TABLE: &[Setting] = &[

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::package::{
-    Holder, Import, ImportedSettings, Importer, PageClass, SchemeClass, Setting,
+    Holder, Import, ImportedSettings, Importer, Keys, PageClass, SchemeClass, Setting,
     import::write::{flag, header, one_or_many, quoted, seconds, words},
 };
 
@@ -57,13 +57,14 @@ pub(super) const IMPORT: Import = Import {
         ("TOKEN_USER_CLASS", "the project sees the user whom the gateway names"),
     ],
     settings: &[ImportedSettings {
-        holder: Holder::Dictionary {
-            module: "rest_framework_simplejwt",
-            name: "SIMPLE_JWT",
-            keys: &["SIGNING_KEY", "VERIFYING_KEY"],
-        },
+        holder: Holder::Dictionary { module: "rest_framework_simplejwt", name: "SIMPLE_JWT" },
         map: "jwt",
         table: TABLE,
+        keys: Some(Keys {
+            names: &["SIGNING_KEY", "VERIFYING_KEY"],
+            algorithm: "ALGORITHM",
+            usual: "HS256",
+        }),
         more: Some(keys_and_kinds),
     }],
 };
@@ -89,18 +90,16 @@ const fn view(
     takes_password: bool,
     fires: &'static [&'static str],
 ) -> PageClass {
-    PageClass { class, endpoint, drf: true, takes_password, fires }
+    PageClass { class, endpoint, drf: true, takes_password, leads_to: None, fires }
 }
 
 const TABLE: &[Setting] = &[
     ("ALGORITHM", "algorithm", quoted, "\"HS256\""),
-    ("JWK_URL", "jwks", quoted, ""),
     ("ACCESS_TOKEN_LIFETIME", "access_lifetime", seconds, "5m"),
     ("REFRESH_TOKEN_LIFETIME", "refresh_lifetime", seconds, "1d"),
     ("SLIDING_TOKEN_LIFETIME", "sliding_lifetime", seconds, "5m"),
     ("SLIDING_TOKEN_REFRESH_LIFETIME", "sliding_refresh_lifetime", seconds, "1d"),
     ("ROTATE_REFRESH_TOKENS", "rotate_refresh_tokens", flag, "false"),
-    ("BLACKLIST_AFTER_ROTATION", "blacklist_after_rotation", flag, "false"),
     ("UPDATE_LAST_LOGIN", "update_last_login", flag, "false"),
     ("AUDIENCE", "audience", one_or_many, ""),
     ("ISSUER", "issuer", quoted, ""),
@@ -128,8 +127,14 @@ fn keys_and_kinds(importer: &mut Importer<'_>) {
         let key = importer.variable("JWT_SIGNING_KEY", "SIMPLE_JWT's SIGNING_KEY");
         importer.entries.push(format!("signing_key: {key}"));
     }
-    if let Some(pem) = settings.get("VERIFYING_KEY").filter(|key| key.is_string()) {
-        importer.entries.push(format!("verifying_key: {pem}"));
+    // A secret verifies what it has signed, and a set of keys goes before a key.
+    let verifies = ["JWK_URL", "VERIFYING_KEY"].into_iter().zip(["jwks", "verifying_key"]);
+    let verifies = verifies.filter_map(|(name, key)| Some((key, settings.get(name)?)));
+    let mut verifies = verifies.filter(|(_, value)| value.as_str().is_some_and(|v| !v.is_empty()));
+    if !settings.text("ALGORITHM").starts_with("HS")
+        && let Some((key, value)) = verifies.next()
+    {
+        importer.entries.push(format!("{key}: {value}"));
     }
     let classes = settings.texts("AUTH_TOKEN_CLASSES");
     let kinds = classes.filter_map(|class| match class.rsplit('.').next() {
@@ -143,6 +148,9 @@ fn keys_and_kinds(importer: &mut Importer<'_>) {
     }
     if importer.has_app(BLACKLIST) {
         importer.entries.push("blacklist: true".into());
+        if settings.is_true("BLACKLIST_AFTER_ROTATION") {
+            importer.entries.push("blacklist_after_rotation: true".into());
+        }
     }
     if importer.has_class(STATELESS) {
         importer.entries.push("stateless: true".into());

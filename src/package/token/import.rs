@@ -6,6 +6,7 @@ pub(super) const SETTINGS: ImportedSettings = ImportedSettings {
     // Neither is a setting of Django's: the script finds out.
     holder: Holder::Project { more: &[] },
     map: "token",
+    keys: None,
     table: &[],
     more: Some(tokens),
 };

@@ -78,6 +78,7 @@ pub static PACKAGE: Descriptor = Descriptor {
             endpoint: "token",
             drf: true,
             takes_password: true,
+            leads_to: None,
             fires: &["user_login_failed", "saved:authtoken.Token"],
         }],
         ..Import::NONE

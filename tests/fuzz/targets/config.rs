@@ -48,7 +48,7 @@ pub(crate) fn target(data: &[u8]) {
                     assert!(!problems.0.is_empty(), "refused for no reason");
                     let count = problems.0.len();
                     let report = loaded.report(problems);
-                    assert!((1..=count).contains(&report.count), "{report}");
+                    assert!((1..=count).contains(&report.problems.len()), "{report}");
                     check(text, &report, &path.display().to_string());
                 }
             }
@@ -62,7 +62,7 @@ fn check(text: &str, report: &Report, name: &str) {
     // The drawing's own arrow: `  --> gateway.yaml:3:1`.
     let arrow = format!("--> {name}:");
     let places: Vec<_> = shown.split(&arrow).skip(1).map(|rest| rest.split(':').next()).collect();
-    assert_eq!(places.len(), report.count, "not every problem has a place:\n{shown}");
+    assert_eq!(places.len(), report.problems.len(), "not every problem has a place:\n{shown}");
     for place in places {
         let line = place.and_then(|line| line.parse::<usize>().ok());
         assert!(line.is_some_and(|line| (1..=lines).contains(&line)), "no such line:\n{shown}");

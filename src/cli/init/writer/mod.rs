@@ -11,7 +11,7 @@ use serde_json::Value;
 pub(super) use self::routes::jwks_path;
 
 use super::{
-    project::{Class, Group, Note, Project, Throttle},
+    project::{Class, Group, Note, Project, Throttle, note_about},
     upstream::upstream_lines,
 };
 use crate::value::RESERVED;
@@ -91,14 +91,7 @@ impl<'a> Writer<'a> {
     }
 
     fn note_about(&mut self, group: Group, text: &str, about: &str) {
-        let known = self.notes.iter_mut().find(|note| note.group == group && note.text == text);
-        match known {
-            Some(note) => note.about.push(about.to_owned()),
-            None => {
-                self.note(group, text);
-                self.note_about(group, text, about);
-            }
-        }
+        note_about(&mut self.notes, group, text, about);
     }
 
     /// `${NAME}`, noted for the report, which says what has to be set.
@@ -122,15 +115,7 @@ impl<'a> Writer<'a> {
         self.line("# could not be carried over, stands at the end.");
         self.line("listen: 127.0.0.1:8080");
         self.store();
-        let key = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
-        self.line(format!("secret_key: {key}"));
-        if let count @ 1.. = project.secret_key.fallbacks {
-            let name = |n| format!("DJANGO_SECRET_KEY_FALLBACK_{n}");
-            let keys: Vec<String> = (1..=count)
-                .map(|n| format!("\"{}\"", self.variable(name(n), "of SECRET_KEY_FALLBACKS")))
-                .collect();
-            self.line(format!("secret_key_fallbacks: [{}]", keys.join(", ")));
-        }
+        self.secret_key();
         self.proxies();
         self.line("");
         let (chain, permission, throttle) = self.top.clone();
@@ -168,6 +153,27 @@ impl<'a> Writer<'a> {
         let guarded = (self.guarded, self.judged);
         let (text, telling, variables) = (self.text, self.telling, self.variables);
         Written { text, messages, notes, guarded, telling, variables }
+    }
+
+    fn secret_key(&mut self) {
+        let key = &self.project.secret_key;
+        if key.short {
+            return self.note(
+                Group::Do,
+                "SECRET_KEY is so short that it can be guessed: nothing that it signs is taken here. Make a \
+                 new one, keep the old one in SECRET_KEY_FALLBACKS for as long as it is needed, and run \
+                 `init` again",
+            );
+        }
+        let written = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
+        self.line(format!("secret_key: {written}"));
+        if let count @ 1.. = key.fallbacks {
+            let name = |n| format!("DJANGO_SECRET_KEY_FALLBACK_{n}");
+            let keys: Vec<String> = (1..=count)
+                .map(|n| format!("\"{}\"", self.variable(name(n), "of SECRET_KEY_FALLBACKS")))
+                .collect();
+            self.line(format!("secret_key_fallbacks: [{}]", keys.join(", ")));
+        }
     }
 
     fn proxies(&mut self) {

@@ -50,6 +50,8 @@ impl Writer<'_> {
             "CORS_URLS_REGEX is set"
         } else if all && settings.is_true("CORS_ALLOW_CREDENTIALS") {
             "any site could act as its visitor"
+        } else if self.project.left.contains("cors") {
+            "the gateway refuses one of its settings"
         } else {
             ""
         };
@@ -115,7 +117,9 @@ impl Writer<'_> {
                     project.packages.get(name).and_then(Option::as_ref)
                 }
             };
-            let Some(settings) = settings else { continue };
+            let Some(settings) = settings.filter(|_| !project.left.contains(imported.map)) else {
+                continue;
+            };
             let mut importer = Importer::new(settings, &project.installed, &classes);
             importer.write(imported);
             for text in std::mem::take(&mut importer.notes) {

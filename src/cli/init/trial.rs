@@ -1,0 +1,156 @@
+//! What `init` writes passes `check`: a file is built as `check` builds it, and what the build refuses is
+//! left to the project, with the reason. So no rule of a setting stands here a second time.
+
+use std::path::Path as FilePath;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::{
+    project::{Group, Project},
+    writer::{Writer, Written},
+};
+use crate::{
+    app,
+    config::load::Loader,
+    package::{Holder, PACKAGES},
+    value::{Problem, Segment},
+};
+
+const LEFT: &str = "Settings that the gateway refuses: routes and pages that go by them are left to \
+                    the project whole";
+
+/// The file of a project, without what no gateway could be built with.
+pub(super) fn settled(
+    project: &mut Project,
+    upstream: &str,
+    file: &FilePath,
+) -> anyhow::Result<Written> {
+    leave_refused_keys(project);
+    loop {
+        let written = Writer::new(project, upstream, file).document();
+        // The configuration names it, so the build reads it.
+        if let Some((file, text)) = &written.messages {
+            std::fs::write(file, text)
+                .with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        let tree: Value = serde_yaml::from_str(&written.text).context("what was written")?;
+        let problems = problems(&written.text, file);
+        // A secret is judged where it is; here is only what stands for it.
+        let told = |problem: &&Problem| !at(&tree, &problem.path.0).is_some_and(is_variable);
+        let (mut left, mut stays) = (false, None);
+        for problem in problems.iter().filter(told) {
+            match leave(project, problem, &tree) {
+                true => left = true,
+                false => stays = Some(problem),
+            }
+        }
+        match (left, stays) {
+            (true, _) => {}
+            (false, None) => return Ok(written),
+            (false, Some(problem)) if !project.notes.iter().any(|note| note.text == REFUSED) => {
+                project.note_about(Group::Do, REFUSED, &said(problem));
+            }
+            (false, Some(_)) => return Ok(written),
+        }
+    }
+}
+
+const REFUSED: &str = "`check` refuses this file: change it by hand";
+
+/// What the project's Python has found of keys that it alone has seen.
+fn leave_refused_keys(project: &mut Project) {
+    for imported in PACKAGES.iter().flat_map(|package| package.import.settings) {
+        let (settings, holder) = match imported.holder {
+            Holder::Project { .. } => (Some(&project.settings), None),
+            Holder::Dictionary { name, .. } => {
+                (project.packages.get(name).and_then(Option::as_ref), Some(name))
+            }
+        };
+        let mut names = imported.keys.iter().flat_map(|keys| keys.names);
+        let fault = names.find_map(|name| Some((name, settings?.key_fault(name)?)));
+        if let Some((name, fault)) = fault {
+            let holder = holder.map(|holder| format!("{holder}'s ")).unwrap_or_default();
+            let why = format!("{holder}{name} {fault}");
+            leave_map(project, imported.map, &why);
+        }
+    }
+}
+
+/// What `check` has against a text, without the network.
+fn problems(text: &str, file: &FilePath) -> Vec<Problem> {
+    let environment = |name: &str| Some(format!("what stands for {name}, which is not known here"));
+    let loader = Loader { path: file.into(), environment: &environment, problems: &app::problems };
+    match loader.read(file.display().to_string(), text.to_owned()) {
+        Ok(loaded) => loaded.report(app::problems(&loaded.document)).problems,
+        Err(report) => report.problems,
+    }
+}
+
+/// Leaves to the project what a problem is about; false if there is nothing to leave.
+fn leave(project: &mut Project, problem: &Problem, tree: &Value) -> bool {
+    let why = said(problem);
+    let steps = &problem.path.0;
+    let keys: Vec<Option<&str>> = steps.iter().map(key).collect();
+    let entry = |length: usize| steps.get(..length).and_then(|steps| at(tree, steps));
+    let left = match keys.as_slice() {
+        [Some("authentication"), None, ..] => entry(2).is_some_and(|it| project.leave_class(it)),
+        [Some("throttle"), None, ..] => entry(2).is_some_and(|it| project.leave_throttle(it)),
+        [Some("routes"), None, Some("authentication"), None, ..] => {
+            entry(4).is_some_and(|it| project.leave_class(it))
+        }
+        [Some("routes"), None, Some("throttle"), None, ..] => {
+            entry(4).is_some_and(|it| project.leave_throttle(it))
+        }
+        [Some("routes"), None, ..] => {
+            let path = entry(2).and_then(|route| route.get("path")?.as_str());
+            path.is_some_and(|path| project.leave_path(path))
+        }
+        [Some(map), ..] => return leave_map(project, map, &why),
+        _ => false,
+    };
+    if left {
+        project.note_about(Group::Differs, LEFT, &why);
+    }
+    left
+}
+
+/// Leaves what goes by one map of settings.
+fn leave_map(project: &mut Project, map: &str, why: &str) -> bool {
+    let mut packages = PACKAGES.iter();
+    let owner = packages.find(|package| package.import.settings.iter().any(|its| its.map == map));
+    let known = owner.is_some() || map == "cors";
+    let left = known && project.left.insert(map.to_owned());
+    if let Some(owner) = owner.filter(|_| left) {
+        // One map may take the names of another.
+        project.left.extend(owner.import.settings.iter().map(|its| its.map.to_owned()));
+        project.leave_package(owner);
+        project.note_about(Group::Differs, LEFT, why);
+    }
+    left
+}
+
+fn said(problem: &Problem) -> String {
+    match problem.path.0.is_empty() {
+        true => problem.message.clone(),
+        false => format!("{}: {}", problem.path, problem.message),
+    }
+}
+
+fn key(step: &Segment) -> Option<&str> {
+    match step {
+        Segment::Key(key) => Some(key),
+        Segment::Index(_) => None,
+    }
+}
+
+fn at<'a>(tree: &'a Value, steps: &[Segment]) -> Option<&'a Value> {
+    steps.iter().try_fold(tree, |value, step| match step {
+        Segment::Key(key) => value.get(key),
+        Segment::Index(index) => value.get(index),
+    })
+}
+
+fn is_variable(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with("${"))
+}
