@@ -22,6 +22,9 @@ pub(super) struct NativeAnswer {
     /// What the request showed, in the words of [`CREDENTIALS`].
     pub(super) credential: String,
     pub(super) status: u16,
+    /// Whether it is another than the one to no credential.
+    #[serde(default)]
+    pub(super) told_apart: bool,
 }
 
 /// Writes the answers beside a configuration.

@@ -1,6 +1,7 @@
 """The examples of deploy/apache: what only Apache has when it asks the gateway, Apache with TLS in front of the
 gateway, and mod_wsgi behind it. The attacks on every proxy are in test_examples."""
 
+import json
 import re
 import ssl
 import tempfile
@@ -15,6 +16,7 @@ from beside.pebble import write_certificates
 from beside.support import ROOT, Deciding, Proxy, Upstream, read_message, replaced
 from beside.test_examples import ALICE, APACHE
 from clients.gateway import Gateway
+from clients.servers import portcullis
 
 EXAMPLE = test_examples.Apache.example
 
@@ -281,6 +283,9 @@ APPLICATION = """
 import json
 
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/hooks/judged/":
+        start_response("401 Unauthorized", [("WWW-Authenticate", "Token")])
+        return [b"wrong" if "HTTP_AUTHORIZATION" in environ else b"none"]
     start_response("200 OK", [("Content-Type", "application/json")])
     return [json.dumps({name: value for name, value in environ.items() if isinstance(value, str)}).encode()]
 """
@@ -345,6 +350,18 @@ class Behind(unittest.TestCase):
                 headers = {"Authorization": credential}
                 self.assertEqual(self.environ(path, headers).get("HTTP_AUTHORIZATION"), credential)
                 self.assertNotIn("HTTP_AUTHORIZATION", self.environ(path, headers, without))
+        self.assertIn("WSGIPassAuthorization On", self.doctor(without))
+        said = self.doctor(self.gateway)
+        self.assertNotIn("LOST", said)
+        self.assertIn("2 answers are those that the project gave natively", said)
+
+    def doctor(self, gateway):
+        """What it says, if natively the project tells a wrong token from none."""
+        folder = Path(gateway.folder.name)
+        rows = [{"path": "/hooks/judged/", "credential": "no credential", "status": 401}]
+        rows.append({**rows[0], "credential": "a wrong token", "told_apart": True})
+        (folder / "gateway.natively.yaml").write_text("".join(f"- {json.dumps(row)}\n" for row in rows))
+        return portcullis(folder, "doctor", "--path", "/x").stdout
 
 
 if __name__ == "__main__":

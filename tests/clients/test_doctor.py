@@ -347,7 +347,8 @@ class Natively(unittest.TestCase):
     def asked(self, *answers):
         file = folder / "asked.yaml"
         file.write_text(COMMON.format(port=gateway.port) + 'routes:\n  - { path: /, upstream: "unix:/nowhere/socket" }\n')
-        rows = [{"path": path, "credential": shown, "status": status} for path, shown, status in answers]
+        names = ["path", "credential", "status", "told_apart"]
+        rows = [dict(zip(names, answer)) for answer in answers]
         file.with_suffix(".natively.yaml").write_text("# Made by init.\n" + "".join(f"- {json.dumps(row)}\n" for row in rows))
         done = portcullis(folder, "doctor", "--config", file, "--path", "/me/")
         return done.returncode, done.stdout + done.stderr
@@ -374,6 +375,16 @@ class Natively(unittest.TestCase):
         self.assertEqual(status, 1, said)
         self.assertIn("WAY IN    /.well-known/jwks.json, a wrong bearer token: 200", said)
         self.assertIn("the project itself answered 401", said)
+
+    def test_lost_credentials(self):
+        """A server before the project keeps `Authorization` back, and the project judges everybody as a stranger."""
+        path = "/.well-known/jwks.json"
+        status, said = self.asked((path, "no credential", 200), (path, "a wrong token", 200, True))
+        self.assertEqual(status, 1, said)
+        self.assertIn(f"LOST      {path}: the project answers a wrong token as if there were none", said)
+        self.assertIn("WSGIPassAuthorization On", said)
+        status, said = self.asked((path, "no credential", 200), (path, "a wrong token", 200, False))
+        self.assertEqual(status, 0, said)
 
     def test_no_such_list(self):
         (folder / "asked.natively.yaml").write_text("nonsense")

@@ -57,7 +57,8 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                       one, dynaconf, middleware: [name], apps: [name], expects: {part: value}}
     languages        {code: {messages: {English: text, or [of one, of many]}} or code}: the languages that refusals come in,
                      each translated by the project's own catalogues; null where they come in English
-    answers          [{path, credential, status}] of GET requests with the credentials that were given
+    answers          [{path, credential, status, told_apart: whether it is another than without a credential}] of GET
+                     requests with the credentials that were given
     notes            [{group: refused|do|differs|information, text, about: [what it is true of]}]
 """
 
@@ -2145,12 +2146,15 @@ def natively(told, credentials):
             if not guarded or not told_whole or "GET" not in row["methods"] or rules[rule] == 2 or rules.total() == 20:
                 continue
             rules[rule] += 1
+            bare = None
             for what, value in credentials:
-                shown = {"authorization": value} if value else {}
-                status = client.get(row["path"][1:], headers=shown).status_code
+                answer = client.get(row["path"][1:], headers={"authorization": value} if value else {})
+                status, body = answer.status_code, getattr(answer, "content", None)
+                bare = bare if value else (status, body)
                 # Elsewhere, not found or broken: it says nothing of who may.
                 if status < 300 or status in (401, 403):
-                    answers.append({"path": row["path"][1:], "credential": what, "status": status})
+                    apart = (status, body) != bare
+                    answers.append({"path": row["path"][1:], "credential": what, "status": status, "told_apart": apart})
     except (Unforeseen, Exception):
         pass
     finally:

@@ -84,6 +84,18 @@ class Gateway:
             time.sleep(0.01)
         raise RuntimeError("the gateway's log has no line for a request")
 
+    def carries(self, call):
+        """Whether the call's route, or the class of its credential, is judged here and not left to the application."""
+        headers = [word for name, value in call.headers.items() for word in ("-H", f"{name}: {value}")]
+        _, told = self.command("explain", call.method, call.path, *headers)
+        schemes = re.findall(r"^  scheme +\w+: (.*)$", told, re.MULTILINE)
+        rule = re.search(r"^  rule +(.*)$", told, re.MULTILINE)
+        if not rule:
+            raise RuntimeError(f"explain: {told}")
+        if any("the upstream judges" in said for said in schemes):
+            return False
+        return rule[1] != "anyone" or any(said != "not its credential" for said in schemes)
+
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

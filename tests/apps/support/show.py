@@ -23,11 +23,14 @@ def show_pass(behind, calls, verbose):
     print(f"{named} differ for a reason, {calls - behind.same - named} differ")
     print(f"    the gateway judges {behind.judged} of {behind.guarded} guarded calls, {behind.share},", end=" ")
     print(f"and {behind.others} are guarded by other views than DRF's")
-    print(f"    of {behind.refused} with no credential or a wrong one, {len(behind.leaked)} reach the application")
+    print(f"    of {behind.refused} with no credential or a wrong one, {len(behind.leaked)} reach the application,", end=" ")
+    print(f"{len(behind.opened)} of them where the gateway judges")
     print(f"    doctor ends with {behind.doctor}")
     for line, names in alike(behind.differing + behind.named):
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         print(f"    - {line}\n        {', '.join(names[:3])}{more}")
+    for name in behind.opened:
+        print(f"    ! reaches the application, though the gateway judges there: {name}")
     if verbose:
         for name in behind.leaked + behind.reached:
             print(f"    · reaches the application: {name}")

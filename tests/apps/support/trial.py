@@ -35,6 +35,8 @@ class Behind:
     # Guarded calls that the application gets with nobody's judgement, those that it refuses apart.
     reached: list = field(default_factory=list)
     leaked: list = field(default_factory=list)
+    # Those of the latter whose route, or class of credential, is carried: there are none.
+    opened: list = field(default_factory=list)
     broken: list = field(default_factory=list)
     doctor: str = "not run"
 
@@ -54,7 +56,7 @@ class Result:
 
     @property
     def good(self):
-        if self.broken or any(behind.broken or behind.differing for behind in self.passes):
+        if self.broken or any(behind.broken or behind.differing or behind.opened for behind in self.passes):
             return False
         # Before the lines, the project believes anybody whom it believed without a gateway.
         return self.passes[-1].doctor.startswith("0")
@@ -77,6 +79,7 @@ def trial(recipe, number, binary, work):
             through(behind, place, gateway, work, when == "after" and said)
             if not behind.broken:
                 judge(behind, recipe, native, again, own)
+                behind.opened = [name for name in behind.leaked if gateway.carries(behind.calls[name])]
     except Unavailable:
         raise
     except Exception:
