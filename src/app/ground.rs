@@ -104,6 +104,7 @@ impl Ground {
             secrets: &self.secrets,
             has_secret_key: document.secret_key.is_some(),
             signer: &self.signer,
+            browsable_api: document.browsable_api,
             username_field: document.store.username_field.as_str().into(),
             endpoints: endpoints.collect(),
             settings: &document.packages,

@@ -106,6 +106,7 @@ fn gateway(
         .map(|config| Decisions::new(config, &root.key("decisions")).map_err(Problems::from));
     let traces = problems.keep(traces(document, process, site));
     let gateway = renderer.map(|renderer| Gateway {
+        browsable_api: document.browsable_api,
         router,
         renderer,
         cors: cors.and_then(|cors| problems.keep(cors)),

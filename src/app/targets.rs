@@ -119,6 +119,11 @@ impl Builder<'_> {
         at: &Path,
     ) -> Result<Place, Problems> {
         let handler = (page.build)(self.site, &PageContext { path: at, name: page.name })?;
-        Ok(Place { path, target: Arc::new(Served { page, handler, exact }), page: Some(page) })
+        let negotiates = page.negotiates && self.site.browsable_api;
+        Ok(Place {
+            path,
+            target: Arc::new(Served { page, handler, exact, negotiates }),
+            page: Some(page),
+        })
     }
 }

@@ -65,6 +65,9 @@ pub struct Document {
     pub language: Option<language::Config>,
     /// How errors look.
     pub errors: reply::Config,
+    /// Whether `DEFAULT_RENDERER_CLASSES` has `BrowsableAPIRenderer` beside JSON: then pages list it, and
+    /// answers vary with `Accept`.
+    pub browsable_api: bool,
     /// DRF's `DEFAULT_THROTTLE_RATES`.
     pub throttle: Vec<throttle::Config>,
     /// The limit on pages that take passwords, per network.
@@ -121,6 +124,7 @@ impl Default for Document {
             decisions: None,
             language: None,
             errors: reply::Config::Drf,
+            browsable_api: true,
             throttle: Vec::new(),
             auth_rate: Rate { limit: 20, period: std::time::Duration::from_secs(60) },
             lockout: Some(lockout::Config::default()),

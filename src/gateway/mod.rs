@@ -67,6 +67,8 @@ pub struct Gateway {
     pub router: Router<Route>,
     /// Renders refusals.
     pub renderer: Renderer,
+    /// Whether refusals say `Vary: Accept` where DRF's views with two renderers do.
+    pub browsable_api: bool,
     /// Which other origins may read.
     pub cors: Option<Cors>,
     /// What the gateway answers in, if not in English.
@@ -270,6 +272,7 @@ impl Gateway {
             route.says_allow || matches!(rejection, Rejection::MethodNotAllowed(_))
         };
         let allow = route.filter(says_allow).and_then(|route| route.allow.as_ref());
+        let negotiates = negotiates && self.browsable_api;
         let rendering = Rendering { allow, negotiates, language };
         self.renderer.render(rejection, &rendering)
     }

@@ -164,6 +164,8 @@ pub struct Served {
     pub handler: Arc<dyn Handler>,
     /// Whether the route is for one path exactly: then a missing final slash is not added.
     pub exact: bool,
+    /// Whether answers say `Vary: Accept`.
+    pub negotiates: bool,
 }
 
 impl Target for Served {
@@ -181,7 +183,7 @@ impl Target for Served {
             if says_allow && !redirects && !headers.contains_key(ALLOW) {
                 headers.insert(ALLOW, HeaderValue::from_static(self.page.allow));
             }
-            if self.page.negotiates {
+            if self.negotiates {
                 answer::vary(headers, "Accept");
             }
             Ok(reply)

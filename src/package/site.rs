@@ -51,6 +51,8 @@ pub struct Site<'a> {
     pub has_secret_key: bool,
     /// The keys of the identity assertion.
     pub signer: &'a Arc<Signer>,
+    /// Whether DRF's views have its browsable renderer.
+    pub browsable_api: bool,
     /// The user model's `USERNAME_FIELD`, which is the name of a field in some pages.
     pub username_field: Arc<str>,
     /// Where pages of the gateway's own stand: the word of each endpoint, and its route's path.

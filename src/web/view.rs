@@ -59,7 +59,13 @@ impl View {
     /// gets JSON.
     #[must_use]
     pub fn json_only(self) -> Self {
-        Self { browsable: false, ..self }
+        self.browsable(false)
+    }
+
+    /// With DRF's browsable renderer, or without it, as the project's defaults are.
+    #[must_use]
+    pub fn browsable(self, browsable: bool) -> Self {
+        Self { browsable, ..self }
     }
 
     /// With forms before JSON in what `OPTIONS` lists.

@@ -1429,6 +1429,13 @@ def rsa_key(bits):
     return repr(private.decode()), repr(public.decode())
 
 
+class Renderers(Kinds):
+    def test_json_alone(self):
+        made = self.made('REST_FRAMEWORK["DEFAULT_RENDERER_CLASSES"] = ["rest_framework.renderers.JSONRenderer"]')
+        self.assertIn("\nbrowsable_api: false", made.text)
+        self.assertNotIn("browsable_api", self.made().text)
+
+
 class Refused(Kinds):
     """Settings that Django lives with and the gateway refuses. `check` would refuse the file, and nothing would start."""
 

@@ -1,6 +1,6 @@
 """Settings that change what errors look like."""
 
-from support import Case, Differential, Differs, Variant, basic, bearer, get, post
+from support import Case, Differential, Differs, Variant, basic, bearer, get, options, post
 from support.differences import CAREFUL_HEADERS
 from support.rows import ALICE
 
@@ -69,22 +69,20 @@ class Spaced(Differential):
 class OneRenderer(Differential):
     """JSON and no browsable pages."""
 
-    variant = framework(DEFAULT_RENDERER_CLASSES=["rest_framework.renderers.JSONRenderer"])
-    varies = Differs(
-        "Refusals and pages say that they vary with Accept, as they do with DRF's renderers", vary=["accept"]
-    )
-    compact = Differs(
-        "The gateway's pages have compact JSON for everybody who takes JSON or HTML",
-        status=401,
-        www_authenticate='Bearer realm="api"',
-        vary=["accept"],
-        body=NO_ACCOUNT,
+    variant = Variant(
+        {"REST_FRAMEWORK": {"DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]}},
+        "browsable_api: false\n",
     )
     cases = [
-        Case("nobody", 401, get("/token/"), varies),
-        Case("page", 401, post(JWT, data=WRONG), varies),
-        Case("page, Accept of HTML", 406, post(JWT, "Accept: text/html", data=WRONG), compact),
-        Case("page, Accept of XML", 406, post(JWT, "Accept: application/xml", data=WRONG), varies),
+        Case("nobody", 401, get("/token/")),
+        Case("page", 401, post(JWT, data=WRONG)),
+        Case("page, Accept of HTML", 406, post(JWT, "Accept: text/html", data=WRONG)),
+        Case("page, Accept of XML", 406, post(JWT, "Accept: application/xml", data=WRONG)),
+        Case("page, format of HTML", 404, post(JWT + "?format=api", data=WRONG)),
+        Case("jwt, OPTIONS", 200, options(JWT)),
+        Case("jwt, OPTIONS for HTML", 406, options(JWT, "Accept: text/html")),
+        Case("knox, OPTIONS", 200, options("/api/auth/login/", basic("alice", "correct horse"))),
+        Case("token, OPTIONS", 200, options(OBTAIN)),
     ]
 
 

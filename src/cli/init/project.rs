@@ -182,6 +182,8 @@ pub(super) struct RestFramework {
     pub(super) permission: Permission,
     pub(super) throttle: Vec<Throttle>,
     pub(super) num_proxies: Option<i64>,
+    /// Whether views have no second renderer.
+    pub(super) one_renderer: bool,
 }
 
 /// An authentication class.

@@ -21,13 +21,17 @@ use crate::{
 
 pub(super) const TOO_MANY: &str = "Maximum amount of tokens allowed per user exceeded.";
 
+fn view(site: &Site<'_>, name: &'static str, description: &'static str) -> View {
+    View::new(name, description).method(Method::POST, Vec::new()).browsable(site.browsable_api)
+}
+
 struct Login {
     view: View,
     knox: Arc<Knox>,
 }
 
 pub(super) fn login(site: &Site<'_>, _: &PageContext<'_>) -> Result<Arc<dyn Handler>, Problems> {
-    let view = View::new("Login", "").method(Method::POST, Vec::new());
+    let view = view(site, "Login", "");
     Ok(Arc::new(Login { view, knox: site.shared::<Knox>()? }))
 }
 
@@ -66,7 +70,7 @@ struct Logout {
 }
 
 pub(super) fn logout(site: &Site<'_>, _: &PageContext<'_>) -> Result<Arc<dyn Handler>, Problems> {
-    let view = View::new("Logout", "").method(Method::POST, Vec::new());
+    let view = view(site, "Logout", "");
     Ok(Arc::new(Logout { view, all: false, knox: site.shared::<Knox>()? }))
 }
 
@@ -76,7 +80,7 @@ pub(super) fn logout_all(
 ) -> Result<Arc<dyn Handler>, Problems> {
     const DESCRIPTION: &str =
         "Log the user out of all sessions\nI.E. deletes all auth tokens for the user";
-    let view = View::new("Logout All", DESCRIPTION).method(Method::POST, Vec::new());
+    let view = view(site, "Logout All", DESCRIPTION);
     Ok(Arc::new(Logout { view, all: true, knox: site.shared::<Knox>()? }))
 }
 

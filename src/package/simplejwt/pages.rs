@@ -100,7 +100,7 @@ fn build(
     Ok(Arc::new(TokenPage {
         work,
         name: context.name,
-        view,
+        view: view.browsable(site.browsable_api),
         jwt,
         cookies,
         csrf: Arc::clone(site.csrf),

@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "TZ": "UTC",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUNBUFFERED": "1",
+    # An application that shows its own commit must not find this one.
+    "GIT_CEILING_DIRECTORIES": str(TARGET),
 }
 
 

@@ -129,6 +129,11 @@ impl<'a> Writer<'a> {
         self.forwarded_headers();
         self.packages();
         self.cors();
+        if project.rest_framework.one_renderer {
+            self.line(
+                "browsable_api: false  # DEFAULT_RENDERER_CLASSES has no BrowsableAPIRenderer",
+            );
+        }
         if !project.settings.is_true("SERVES_ASGI") {
             self.line("buffer: true  # WSGI servers read bodies by their length");
         }
