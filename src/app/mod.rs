@@ -71,15 +71,12 @@ pub fn build(document: &Document, process: &ProcessState) -> Result<Built, Probl
         None => Err(problems),
         Some(mut gateway) => {
             gateway.names = listeners.values().flat_map(|options| options.names.clone()).collect();
-            let now = process.clock.now();
-            let ended = document.listen.iter().flat_map(|listener| listener.ended(now));
-            let warnings = site.warnings.take().into_iter().chain(ended).collect();
             problems.finish(Built {
                 serving: Serving { gateway, listeners, limits: document.limits.clone() },
                 db: ground.db.clone(),
                 accounts: Arc::clone(site.accounts),
                 auth_rate: Arc::clone(&ground.limits.auth_rate),
-                warnings,
+                warnings: site.warnings.take(),
                 probes: site.probes.take(),
             })
         }

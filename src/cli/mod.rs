@@ -25,8 +25,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     app::{self, Built, Ground, ProcessState},
-    clock::Clock,
+    clock::{Clock, Timestamp},
     config::load::{Loaded, Loader},
+    crypto::pem::expired,
     observe::log::AccessLog,
     package::{self, Commands, PACKAGES, Site, secret_from_stdin},
     value::Problems,
@@ -231,7 +232,7 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
     let process =
         ProcessState::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
     let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
-    for warning in &built.warnings {
+    for warning in warnings(&loaded, &built, process.clock.now()) {
         println!("warning: {warning}");
     }
     match control.block_on(built.db.examine()) {
@@ -261,6 +262,17 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
         Some(changes) => print!("\n{changes}"),
     }
     Ok(())
+}
+
+/// What there is to say of a configuration that is used all the same.
+fn warnings(loaded: &Loaded, built: &Built, now: Timestamp) -> Vec<String> {
+    let expired = loaded.files.iter().flat_map(|file| expired(file, now)).map(|what| {
+        format!(
+            "the certificate {what}, and is refused: put a new one in its place; `run --watch` takes it at \
+             once, any other `run` at SIGHUP"
+        )
+    });
+    built.warnings.iter().cloned().chain(expired).collect()
 }
 
 /// Prints what was found of each service.

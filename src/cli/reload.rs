@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 use tracing::{info, warn};
 
-use super::load;
+use super::{load, warnings};
 use crate::{
     admin::{self, Admin},
     app::{self, Built, ProcessState},
@@ -109,6 +109,7 @@ impl Running {
         self.files.clone_from(&loaded.files);
         let built = app::build(&loaded.document, &self.process);
         let built = built.map_err(|problems| loaded.report(problems))?;
+        let warnings = warnings(&loaded, &built, self.process.clock.now());
         let document = loaded.document;
         self.stay_secure(&built)?;
         let sockets = self.workers.bind_new(&document.listen);
@@ -117,6 +118,7 @@ impl Running {
         let known = self.admin.as_ref().map(|(address, _)| *address);
         let admin = document.admin.filter(|address| Some(*address) != known);
         let admin = admin.map(|address| bind_admin(address, false)).transpose()?;
+        warnings.iter().for_each(|warning| warn!("{warning}"));
         Ok(Fresh { built, document, sockets, admin })
     }
 

@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 use super::{
     control, load,
     reload::{Pages, Running, begin, bind_admin},
+    warnings,
     watch::Changes,
 };
 use crate::{
@@ -53,7 +54,8 @@ pub(super) fn run(path: PathBuf, watch: bool) -> anyhow::Result<()> {
     control.block_on(prepare(document, &built))?;
 
     let (stop, stopped) = watch::channel(false);
-    built.warnings.iter().for_each(|warning| warn!("{warning}"));
+    let warnings = warnings(&loaded, &built, process.clock.now());
+    warnings.iter().for_each(|warning| warn!("{warning}"));
     begin(&mut built, &process);
     process.recent.keep(document.admin.is_some());
     let shared = Shared {

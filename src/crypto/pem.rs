@@ -122,13 +122,17 @@ pub(super) fn is_weak_public(text: &[u8]) -> bool {
     matches!(info.parsed(), Ok(PublicKey::RSA(key)) if key.key_size() < 2048)
 }
 
-/// The day on which a certificate ended, if it has.
-pub fn ended(file: &File, now: Timestamp) -> Option<String> {
-    let certificate = CertificateDer::from_pem_file(file).ok()?;
-    let (_, parsed) = parse_x509_certificate(&certificate).ok()?;
-    let end = parsed.validity().not_after;
-    let is_over = end.timestamp() < i64::try_from(now.seconds()).ok()?;
-    is_over.then(|| end.to_string())
+/// The certificates of a file that have expired, each with the day; none in what is another file.
+pub fn expired(file: &File, now: Timestamp) -> Vec<String> {
+    let Ok(certificates) = CertificateDer::pem_file_iter(file) else { return Vec::new() };
+    let said = |certificate: CertificateDer<'_>| {
+        let (_, parsed) = parse_x509_certificate(&certificate).ok()?;
+        let end = parsed.validity().not_after;
+        let is_over = end.timestamp() < i64::try_from(now.seconds()).ok()?;
+        is_over
+            .then(|| format!("{} in `{}` has expired on {end}", parsed.subject(), file.display()))
+    };
+    certificates.filter_map(Result::ok).filter_map(said).collect()
 }
 
 /// The problem that a file is, at the setting that names it.

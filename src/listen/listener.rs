@@ -13,7 +13,7 @@ use super::{
     tls,
 };
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Clock,
     value::{FromWord, Path, Problem, Problems},
 };
 
@@ -96,11 +96,6 @@ impl Listener {
     /// Whether an authority asks on the listeners without TLS.
     pub fn shows_pages(&self) -> bool {
         self.tls.as_ref().is_some_and(tls::Config::shows_pages)
-    }
-
-    /// What is said of certificates that have ended.
-    pub fn ended(&self, now: Timestamp) -> Vec<String> {
-        self.tls.as_ref().map(|tls| tls.ended(now)).unwrap_or_default()
     }
 
     /// # Errors

@@ -15,7 +15,6 @@ use serde::Deserialize;
 
 use super::acme::{self, Acme, Challenge, Managed};
 use crate::{
-    clock::Timestamp,
     crypto::pem,
     request::covers,
     value::{Path, Period, Problem, Problems},
@@ -82,20 +81,6 @@ impl Config {
     /// Whether an authority asks on the listeners without TLS.
     pub(super) fn shows_pages(&self) -> bool {
         self.acme.as_ref().is_some_and(|acme| acme.challenge() == Challenge::Http01)
-    }
-
-    /// The certificates of files that have ended, and when.
-    pub(super) fn ended(&self, now: Timestamp) -> Vec<String> {
-        let more = self.more.iter().map(|pair| &pair.certificate);
-        let said = |file: &PathBuf| {
-            let end = pem::ended(file, now)?;
-            Some(format!(
-                "the certificate `{}` has expired on {end}, and clients refuse it: put a new one in its \
-                 place; `run --watch` takes it at once, any other `run` at SIGHUP",
-                file.display()
-            ))
-        };
-        self.certificate.iter().chain(more).filter_map(said).collect()
     }
 
     pub(super) fn asks_clients(&self) -> bool {

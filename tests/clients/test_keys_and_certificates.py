@@ -48,7 +48,7 @@ class Check(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="portcullis-keys.") as folder:
             for name, content in files.items():
                 Path(folder, f"{name}.pem").write_text(content)
-            routes = "routes: [{ path: /, upstream: echo, permission: anyone }]\n"
+            routes = "" if "routes:" in text else "routes: [{ path: /, upstream: echo, permission: anyone }]\n"
             Path(folder, "gateway.yaml").write_text(text + routes)
             done = portcullis(folder, "check")
         said = done.stdout + done.stderr
@@ -84,7 +84,25 @@ class Check(unittest.TestCase):
         """Who cannot renew at once goes on with the clients that do not look."""
         status, said = self.listener(certificate(RSA, IN_PAST), private(RSA))
         self.assertEqual(status, 0, said)
-        self.assertIn("the certificate `chain.pem` has expired on Jan  1 00:00:00 2021", said)
+        self.assertIn("in `chain.pem` has expired on Jan  1 00:00:00 2021", said)
+
+    def test_expired_certificates_of_every_setting(self):
+        """A server behind, or a client of one, is refused from one day to the next, and the log says 502 alone."""
+        old, good, key = certificate(RSA, IN_PAST), certificate(RSA), private(RSA)
+        for settings, files in [
+            ("ca: ca.pem", {"ca": old}),
+            # Of a bundle the one that is over, alone.
+            ("ca: ca.pem", {"ca": good + old}),
+            ("certificate: one.pem, key: key.pem", {"one": old, "key": key}),
+        ]:
+            upstream = f'routes: [{{ path: /, upstream: {{ servers: ["https://a.example"], tls: {{ {settings} }} }}, permission: anyone }}]\n'
+            status, said = self.check(upstream, **files)
+            self.assertEqual(status, 0, said)
+            self.assertEqual(said.count("has expired on"), 1, said)
+            self.assertIn("warning: the certificate CN=", said)
+        status, said = self.check("client: { ca: ca.pem }\n", ca=old)
+        self.assertIn("warning: the certificate CN=", said)
+        self.assertNotIn("expired", self.check("client: { ca: ca.pem }\n", ca=good)[1])
 
     def issuer(self, key):
         return self.check(f"authentication: [jwt: {{ issuer: i, audience: a, key: {json.dumps(key)} }}]\n")
