@@ -3,7 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Examination, Outcome};
+use super::{Answer, Examination, Outcome};
 use crate::{
     credential_cache::{CacheNamespace, CachedResult, CredentialCache, Loaded},
     crypto::digest::Fingerprint,
@@ -49,6 +49,24 @@ impl Lookup {
     pub fn known(&self, key: &Fingerprint, purpose: Purpose) -> Option<Examination> {
         let result = self.cache.hit(key, purpose)?;
         Some(result.map(|result| self.outcome(result).into()))
+    }
+
+    /// The answer to a credential that is too long to be guessed: what is remembered, else what
+    /// `load` makes of it, counted as [`Self::get_counted`] counts.
+    pub fn answer<'a, F>(
+        &'a self,
+        credential: &[u8],
+        client: &'a Client,
+        purpose: Purpose,
+        load: impl FnOnce() -> F,
+    ) -> Answer<'a>
+    where
+        F: Future<Output = Result<Loaded, Unavailable>> + Send + 'a,
+    {
+        let key = self.key(&[credential]);
+        Answer::known_or(self.known(&key, purpose), || {
+            self.get_counted(key, Subject::Unguessable, client, purpose, load())
+        })
     }
 
     /// What `load` makes of a credential; see [`CredentialCache::get`].

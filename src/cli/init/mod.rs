@@ -47,8 +47,20 @@ pub(super) struct Arguments {
     print_answer: bool,
 }
 
-/// Runs in the project's Python, which alone can read its settings.
-const SCRIPT: &str = include_str!("django_settings.py");
+/// Runs in the project's Python, which alone can read its settings: one script, in parts.
+const SCRIPT: [&str; 11] = [
+    include_str!("script/head.py"),
+    include_str!("script/overridden.py"),
+    include_str!("script/signals.py"),
+    include_str!("script/users.py"),
+    include_str!("script/middleware.py"),
+    include_str!("script/settings.py"),
+    include_str!("script/authentication.py"),
+    include_str!("script/permissions.py"),
+    include_str!("script/urlconf.py"),
+    include_str!("script/views.py"),
+    include_str!("script/document.py"),
+];
 
 pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.print_answer {
@@ -139,7 +151,7 @@ fn ask(arguments: &Arguments) -> anyhow::Result<Vec<u8>> {
             format!("{} cannot be run; name another with --python", python.display())
         })?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(SCRIPT.as_bytes())?;
+        stdin.write_all(SCRIPT.concat().as_bytes())?;
     }
     let done = child.wait_with_output()?;
     if !done.status.success() {

@@ -1,4 +1,4 @@
-//! What the project's Python says of it: the document of `django_settings.py`, as far as it is read.
+//! What the project's Python says of it: the document of `script/`, as far as it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -27,7 +27,7 @@ const SENTENCES: [&str; 15] = [
 /// What the gateway does whatever a setting says that is no package's.
 const FIXED: (&str, &str) = ("EXCEPTION_HANDLER", "the gateway's refusals look as `errors` says");
 
-/// The second argument of `django_settings.py`, which has its shape.
+/// The second argument of the script, whose head has its shape.
 pub(super) fn tables() -> anyhow::Result<Value> {
     let imports = || PACKAGES.iter().map(|package| &package.import);
     let fixed = imports().flat_map(|import| import.fixed).chain([&FIXED]);

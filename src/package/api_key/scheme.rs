@@ -11,7 +11,6 @@ use crate::{
     credential_cache::{CachedResult, Loaded},
     crypto::digest::sha256_hex,
     identity::Identity,
-    limits::Subject,
     package::{SchemeContext, SchemeSettings},
     rejection::Refusal,
     request::{
@@ -154,11 +153,7 @@ impl Scheme for ApiKey {
         if key.is_empty() {
             return Answer::failed(Refusal::new(INVALID));
         }
-        let fingerprint = self.lookup.key(&[&key]);
-        Answer::known_or(self.lookup.known(&fingerprint, purpose), || {
-            let (subject, client, load) = (Subject::Unguessable, &request.client, self.load(key));
-            self.lookup.get_counted(fingerprint, subject, client, purpose, load)
-        })
+        self.lookup.answer(&key, &request.client, purpose, || self.load(key.clone()))
     }
 
     fn reads_cookies(&self) -> bool {

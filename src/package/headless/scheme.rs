@@ -11,7 +11,6 @@ use crate::{
     clock::Clock,
     credential_cache::{CachedResult, Loaded},
     crypto::jws::{self, Algorithm, Unverified, VerifyingKey},
-    limits::Subject,
     package::{SchemeContext, SchemeSettings},
     rejection::Refusal,
     request::{Purpose, Request, credentials::keyword_token},
@@ -110,12 +109,7 @@ impl Scheme for HeadlessJwt {
             Some(Err(detail)) => return Answer::failed(Refusal::new(detail)),
             Some(Ok(token)) => token.as_bytes(),
         };
-        let key = self.lookup.key(&[token]);
-        Answer::known_or(self.lookup.known(&key, purpose), || {
-            let load = self.load(token);
-            let client = &request.client;
-            self.lookup.get_counted(key, Subject::Unguessable, client, purpose, load)
-        })
+        self.lookup.answer(token, &request.client, purpose, || self.load(token))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

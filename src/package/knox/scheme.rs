@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::{rows, tokens::Knox};
 use crate::{
-    limits::Subject,
     package::{SchemeContext, SchemeSettings},
     rejection::Refusal,
     request::{Purpose, Request, credentials::keyword_token},
@@ -61,12 +60,8 @@ impl Scheme for KnoxScheme {
             Some(Err(detail)) => return Answer::failed(Refusal::new(detail)),
             Some(Ok(token)) => token,
         };
-        let key = self.lookup.key(&[token.as_bytes()]);
-        Answer::known_or(self.lookup.known(&key, purpose), || {
-            let load = self.knox.load(token, purpose);
-            let client = &request.client;
-            self.lookup.get_counted(key, Subject::Unguessable, client, purpose, load)
-        })
+        let load = || self.knox.load(token, purpose);
+        self.lookup.answer(token.as_bytes(), &request.client, purpose, load)
     }
 
     fn challenge(&self) -> Option<HeaderValue> {

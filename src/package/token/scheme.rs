@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::{id_of, rows};
 use crate::{
     credential_cache::{CachedResult, Loaded},
-    limits::Subject,
     package::{SchemeContext, SchemeSettings},
     rejection::Refusal,
     request::{Purpose, Request, credentials::keyword_token},
@@ -79,12 +78,7 @@ impl Scheme for Token {
             Some(Err(detail)) => return Answer::failed(Refusal::new(detail)),
             Some(Ok(token)) => token,
         };
-        let key = self.lookup.key(&[token.as_bytes()]);
-        Answer::known_or(self.lookup.known(&key, purpose), || {
-            let load = self.load(token);
-            let client = &request.client;
-            self.lookup.get_counted(key, Subject::Unguessable, client, purpose, load)
-        })
+        self.lookup.answer(token.as_bytes(), &request.client, purpose, || self.load(token))
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
