@@ -1,7 +1,7 @@
 //! Revocations across machines: gateways that share a PostgreSQL hear what the others end, and with
 //! its triggers what Django ends.
 
-use std::{collections::HashMap, thread, time::Duration};
+use std::{collections::HashMap, thread};
 
 use portcullis::crypto::digest::sha256_hex;
 use sqlx::postgres::PgListener;
@@ -309,6 +309,9 @@ fn a_look_up_under_way_is_not_remembered() {
     let _runtime = database.runtime().enter();
     // At its start it has the database read the query for groups.
     until("it is up", || gateway.output().contains("serving"));
+    // Of the same user, so that it shows when the gateway has heard of the revocation.
+    let password = ("Authorization", basic("alice", PASSWORD));
+    assert_eq!(status(&gateway, &password), 200);
     // The token's row is read; then the look-up waits for the groups.
     let mut lock = database.begin();
     database.runtime().block_on(async {
@@ -321,15 +324,19 @@ fn a_look_up_under_way_is_not_remembered() {
             "SELECT mode FROM pg_locks WHERE NOT granted AND relation = '{}.auth_group'::regclass",
             database.schema
         );
-        until("the look-up waits", || database.texts(&waiting).len() == 1);
+        let look_ups = || database.texts(&waiting).len();
+        until("the look-up waits", || look_ups() == 1);
         let id = database.base + 1;
         database.execute(&format!(
             "DELETE FROM authtoken_token; SELECT pg_notify('portcullis', 'user {id}')"
         ));
-        // Nothing shows that the gateway has heard it; it takes a millisecond.
-        thread::sleep(Duration::from_millis(300));
+        until("the password is no longer remembered", || {
+            scope.spawn(|| status(&gateway, &password));
+            look_ups() == 2
+        });
         let after = scope.spawn(|| status(&gateway, &header));
-        thread::sleep(Duration::from_millis(100));
+        // It does not wait for the one under way.
+        until("the token is looked up anew", || after.is_finished());
         database.runtime().block_on(lock.rollback()).unwrap();
         assert_eq!(before.join().unwrap(), 200, "it came before the revocation");
         assert_eq!(after.join().unwrap(), 401, "it came after the revocation");
