@@ -97,6 +97,9 @@ class Service(BaseHTTPRequestHandler):
         token = html.escape(cookies.get("csrftoken", ""))
         parts = [f'<a href="{html.escape(link)}">.</a>' for link in LINKS]
         for path, fields in FORMS.items():
+            if path == "/accounts/logout/" and "sessionid" in cookies:
+                # It would be the end of the scan with a session.
+                continue
             parts += [f'<form method="post" action="{path}">']
             parts += [f'<input type="hidden" name="csrfmiddlewaretoken" value="{token}">']
             parts += [f'<input name="{field}">' for field in fields]
