@@ -51,8 +51,11 @@ pub(super) fn check_top(document: &Document, problems: &mut Problems) {
             format!("{network} is every address: any client could say where it comes from");
         problems.push(Problem::new(&at, message).help("list the proxies' own networks"));
     }
-    if document.secret_key.as_ref().is_some_and(|key| key.reveal().len() < 32) {
-        let at = Path::root().key("secret_key");
+    let key = document.secret_key.iter().map(|key| (Path::root().key("secret_key"), key));
+    let fallbacks = document.secret_key_fallbacks.iter().enumerate();
+    let at = Path::root().key("secret_key_fallbacks");
+    let fallbacks = fallbacks.map(|(index, key)| (at.index(index), key));
+    for (at, _) in key.chain(fallbacks).filter(|(_, key)| key.reveal().len() < 32) {
         let problem = Problem::new(&at, "the secret key is so short that it can be guessed");
         problems.push(problem.help("use Django's SECRET_KEY, or 32 random characters and more"));
     }

@@ -141,14 +141,15 @@ impl Loader<'_> {
             let drawn = format!("error: {message}\n");
             Report { problems: vec![Problem::new(&Path::root(), message)], drawn }
         })?;
-        self.read(name, text)
+        self.read(text)
     }
 
-    /// Decodes the text of a file that has this name in reports.
+    /// Decodes a text as that of the file, which need not be there.
     ///
     /// # Errors
     /// As [`Loader::load`] has them.
-    pub fn read(&self, name: String, text: String) -> Result<Loaded, Report> {
+    pub fn read(&self, text: String) -> Result<Loaded, Report> {
+        let name = self.path.display().to_string();
         if let Some(line) = too_deep(&text) {
             let message =
                 format!("there are more than {MOST_LEVELS} levels of lists and maps here");

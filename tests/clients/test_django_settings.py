@@ -29,7 +29,7 @@ SETTINGS = """
 
     print("a project that prints")
     SECRET_KEY = "hidden-secret-key-that-nobody-guesses"
-    SECRET_KEY_FALLBACKS = ["hidden-older-key"]
+    SECRET_KEY_FALLBACKS = ["hidden-older-key-that-nobody-guesses"]
     ROOT_URLCONF = "shop.urls"
     AUTH_USER_MODEL = "shop.Member"
     USE_TZ = True
@@ -302,7 +302,7 @@ class Shop(unittest.TestCase):
 
     def test_no_secret_is_told(self):
         self.assertNotIn("hidden", self.output)
-        self.assertEqual(self.told["secret_key"], {"short": False, "fallbacks": 1})
+        self.assertEqual(self.told["secret_key"], {"short": False, "short_fallbacks": [False]})
         self.assertEqual(self.told["packages"]["SIMPLE_JWT"]["SIGNING_KEY"], {"set": True, "is_secret_key": False, "fault": None})
         self.assertTrue(self.told["database"]["password_set"])
 

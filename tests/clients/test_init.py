@@ -610,7 +610,7 @@ ODD_URLS = """
     ]
 """
 ODD_SETTINGS = """
-    SECRET_KEY_FALLBACKS = ["hidden-older-key"]
+    SECRET_KEY_FALLBACKS = ["hidden-older-key-that-nobody-guesses"]
     SESSION_COOKIE_SAMESITE = None
     CSRF_COOKIE_AGE = None
     SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"

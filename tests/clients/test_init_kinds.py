@@ -99,7 +99,8 @@ class Made:
         self.done = portcullis(folder, "init", *words, "--upstream", "echo")
         assert self.done.returncode == 0, self.done.stderr
         self.said, self.text = self.done.stdout, (folder / "gateway.yaml").read_text()
-        self.check = portcullis(folder, "check", DJANGO_SECRET_KEY=SECRET_KEY)
+        keys = dict.fromkeys(re.findall(r"\$\{(DJANGO_SECRET_KEY\w*)\}", self.text), SECRET_KEY)
+        self.check = portcullis(folder, "check", **keys)
         self.words = words
 
     @functools.cached_property
@@ -1491,6 +1492,12 @@ class Refused(Kinds):
         self.assert_rules(made, {"/me/": "authenticated"})
         self.assertIn("SECRET_KEY is so short", made.said)
         self.assertNotIn("DJANGO_SECRET_KEY", made.text)
+
+    def test_older_secret_key_that_is_guessed(self):
+        """Attack: who guesses it writes sessions of anybody, as if it were the key of today."""
+        made = self.made('SECRET_KEY_FALLBACKS = ["short", "a-longer-one-that-nobody-guesses-0123"]')
+        self.assertIn('secret_key_fallbacks: ["${DJANGO_SECRET_KEY_FALLBACK_2}"]', made.text)
+        self.assertIn("A key of SECRET_KEY_FALLBACKS is so short", made.said)
 
     def test_sessions(self):
         for settings in (

@@ -1,6 +1,7 @@
 """A gateway with each of its pages, on HTTPS, and a service behind it."""
 
 import html
+import re
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
@@ -93,8 +94,9 @@ class Service(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_GET
 
     def links(self):
-        cookies = dict(pair.strip().split("=", 1) for pair in self.headers.get("Cookie", "=").split(";"))
-        token = html.escape(cookies.get("csrftoken", ""))
+        # It may be something else than cookies.
+        cookies = dict(re.findall(r"(csrftoken|sessionid)=(\w+)", self.headers.get("Cookie", "")))
+        token = cookies.get("csrftoken", "")
         parts = [f'<a href="{html.escape(link)}">.</a>' for link in LINKS]
         for path, fields in FORMS.items():
             if path == "/accounts/logout/" and "sessionid" in cookies:

@@ -24,6 +24,7 @@ KNOWN = [
     ("site .*", "HttpOnly .* : csrftoken", "as Django's: scripts read it to send it in a header; it proves nobody"),
     ("site text/html", 'CSP attribute "(script|object)-src" is missing', "`default-src 'none'` stands in for it"),
     ("site (application/json)?", "CSP is not set", "not a document: no browser runs anything in it"),
+    ("site ", "X-(Frame|Content-Type)-Options is not set", "a decision's yes: for a proxy, and without a body"),
     ("admin .*", "CSP is not set", "not a document: no browser runs anything in it"),
     ("admin .*", "X-Frame-Options is not set", "text without anything to click on"),
     ("admin .*", "Strict-Transport-Security is not set", "plain HTTP, where it must not be sent (RFC 6797, 7.2)"),
@@ -73,8 +74,8 @@ class Nobody:
 class WithSession(Nobody):
     def __init__(self):
         self.client = site.log_in()
-        more = {"version": 0, "expires": None, "secure": True, "port": None}
-        jar = {name: {"value": value, **more} for name, value in self.client.cookies.items()}
+        more = {"version": 0, "expires": None, "port": None}
+        jar = {cookie.name: {"value": cookie.value, "secure": cookie.secure, **more} for cookie in self.client.cookies}
         file = Path(site.gateway.folder.name, "cookies.json")
         file.write_text(json.dumps({"127.0.0.1": {"/": jar}}))
         self.options = ("--cookie", file)
@@ -116,11 +117,10 @@ class Pages(unittest.TestCase):
 
     def attack(self, someone, url, *options):
         """Attack: something in a parameter, form or header is run, followed, fetched or given to the database."""
-        visits = outside.server.RequestHandlerClass.visits
-        visits.clear()
+        Outside.visits.clear()
         # The page for log-ins has another form each time.
         found = wapiti(url, ATTACKS, "--depth", "2", *someone.options, *options)
-        self.assertEqual(visits, [], "the gateway has gone to the attacker's server")
+        self.assertEqual(Outside.visits, [], "the gateway has gone to the attacker's server")
         return sorted((category, page) for category, page, _, _ in found)
 
     def test_nobody(self):

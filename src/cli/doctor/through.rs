@@ -92,8 +92,9 @@ impl Gateway<'_> {
             if value.is_none() {
                 bare = answer.clone().map(|answer| (path, answer));
             } else if *told_apart
-                && answer.clone().map(|answer| (path, answer)) == bare
-                && bare.is_some()
+                && let (Some(answer), Some((at, bare))) = (&answer, &bare)
+                && *at == path
+                && answer == bare
             {
                 lost.insert(path);
             }

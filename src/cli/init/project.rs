@@ -9,6 +9,7 @@ use super::known::word_and_rest;
 use crate::{
     cli::natively::NativeAnswer,
     package::{Descriptor, DjangoSettings},
+    route::{PathPattern, Relation},
 };
 
 /// A Django project.
@@ -163,8 +164,8 @@ pub(super) enum KeyKind {
 pub(super) struct SecretKey {
     /// Whether the gateway takes it for one that is guessed.
     pub(super) short: bool,
-    /// How many SECRET_KEY_FALLBACKS there are.
-    pub(super) fallbacks: usize,
+    /// The same of each of `SECRET_KEY_FALLBACKS`.
+    pub(super) short_fallbacks: Vec<bool>,
 }
 
 /// `PASSWORD_HASHERS`.
@@ -279,10 +280,17 @@ impl Project {
         !entries.is_empty()
     }
 
-    /// The pages at a path; where there is none, the schemes of its views.
-    pub(super) fn leave_path(&mut self, path: &str) -> bool {
+    /// The pages of a route; where there is none, the schemes of its views.
+    pub(super) fn leave_route(&mut self, path: &str) -> bool {
+        let Ok(route) = path.parse::<PathPattern>() else { return false };
+        let is_served = |url: &&mut Url| {
+            let path = url.path.parse::<PathPattern>().ok();
+            path.is_some_and(|path| {
+                path.relation(&route) != Relation::Apart && path.is_within(&route)
+            })
+        };
         let mut left = false;
-        for url in self.urls.iter_mut().filter(|url| url.path == path) {
+        for url in self.urls.iter_mut().filter(is_served) {
             let page = url.endpoint.take().is_some();
             left |= page || !matches!(url.authentication.replace(None), Some(None));
         }

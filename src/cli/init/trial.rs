@@ -37,9 +37,9 @@ pub(super) fn settled(
         let tree: Value = serde_yaml::from_str(&written.text).context("what was written")?;
         let problems = problems(&written.text, file);
         // A secret is judged where it is; here is only what stands for it.
-        let told = |problem: &&Problem| !at(&tree, &problem.path.0).is_some_and(is_variable);
+        let is_known = |problem: &&Problem| !at(&tree, &problem.path.0).is_some_and(is_variable);
         let (mut left, mut stays) = (false, None);
-        for problem in problems.iter().filter(told) {
+        for problem in problems.iter().filter(is_known) {
             match leave(project, problem, &tree) {
                 true => left = true,
                 false => stays = Some(problem),
@@ -81,7 +81,7 @@ fn leave_refused_keys(project: &mut Project) {
 fn problems(text: &str, file: &FilePath) -> Vec<Problem> {
     let environment = |name: &str| Some(format!("what stands for {name}, which is not known here"));
     let loader = Loader { path: file.into(), environment: &environment, problems: &app::problems };
-    match loader.read(file.display().to_string(), text.to_owned()) {
+    match loader.read(text.to_owned()) {
         Ok(loaded) => loaded.report(app::problems(&loaded.document)).problems,
         Err(report) => report.problems,
     }
@@ -89,7 +89,7 @@ fn problems(text: &str, file: &FilePath) -> Vec<Problem> {
 
 /// Leaves to the project what a problem is about; false if there is nothing to leave.
 fn leave(project: &mut Project, problem: &Problem, tree: &Value) -> bool {
-    let why = said(problem);
+    let mut why = said(problem);
     let steps = &problem.path.0;
     let keys: Vec<Option<&str>> = steps.iter().map(key).collect();
     let entry = |length: usize| steps.get(..length).and_then(|steps| at(tree, steps));
@@ -103,8 +103,10 @@ fn leave(project: &mut Project, problem: &Problem, tree: &Value) -> bool {
             entry(4).is_some_and(|it| project.leave_throttle(it))
         }
         [Some("routes"), None, ..] => {
-            let path = entry(2).and_then(|route| route.get("path")?.as_str());
-            path.is_some_and(|path| project.leave_path(path))
+            let path = entry(2).and_then(|route| route.get("path")?.as_str()).unwrap_or_default();
+            // The number is that of a file that is not kept.
+            why = format!("{path}: {}", problem.message);
+            project.leave_route(path)
         }
         [Some(map), ..] => return leave_map(project, map, &why),
         _ => false,

@@ -121,7 +121,7 @@ def document(credentials):
         "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
         "database": database(),
         "user": user_model(),
-        "secret_key": {"short": len(str(settings.SECRET_KEY).encode()) < SHORTEST, "fallbacks": len(fallbacks)},
+        "secret_key": {"short": is_short(settings.SECRET_KEY), "short_fallbacks": [is_short(key) for key in fallbacks]},
         "passwords": passwords(),
         "installed": [name for app, name in TABLES["apps"].items() if apps.is_installed(app)],
         "settings": django_settings(),

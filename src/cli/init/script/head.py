@@ -31,7 +31,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
                      key_field: the primary key's name, password: column, columns: {name: column}, null where the model has
                      none, groups, permissions: {table, user, other: columns}, or null, readable: false if the model
                      has what no table says, tabled: whether its columns are in that one table, own: [method of log-ins that is the project's]}
-    secret_key       {short: whether the gateway takes it for one that is guessed, fallbacks: count}
+    secret_key       {short: whether the gateway takes it for one that is guessed, short_fallbacks: [the same of each]}
     passwords        {preferred, accept: [name], iterations, rows}: as in gateway.yaml; preferred, iterations may be null;
                      `rows`: whether a password that is right in its row is all that a log-in asks
     installed        [name] of the apps in TABLES

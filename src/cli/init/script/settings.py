@@ -185,7 +185,7 @@ def fault(value, private, algorithm):
     if algorithm.startswith("HS"):
         if "-----BEGIN " in value:
             return f"is a key in PEM, which is no secret for {algorithm}"
-        return None if len(value.encode()) >= SHORTEST else f"is shorter than {SHORTEST} characters, so it can be guessed"
+        return f"is shorter than {SHORTEST} characters, so it can be guessed" if is_short(value) else None
     if private is None:
         return f"is no private key in PEM without a passphrase, as {algorithm} needs one"
     kind = type(private).__name__.removeprefix("_")
@@ -194,6 +194,10 @@ def fault(value, private, algorithm):
     if kind.startswith("RSA") and private.key_size < 2048:
         return f"is an RSA key of {private.key_size} bits, which can be broken"
     return None
+
+
+def is_short(secret):
+    return len(str(secret).encode()) < SHORTEST
 
 
 def is_of_this_host(path):

@@ -163,20 +163,29 @@ impl<'a> Writer<'a> {
     fn secret_key(&mut self) {
         let key = &self.project.secret_key;
         if key.short {
-            return self.note(
+            self.note(
                 Group::Do,
                 "SECRET_KEY is so short that it can be guessed: nothing that it signs is taken here. Make a \
-                 new one, keep the old one in SECRET_KEY_FALLBACKS for as long as it is needed, and run \
-                 `init` again",
+                 new one of 50 random characters, and run `init` again",
             );
+        } else {
+            let written = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
+            self.line(format!("secret_key: {written}"));
         }
-        let written = self.variable("DJANGO_SECRET_KEY".into(), "SECRET_KEY");
-        self.line(format!("secret_key: {written}"));
-        if let count @ 1.. = key.fallbacks {
-            let name = |n| format!("DJANGO_SECRET_KEY_FALLBACK_{n}");
-            let keys: Vec<String> = (1..=count)
-                .map(|n| format!("\"{}\"", self.variable(name(n), "of SECRET_KEY_FALLBACKS")))
-                .collect();
+        let mut keys = Vec::new();
+        for (number, short) in (1..).zip(&key.short_fallbacks) {
+            if *short {
+                self.note(
+                    Group::Refused,
+                    "A key of SECRET_KEY_FALLBACKS is so short that it can be guessed: what it has signed is \
+                     refused here",
+                );
+            } else if !key.short {
+                let name = format!("DJANGO_SECRET_KEY_FALLBACK_{number}");
+                keys.push(format!("\"{}\"", self.variable(name, "of SECRET_KEY_FALLBACKS")));
+            }
+        }
+        if !keys.is_empty() {
             self.line(format!("secret_key_fallbacks: [{}]", keys.join(", ")));
         }
     }
