@@ -106,6 +106,10 @@ impl Renderer {
             .map_err(|_| problem("content_type", "this is not a media type".into()))?;
         let mut environment = minijinja::Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+        // A refusal may repeat words of the request.
+        if content_type.as_bytes().starts_with(b"text/html") {
+            environment.set_auto_escape_callback(|_| minijinja::AutoEscape::Html);
+        }
         environment
             .add_template_owned("error", body.clone())
             .map_err(|error| problem("body", format!("the template does not compile: {error}")))?;
@@ -287,6 +291,14 @@ mod tests {
         };
         let renderer = Renderer::new(&own(r#"{"e":{{ detail|tojson }}}"#), &Path::root()).unwrap();
         assert_eq!(body(render(&renderer, &Rejection::NoRoute)).await, r#"{"e":"Not found."}"#);
+        // Attack: a page of the operator's own repeats a client's words, with a script in them.
+        let page = Config::Template(TemplateConfig {
+            body: "<p>{{ detail }}</p>".into(),
+            content_type: "text/html; charset=utf-8".into(),
+        });
+        let renderer = Renderer::new(&page, &Path::root()).unwrap();
+        let origin = Rejection::Unparsable(crate::language::Text::Verbatim("<script>".into()));
+        assert_eq!(body(render(&renderer, &origin)).await, "<p>&lt;script&gt;</p>");
         assert!(Renderer::new(&own("{{ nope }}"), &Path::root()).is_err());
         assert!(Renderer::new(&own("{{"), &Path::root()).is_err());
     }

@@ -27,7 +27,7 @@ use crate::{
     app::{self, Built, Ground, ProcessState},
     clock::{Clock, Timestamp},
     config::load::{Loaded, Loader},
-    crypto::pem::expired,
+    crypto::pem,
     observe::log::AccessLog,
     package::{self, Commands, PACKAGES, Site, secret_from_stdin},
     value::Problems,
@@ -266,13 +266,13 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
 
 /// What there is to say of a configuration that is used all the same.
 fn warnings(loaded: &Loaded, built: &Built, now: Timestamp) -> Vec<String> {
-    let expired = loaded.files.iter().flat_map(|file| expired(file, now)).map(|what| {
+    let certificates = loaded.files.iter().flat_map(|file| pem::invalid(file, now)).map(|what| {
         format!(
             "the certificate {what}, and is refused: put a new one in its place; `run --watch` takes it at \
              once, any other `run` at SIGHUP"
         )
     });
-    built.warnings.iter().cloned().chain(expired).collect()
+    built.warnings.iter().cloned().chain(certificates).collect()
 }
 
 /// Prints what was found of each service.

@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use serde_yaml::Value;
 
 pub use super::report::Report;
-use super::{Document, positions::Place, report::Source};
+use super::{Document, depth::deeper_than, positions::Place, report::Source};
 use crate::{
     package::{PACKAGES, Settings},
     value::{Path, Problem, Problems, Segment},
@@ -105,30 +105,6 @@ const MOST_PROBLEMS: usize = 50;
 /// for each level.
 const MOST_LEVELS: usize = 64;
 
-/// The line from which on more levels are open than any setting has: brackets, dashes one after the
-/// other, or columns of indentation. Brackets in texts count too, which does not matter so far.
-fn too_deep(text: &str) -> Option<usize> {
-    let mut brackets = 0_usize;
-    for (number, line) in text.lines().enumerate() {
-        let bare = line.trim_start_matches(' ');
-        let begun = bare.split(' ').take_while(|part| matches!(*part, "" | "-" | "?")).count();
-        for byte in bare.bytes() {
-            match byte {
-                b'[' | b'{' => brackets += 1,
-                b']' | b'}' => brackets = brackets.saturating_sub(1),
-                _ => {}
-            }
-            if brackets > MOST_LEVELS {
-                return Some(number + 1);
-            }
-        }
-        if begun > MOST_LEVELS || line.len() - bare.len() > 8 * MOST_LEVELS {
-            return Some(number + 1);
-        }
-    }
-    None
-}
-
 impl Loader<'_> {
     /// Reads and decodes the file.
     ///
@@ -150,7 +126,7 @@ impl Loader<'_> {
     /// As [`Loader::load`] has them.
     pub fn read(&self, text: String) -> Result<Loaded, Report> {
         let name = self.path.display().to_string();
-        if let Some(line) = too_deep(&text) {
+        if let Some(line) = deeper_than(MOST_LEVELS, &text) {
             let message =
                 format!("there are more than {MOST_LEVELS} levels of lists and maps here");
             let problem = Problem::new(&Path::root(), message);

@@ -1,5 +1,6 @@
 //! The file as a whole: it composes the settings of the others and has none of its own but names.
 
+mod depth;
 pub mod load;
 mod endpoint;
 mod positions;

@@ -122,15 +122,29 @@ pub(super) fn is_weak_public(text: &[u8]) -> bool {
     matches!(info.parsed(), Ok(PublicKey::RSA(key)) if key.key_size() < 2048)
 }
 
-/// The certificates of a file that have expired, each with the day; none in what is another file.
-pub fn expired(file: &File, now: Timestamp) -> Vec<String> {
-    let Ok(certificates) = CertificateDer::pem_file_iter(file) else { return Vec::new() };
+/// No file of certificates is longer.
+const LONGEST: u64 = 1 << 20;
+
+/// The certificates of a file that are not valid now, each with the day; none in what is another file.
+pub fn invalid(file: &File, now: Timestamp) -> Vec<String> {
+    // A text may name anything: a pipe that is read once, or a disk's image.
+    let short = std::fs::metadata(file).is_ok_and(|of| of.is_file() && of.len() <= LONGEST);
+    let Some(certificates) = short.then(|| CertificateDer::pem_file_iter(file).ok()).flatten()
+    else {
+        return Vec::new();
+    };
+    let now = i64::try_from(now.seconds()).unwrap_or(i64::MAX);
     let said = |certificate: CertificateDer<'_>| {
         let (_, parsed) = parse_x509_certificate(&certificate).ok()?;
-        let end = parsed.validity().not_after;
-        let is_over = end.timestamp() < i64::try_from(now.seconds()).ok()?;
-        is_over
-            .then(|| format!("{} in `{}` has expired on {end}", parsed.subject(), file.display()))
+        let (begin, end) = (parsed.validity().not_before, parsed.validity().not_after);
+        let what = match () {
+            () if end.timestamp() < now => format!("has expired on {end}"),
+            () if begin.timestamp() > now => format!("is valid from {begin} on"),
+            () => return None,
+        };
+        // Whoever has made it has chosen its name.
+        let subject = parsed.subject().to_string();
+        Some(format!("{} in `{}` {what}", subject.escape_debug(), file.display()))
     };
     certificates.filter_map(Result::ok).filter_map(said).collect()
 }

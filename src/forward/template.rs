@@ -125,7 +125,7 @@ impl Field {
 }
 
 fn list(words: &std::collections::BTreeSet<Box<str>>, value: &mut String) {
-    // An empty word would be no element of a list to who reads it.
+    // Readers of the list refuse an empty element, or drop it.
     for (position, word) in words.iter().filter(|word| !word.is_empty()).enumerate() {
         if position > 0 {
             value.push(',');

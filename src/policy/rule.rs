@@ -162,7 +162,7 @@ impl Config {
             if rules.is_empty() {
                 let problem = Problem::missing(&at, "there is no rule in it");
                 problems
-                    .push(problem.help("an empty `all` would let everybody in: write `anyone`"));
+                    .push(problem.help("an empty `all` would admit every request: write `anyone`"));
             }
             let rules = rules.iter().enumerate();
             let rules: Vec<_> =

@@ -77,9 +77,9 @@ def with_package(environment):
     return {"PYTHONPATH": str(ROOT / "deploy/django"), **environment}
 
 
-def portcullis(folder, *words, **environment):
+def portcullis(folder, *words, timeout=None, **environment):
     return subprocess.run(
-        [BINARY, *words], cwd=folder, env={**ENVIRONMENT, **environment}, capture_output=True, text=True
+        [BINARY, *words], cwd=folder, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, timeout=timeout
     )
 
 

@@ -377,14 +377,18 @@ class Natively(unittest.TestCase):
         self.assertIn("the project itself answered 401", said)
 
     def test_lost_credentials(self):
-        """A server before the project keeps `Authorization` back, and the project judges everybody as a stranger."""
+        """A server before the project keeps `Authorization` back, and the project takes each caller for an anonymous one."""
         path = "/.well-known/jwks.json"
         status, said = self.asked((path, "no credential", 200), (path, "a wrong token", 200, True))
         self.assertEqual(status, 1, said)
         self.assertIn(f"LOST      {path}: the project answers a wrong token as if there were none", said)
         self.assertIn("WSGIPassAuthorization On", said)
+        self.assertIn("the project does not get the credentials", said)
         status, said = self.asked((path, "no credential", 200), (path, "a wrong token", 200, False))
         self.assertEqual(status, 0, said)
+        # Both get the one answer of a service that is away: that tells nothing.
+        status, said = self.asked(("/left/", "no credential", 401), ("/left/", "a wrong token", 401, True))
+        self.assertNotIn("LOST", said)
 
     def test_no_such_list(self):
         (folder / "asked.natively.yaml").write_text("nonsense")

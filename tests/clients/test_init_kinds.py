@@ -312,6 +312,21 @@ class Paths(Kinds):
             with self.subTest(path):
                 self.assert_left(made, path)
 
+    def test_format_suffix_of_the_root(self):
+        """It takes what begins with a dot, and hides no view behind it; and the count is of what is written."""
+        made = self.made(
+            urls="""
+            from rest_framework.urlpatterns import format_suffix_patterns
+
+            api = [path("", Open.as_view()), path("orders/", Me.as_view())]
+            urlpatterns = [path("api/", include(format_suffix_patterns(api)))]
+            """
+        )
+        self.assert_rules(made, {"/api/orders/": "authenticated", "/api/.json": "anyone"})
+        judged, guarded = re.search(r"judges (\d+) of the (\d+) views", made.said).groups()
+        # `orders.json` is a part of a segment, which the project judges.
+        self.assertEqual((judged, guarded), ("1", "2"))
+
     def test_crossing_patterns(self):
         """Neither is the more specific one; a third route is for what both have."""
         urls = 'urlpatterns = [path("a/<str:x>/", Staff.as_view()), path("<str:y>/b/", Open.as_view())]'
@@ -1531,8 +1546,8 @@ class Refused(Kinds):
 
     def test_classes(self):
         for classes, why in [
-            ('class Own(TokenAuthentication):\n    keyword = "To:ken"', "authentication[0].token.keyword"),
-            ("class Own(BasicAuthentication):\n    www_authenticate_realm = 'a\"b'", "authentication[0].basic.realm"),
+            ('class Own(TokenAuthentication):\n    keyword = "To:ken"', "shop.classes.Own token.keyword"),
+            ("class Own(BasicAuthentication):\n    www_authenticate_realm = 'a\"b'", "shop.classes.Own basic.realm"),
         ]:
             with self.subTest(why):
                 made = self.made(
@@ -1557,8 +1572,77 @@ class Refused(Kinds):
             REST_FRAMEWORK["DEFAULT_THROTTLE_RATES"] = {{"anon": "10/5m", "user": "5/min"}}
         """)
         self.assertIn("\nthrottle: [{ user: 5/min }]\n", made.text)
-        self.assertIn("throttle[0].anon", made.said)
+        self.assertIn("AnonRateThrottle anon: ", made.said)
         self.assert_rules(made, {"/me/": "authenticated"})
+
+        self.assertNotIn(self.LEFT, made.said)
+
+    def test_texts_that_yaml_takes_for_something_else(self):
+        for keyword in ("true", "null", "123", "1e5"):
+            with self.subTest(keyword):
+                made = self.made(
+                    'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["shop.classes.Own"]',
+                    classes=f"class Own(TokenAuthentication):\n    keyword = {keyword!r}\n",
+                )
+                self.assertIn(f'token: {{ keyword: "{keyword}" }}', made.text)
+        for name in ("#lang", "123", "*lang", "x: y"):
+            with self.subTest(name):
+                made = self.made(f'''
+                    USE_I18N = True
+                    LANGUAGE_CODE = "de"
+                    LANGUAGE_COOKIE_NAME = {name!r}
+                    MIDDLEWARE.append("django.middleware.locale.LocaleMiddleware")
+                ''')
+                self.assertIn(f'  cookie: "{name}"\n', made.text)
+
+    def test_texts_that_look_like_variables(self):
+        """Attack: a text of the project becomes what stands in the gateway's environment."""
+        made = self.made(dedent(SIMPLE_JWT) + 'SIMPLE_JWT = {"ISSUER": "a${HOME}b"}', SIMPLE_JWT_URLS)
+        self.assertIn('issuer: "a${:-$}{HOME}b"', made.text)
+        diff = portcullis(made.folder, "explain", "GET", "/me/", DJANGO_SECRET_KEY=SECRET_KEY)
+        self.assertIn("rule       authenticated", diff.stdout + diff.stderr)
+
+    def test_password_in_an_address(self):
+        """Attack: what init prints and writes is shown to colleagues."""
+        keys = '{"ALGORITHM": "RS256", "JWK_URL": "https://user:canary@keys.example/"}'
+        made = self.made(dedent(SIMPLE_JWT) + f"SIMPLE_JWT = {keys}", SIMPLE_JWT_URLS)
+        self.assertIn("https://(hidden)@keys.example/", made.said)
+        self.assertNotIn("canary", made.said + made.text)
+
+    def test_name_with_a_line_end(self):
+        """Attack: what follows it in a note would be a line of the configuration."""
+        made = self.made(
+            'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["shop.classes.Own"]',
+            classes="""
+            class Own(BaseAuthentication):
+                def authenticate(self, request):
+                    return request.path and None
+
+            Own.__qualname__ = "K\\nlisten: 0.0.0.0:1"
+            """,
+        )
+        self.assertIn("K\\nlisten: 0.0.0.0:1 (it is", made.text)
+
+    def test_two_classes_of_one_kind(self):
+        made = self.made(
+            'REST_FRAMEWORK["DEFAULT_AUTHENTICATION_CLASSES"] = ["shop.classes.A", "shop.classes.B"]',
+            classes="".join(f"class {name}(TokenAuthentication):\n    keyword = {name!r}\n\n" for name in "AB"),
+        )
+        self.assert_left(made, "/me/")
+        self.assertIn("two classes of one kind", made.said)
+
+    def test_table_that_has_no_name_here(self):
+        made = self.made(
+            'AUTH_USER_MODEL = "shop.Member"',
+            models="""
+from django.contrib.auth.models import AbstractUser
+
+class Member(AbstractUser):
+    class Meta:
+        db_table = "auth-users"
+""",
+        )
+        self.refused(made, "store.user_model")
 
     def refused(self, made, why):
         self.assertIn(self.LEFT, made.said)

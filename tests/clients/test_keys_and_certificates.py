@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import os
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -35,9 +37,9 @@ def public(key):
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def certificate(key, end=IN_FUTURE):
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    begun = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+def certificate(key, end=IN_FUTURE, begun=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), name="localhost"):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    end = max(end, begun.replace(tzinfo=datetime.UTC) + datetime.timedelta(days=1))
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     built = builder.serial_number(1).not_valid_before(begun).not_valid_after(end).sign(key, hashes.SHA256())
     return built.public_bytes(Encoding.PEM).decode()
@@ -100,9 +102,24 @@ class Check(unittest.TestCase):
             self.assertEqual(status, 0, said)
             self.assertEqual(said.count("has expired on"), 1, said)
             self.assertIn("warning: the certificate CN=", said)
+        status, said = self.check("client: { ca: ca.pem }\n", ca=certificate(RSA, begun=datetime.datetime(2999, 1, 1)))
+        self.assertIn("is valid from Jan  1 00:00:00 2999", said)
+        named = self.check("client: { ca: ca.pem }\n", ca=certificate(RSA, IN_PAST, name="a\x1b[31m\nwarning: well"))[1]
+        self.assertIn("CN=a\\u{1b}[31m\\nwarning: well in `ca.pem`", named)
         status, said = self.check("client: { ca: ca.pem }\n", ca=old)
         self.assertIn("warning: the certificate CN=", said)
         self.assertNotIn("expired", self.check("client: { ca: ca.pem }\n", ca=good)[1])
+
+    def test_what_a_text_names_is_not_read_whole(self):
+        """A pipe is read once, for the secret in it; and a route may have the name of a disk's image."""
+        with tempfile.TemporaryDirectory(prefix="portcullis-keys.") as folder:
+            pipe = Path(folder, "key")
+            os.mkfifo(pipe)
+            threading.Thread(target=pipe.write_text, args=["throwaway-secret-key-0123456789-0123456789"]).start()
+            routes = "routes: [{ path: /, upstream: echo, permission: anyone }]\n"
+            Path(folder, "gateway.yaml").write_text(f"secret_key_file: {pipe}\n{routes}")
+            done = portcullis(folder, "check", timeout=20)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
     def issuer(self, key):
         return self.check(f"authentication: [jwt: {{ issuer: i, audience: a, key: {json.dumps(key)} }}]\n")

@@ -310,6 +310,21 @@ fn remote_user_counts_from_a_proven_peer_only() {
     }
 }
 
+/// Attack: one gateway is behind another, and what the first writes for `papà` is the name of another
+/// user to the second.
+#[test]
+fn a_name_is_the_same_behind_two_gateways() {
+    let setup = Setup::new().user("papà", PASSWORD).user("pap%C3%A0", PASSWORD);
+    let second = setup.start(
+        "authentication: [remote_user: { from: [127.0.0.1], percent_encoded: true }]\n\
+         permission: authenticated\nroutes: [{ path: /, upstream: echo }]\n",
+    );
+    for written in ["pap%C3%A0", "pap%25C3%25A0"] {
+        let answer = second.get("/", &[("Remote-User", written)]);
+        assert_eq!(answer.echoed("remote-user").as_deref(), Some(written));
+    }
+}
+
 /// A service for `callout` that answers with the name in hexadecimal in `X-Name`.
 fn names() -> Server {
     Server::start(|seen, wire| {

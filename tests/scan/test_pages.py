@@ -22,7 +22,6 @@ ATTACKS = "blindsql,crlf,exec,file,htaccess,permanentxss,redirect,shellshock,sql
 KNOWN = [
     (".*", "X-XSS-Protection is not set", "no browser has that filter any more, and it had flaws of its own"),
     ("site .*", "HttpOnly .* : csrftoken", "as Django's: scripts read it to send it in a header; it proves nobody"),
-    ("site text/html", 'CSP attribute "(script|object)-src" is missing', "`default-src 'none'` stands in for it"),
     ("site (application/json)?", "CSP is not set", "not a document: no browser runs anything in it"),
     ("site ", "X-(Frame|Content-Type)-Options is not set", "a decision's yes: for a proxy, and without a body"),
     ("admin .*", "CSP is not set", "not a document: no browser runs anything in it"),
@@ -52,8 +51,9 @@ def wapiti(url, modules, *options):
         command += ["--format", "json", "--output", result, "--timeout", "20"]
         environment = {**ENVIRONMENT, **ALONE, "HOME": folder, "PYTHONWARNINGS": "ignore"}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        # A module that breaks off says so, and the scan goes on without it.
-        if done.returncode or done.stderr or "were skipped" in done.stdout:
+        # A request may meet a connection that is just being closed. More of them are a part that was left out.
+        skipped = sum(map(int, re.findall(r"(\d+) requests were skipped", done.stdout)))
+        if done.returncode or done.stderr or skipped > 2:
             raise RuntimeError(f"{command}: {done.stdout}{done.stderr}")
         said = json.loads(result.read_text())
     return [

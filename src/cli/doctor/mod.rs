@@ -49,6 +49,8 @@ fn path_of(text: &str) -> Result<PathAndQuery, String> {
 struct Findings {
     ways_in: usize,
     unsure: usize,
+    /// Servers that keep credentials from the project.
+    lost: usize,
     examined: usize,
 }
 
@@ -92,7 +94,10 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     let through = through::through(&http, &loaded.document, arguments, &native, &mut findings);
     control.block_on(through);
     match findings {
-        Findings { ways_in: 0, unsure: 0, examined: 0 } => {
+        Findings { ways_in: 0, lost: 1.., .. } => {
+            bail!("the project does not get the credentials that it judges: see above")
+        }
+        Findings { ways_in: 0, unsure: 0, examined: 0, .. } => {
             println!("\nThere is no upstream to examine.");
         }
         Findings { ways_in: 0, unsure: 0, .. } => {

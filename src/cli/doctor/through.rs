@@ -89,10 +89,11 @@ impl Gateway<'_> {
                 continue;
             };
             let answer = self.answer(path, value).await;
+            let as_natively = answer.clone().filter(|(status, _)| status == before);
             if value.is_none() {
-                bare = answer.clone().map(|answer| (path, answer));
+                bare = as_natively.map(|answer| (path, answer));
             } else if *told_apart
-                && let (Some(answer), Some((at, bare))) = (&answer, &bare)
+                && let (Some(answer), Some((at, bare))) = (&as_natively, &bare)
                 && *at == path
                 && answer == bare
             {
@@ -113,7 +114,7 @@ impl Gateway<'_> {
             }
         }
         if let Some(path) = lost.first() {
-            findings.unsure += 1;
+            findings.lost += 1;
             println!("  LOST      {path}: the project answers a wrong token as if there were none");
             println!("            {LOST}");
         }

@@ -21,6 +21,7 @@ use self::{
 use super::natively;
 use anyhow::{Context, bail};
 use clap::Args;
+use serde_json::Value;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -70,8 +71,8 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         bail!("there is a {}; name another with --config, or use --force", config.display());
     }
     let answer = ask(arguments)?;
-    let mut project: Project = serde_json::from_slice(&answer)
-        .context("the Python of the project did not print the project's settings")?;
+    let mut project =
+        read(&answer).context("the Python of the project did not print the project's settings")?;
     let mut classes = project.rest_framework.authentication.iter();
     let named = classes.any(|class| class.class.starts_with("portcullis_django."));
     if named || project.lines.already {
@@ -91,7 +92,10 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     }
     report(&written.notes, &file.to_string());
     println!("\n1. {}", upstream_lines(&project));
-    println!("2. Set these variables for the gateway:\n");
+    match written.variables.is_empty() {
+        true => println!("2. No variable has to be set for the gateway."),
+        false => println!("2. Set these variables for the gateway:\n"),
+    }
     for (name, holds) in written.variables {
         println!("     {name}  {holds}");
     }
@@ -103,6 +107,30 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
          7. portcullis doctor --config {file} --path {path}"
     );
     Ok(())
+}
+
+/// The project as its Python told it. What becomes a text of the file is no variable there.
+fn read(answer: &[u8]) -> serde_json::Result<Project> {
+    let mut told: Value = serde_json::from_slice(answer)?;
+    for part in ["settings", "packages", "rest_framework"] {
+        told.get_mut(part).into_iter().for_each(escape_variables);
+    }
+    for url in told.get_mut("urls").and_then(Value::as_array_mut).into_iter().flatten() {
+        for part in ["authentication", "permission", "throttle"] {
+            url.get_mut(part).into_iter().for_each(escape_variables);
+        }
+    }
+    serde_json::from_value(told)
+}
+
+/// `${`, by a variable that is never set.
+fn escape_variables(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace("${", "${:-$}{"),
+        Value::Array(list) => list.iter_mut().for_each(escape_variables),
+        Value::Object(map) => map.values_mut().for_each(escape_variables),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The notes that matter, and how many are left for the file.

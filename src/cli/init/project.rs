@@ -37,9 +37,9 @@ pub(super) struct Project {
     pub(super) notes: Vec<Note>,
     /// To requests without a good credential.
     pub(super) answers: Vec<NativeAnswer>,
-    /// Maps of settings that are not written, since the gateway refuses what they would say.
+    /// Maps of settings that are not written, since the gateway refuses what they would say, and why.
     #[serde(skip)]
-    pub(super) left: BTreeSet<String>,
+    pub(super) left: BTreeMap<String, String>,
 }
 
 /// A fact that a person has to know, once, with all that it is true of.
@@ -56,7 +56,7 @@ pub(super) struct Note {
 pub(super) enum Group {
     /// Clients are refused that were not.
     Refused,
-    /// Somebody has to do something.
+    /// Something has to be done.
     Do,
     /// Answers differ, or the project goes on deciding.
     Differs,
@@ -183,8 +183,8 @@ pub(super) struct RestFramework {
     pub(super) permission: Permission,
     pub(super) throttle: Vec<Throttle>,
     pub(super) num_proxies: Option<i64>,
-    /// Whether views have no second renderer.
-    pub(super) one_renderer: bool,
+    /// Whether `JSONRenderer` is the only renderer.
+    pub(super) json_alone: bool,
 }
 
 /// An authentication class.
@@ -209,6 +209,7 @@ pub(super) struct Permission {
 /// A throttle class.
 #[derive(Debug, Deserialize)]
 pub(super) struct Throttle {
+    pub(super) class: String,
     /// The entry of `throttle`; none: it is not carried.
     pub(super) gateway: Option<Value>,
 }
@@ -266,18 +267,26 @@ impl Project {
 /// What is left to the project after all. Each says whether there was something to leave.
 impl Project {
     /// All classes whose entry of `authentication` this is.
-    pub(super) fn leave_class(&mut self, entry: &Value) -> bool {
+    pub(super) fn leave_class(&mut self, entry: &Value) -> BTreeSet<String> {
         self.leave_classes(|class| class.gateway.as_ref() == Some(entry))
     }
 
     /// All throttle classes whose entry this is.
-    pub(super) fn leave_throttle(&mut self, entry: &Value) -> bool {
+    pub(super) fn leave_throttle(&mut self, entry: &Value) -> BTreeSet<String> {
         let own = self.urls.iter_mut().flat_map(|url| url.throttle.iter_mut().flatten());
         let all = self.rest_framework.throttle.iter_mut().chain(own);
-        let mut entries = all.map(|throttle| &mut throttle.gateway).collect::<Vec<_>>();
-        entries.retain(|gateway| gateway.as_ref() == Some(entry));
-        entries.iter_mut().for_each(|gateway| **gateway = None);
-        !entries.is_empty()
+        let refused = all.filter(|throttle| throttle.gateway.as_ref() == Some(entry));
+        let left = refused.map(|throttle| {
+            throttle.gateway = None;
+            throttle.class.clone()
+        });
+        left.collect()
+    }
+
+    /// Everything that looks users up.
+    pub(super) fn leave_store(&mut self) {
+        self.leave_classes(|class| class.known().is_none_or(|known| known.asks_store));
+        self.urls.iter_mut().for_each(|url| url.endpoint = None);
     }
 
     /// The pages of a route; where there is none, the schemes of its views.
@@ -317,14 +326,14 @@ impl Project {
         }
     }
 
-    fn leave_classes(&mut self, which: impl Fn(&Class) -> bool) -> bool {
+    fn leave_classes(&mut self, which: impl Fn(&Class) -> bool) -> BTreeSet<String> {
         let own = self.urls.iter_mut();
         let own = own.flat_map(|url| url.authentication.iter_mut().flatten().flatten());
-        let mut left = false;
+        let mut left = BTreeSet::new();
         for class in self.rest_framework.authentication.iter_mut().chain(own) {
             if class.gateway.is_some() && which(class) {
                 class.gateway = None;
-                left = true;
+                left.insert(class.class.clone());
             }
         }
         left
@@ -339,6 +348,7 @@ impl Project {
 pub(super) fn note_about(notes: &mut Vec<Note>, group: Group, text: &str, about: &str) {
     let known = notes.iter_mut().find(|note| note.group == group && note.text == text);
     match known {
+        Some(note) if note.about.iter().any(|known| known == about) => {}
         Some(note) => note.about.push(about.to_owned()),
         None => {
             let about = vec![about.to_owned()];

@@ -37,6 +37,10 @@ pub(super) fn settled(
         let tree: Value = serde_yaml::from_str(&written.text).context("what was written")?;
         let problems = problems(&written.text, file);
         // A secret is judged where it is; here is only what stands for it.
+        let is_variable = |value: &Value| {
+            let names = written.variables.iter();
+            names.into_iter().any(|(name, _)| value.as_str() == Some(&format!("${{{name}}}")))
+        };
         let is_known = |problem: &&Problem| !at(&tree, &problem.path.0).is_some_and(is_variable);
         let (mut left, mut stays) = (false, None);
         for problem in problems.iter().filter(is_known) {
@@ -56,6 +60,8 @@ pub(super) fn settled(
     }
 }
 
+const UNCOUNTED: &str =
+    "Throttles whose rate the gateway refuses go on counting in the project alone";
 const REFUSED: &str = "`check` refuses this file: change it by hand";
 
 /// What the project's Python has found of keys that it alone has seen.
@@ -79,7 +85,9 @@ fn leave_refused_keys(project: &mut Project) {
 
 /// What `check` has against a text, without the network.
 fn problems(text: &str, file: &FilePath) -> Vec<Problem> {
-    let environment = |name: &str| Some(format!("what stands for {name}, which is not known here"));
+    let environment = |name: &str| {
+        (!name.is_empty()).then(|| format!("what stands for {name}, which is not known here"))
+    };
     let loader = Loader { path: file.into(), environment: &environment, problems: &app::problems };
     match loader.read(text.to_owned()) {
         Ok(loaded) => loaded.report(app::problems(&loaded.document)).problems,
@@ -89,47 +97,89 @@ fn problems(text: &str, file: &FilePath) -> Vec<Problem> {
 
 /// Leaves to the project what a problem is about; false if there is nothing to leave.
 fn leave(project: &mut Project, problem: &Problem, tree: &Value) -> bool {
-    let mut why = said(problem);
     let steps = &problem.path.0;
     let keys: Vec<Option<&str>> = steps.iter().map(key).collect();
-    let entry = |length: usize| steps.get(..length).and_then(|steps| at(tree, steps));
-    let left = match keys.as_slice() {
-        [Some("authentication"), None, ..] => entry(2).is_some_and(|it| project.leave_class(it)),
-        [Some("throttle"), None, ..] => entry(2).is_some_and(|it| project.leave_throttle(it)),
-        [Some("routes"), None, Some("authentication"), None, ..] => {
-            entry(4).is_some_and(|it| project.leave_class(it))
+    // The entry of a chain, and what of it is refused.
+    let entry = |length: usize| {
+        let (whole, part) = steps.split_at_checked(length)?;
+        let part = crate::value::Path(part.to_vec());
+        let dot = if part.0.is_empty() { "" } else { " " };
+        Some((at(tree, whole)?, format!("{dot}{part}: {}", problem.message)))
+    };
+    let length = if keys.first() == Some(&Some("routes")) { 4 } else { 2 };
+    match keys.as_slice() {
+        [Some("authentication"), None, ..] | [_, None, Some("authentication"), None, ..] => {
+            let Some((entry, why)) = entry(length) else { return false };
+            let left = project.leave_class(entry);
+            left.iter().for_each(|class| note(project, LEFT, &format!("{class}{why}")));
+            !left.is_empty()
         }
-        [Some("routes"), None, Some("throttle"), None, ..] => {
-            entry(4).is_some_and(|it| project.leave_throttle(it))
+        [Some("throttle"), None, ..] | [_, None, Some("throttle"), None, ..] => {
+            let Some((entry, why)) = entry(length) else { return false };
+            let left = project.leave_throttle(entry);
+            left.iter().for_each(|class| note(project, UNCOUNTED, &format!("{class}{why}")));
+            !left.is_empty()
         }
         [Some("routes"), None, ..] => {
-            let path = entry(2).and_then(|route| route.get("path")?.as_str()).unwrap_or_default();
-            // The number is that of a file that is not kept.
-            why = format!("{path}: {}", problem.message);
-            project.leave_route(path)
+            let path = entry(2).and_then(|(route, _)| route.get("path")?.as_str());
+            let path = path.unwrap_or_default();
+            let left = project.leave_route(path);
+            if left {
+                // The number is that of a file that is not kept.
+                note(project, LEFT, &format!("{path}: {}", problem.message));
+            }
+            left
         }
-        [Some(map), ..] => return leave_map(project, map, &why),
+        [Some(map), ..] => leave_map(project, map, &said(problem)),
         _ => false,
-    };
-    if left {
-        project.note_about(Group::Differs, LEFT, &why);
     }
-    left
 }
 
 /// Leaves what goes by one map of settings.
 fn leave_map(project: &mut Project, map: &str, why: &str) -> bool {
     let mut packages = PACKAGES.iter();
     let owner = packages.find(|package| package.import.settings.iter().any(|its| its.map == map));
-    let known = owner.is_some() || map == "cors";
-    let left = known && project.left.insert(map.to_owned());
-    if let Some(owner) = owner.filter(|_| left) {
-        // One map may take the names of another.
-        project.left.extend(owner.import.settings.iter().map(|its| its.map.to_owned()));
-        project.leave_package(owner);
-        project.note_about(Group::Differs, LEFT, why);
+    let known = owner.is_some() || ["cors", "store"].contains(&map);
+    if !known || project.left.contains_key(map) {
+        return false;
     }
-    left
+    project.left.insert(map.to_owned(), why.to_owned());
+    if map == "store" {
+        project.leave_store();
+    }
+    if let Some(owner) = owner {
+        // One map may take the names of another.
+        let maps = owner.import.settings.iter().map(|its| (its.map.to_owned(), why.to_owned()));
+        project.left.extend(maps);
+        project.leave_package(owner);
+    }
+    // The note on CORS stands with what is to be done.
+    if map != "cors" {
+        note(project, LEFT, why);
+    }
+    true
+}
+
+fn note(project: &mut Project, text: &str, why: &str) {
+    project.note_about(Group::Differs, text, &without_password(why));
+}
+
+/// Without what stands before the host of an address.
+fn without_password(text: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let end = after.find(['/', '`', ' ']).unwrap_or(after.len());
+        let (authority, tail) = after.split_at(end);
+        rest = tail;
+        match authority.rsplit_once('@') {
+            Some((_, host)) => shown.push_str(&format!("(hidden)@{host}")),
+            None => shown.push_str(authority),
+        }
+    }
+    shown + rest
 }
 
 fn said(problem: &Problem) -> String {
@@ -151,8 +201,4 @@ fn at<'a>(tree: &'a Value, steps: &[Segment]) -> Option<&'a Value> {
         Segment::Key(key) => value.get(key),
         Segment::Index(index) => value.get(index),
     })
-}
-
-fn is_variable(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.starts_with("${"))
 }

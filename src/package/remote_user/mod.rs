@@ -1,6 +1,6 @@
 #![doc = include_str!("README.md")]
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use hyper::header::{HeaderName, HeaderValue};
 use schemars::JsonSchema;
@@ -47,6 +47,8 @@ pub struct Config {
     name: Option<String>,
     /// The header that names the user.
     header: String,
+    /// Whether its value is percent-encoded, as another Portcullis in front writes it.
+    percent_encoded: bool,
     /// The peers that may set it; there is no default.
     from: Vec<Network>,
     /// Names in the certificates of peers that may set it, wherever they are.
@@ -64,6 +66,7 @@ impl Default for Config {
         Self {
             name: None,
             header: "Remote-User".into(),
+            percent_encoded: false,
             from: Vec::new(),
             from_certificates: Vec::new(),
             create_unknown_user: false,
@@ -99,6 +102,7 @@ impl SchemeSettings for Config {
         problems.finish(Arc::new(RemoteUser {
             lookup: context.lookup(),
             header,
+            percent_encoded: self.percent_encoded,
             from: self.from.clone(),
             from_certificates: self.from_certificates.clone(),
             create_unknown_user: self.create_unknown_user,
@@ -121,6 +125,7 @@ impl SchemeSettings for Config {
 struct RemoteUser {
     lookup: Lookup,
     header: HeaderName,
+    percent_encoded: bool,
     from: Vec<Network>,
     from_certificates: Vec<String>,
     create_unknown_user: bool,
@@ -190,9 +195,13 @@ impl RemoteUser {
     }
 
     async fn load(&self, value: &[u8], purpose: Purpose) -> Result<Loaded, Unavailable> {
+        let decoded: Cow<'_, [u8]> = match self.percent_encoded {
+            true => percent_encoding::percent_decode(value).into(),
+            false => value.into(),
+        };
         // UTF-8, else the Latin-1 that WSGI servers read.
-        let name = std::str::from_utf8(value)
-            .map_or_else(|_| value.iter().map(|byte| char::from(*byte)).collect(), str::to_owned);
+        let name = std::str::from_utf8(&decoded)
+            .map_or_else(|_| decoded.iter().map(|byte| char::from(*byte)).collect(), str::to_owned);
         let mut user = self.db.user_by_name(&name).await?;
         let creates = self.create_unknown_user && purpose != Purpose::Recheck;
         if user.is_none() && creates && is_name(&name) {

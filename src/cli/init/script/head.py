@@ -38,7 +38,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
     settings         {name: value}: SESSION_*, CSRF_* and more in Django's names, with defaults, and those of TABLES
     rest_framework   {authentication: [{class, base, gateway, asks_more}], permission: {classes: [text], gateway},
                       throttle: [{class, gateway}], rates: {scope: rate}, num_proxies,
-                      one_renderer: whether views have no second one}, or null
+                      json_alone: whether JSONRenderer is the only renderer}, or null
                      `base` is the class in TABLES that a class is or inherits from, or null; `asks_more`: it accepts
                      what its base accepts, or less; `gateway` of a class whose meaning is not carried is null
     packages         {setting: {name: value}} of the dictionaries in TABLES, with defaults; null where the package is not

@@ -140,5 +140,5 @@ def rest_framework():
         "throttle": throttle(api_settings.DEFAULT_THROTTLE_CLASSES, None),
         "rates": plain(api_settings.DEFAULT_THROTTLE_RATES),
         "num_proxies": api_settings.NUM_PROXIES,
-        "one_renderer": len(api_settings.DEFAULT_RENDERER_CLASSES) == 1,
+        "json_alone": [dotted(cls) for cls in api_settings.DEFAULT_RENDERER_CLASSES] == ["rest_framework.renderers.JSONRenderer"],
     }

@@ -60,10 +60,20 @@ TYPES = {
 def variable(parsed, name):
     """The mark of a part: for any segment or a type of them, for some, or for what may be several."""
     if not one_segment(parsed):
-        return "\0"
+        return beginning(parsed) + "\0"
     name = re.sub(r"\W", "_", name)
     kind = next((kind for text, kind in TYPES.items() if str(regex.parse(text)) == str(parsed)), None)
     return f"\2{name}\2" if kind is None else f"\1{name}{kind}\1"
+
+
+def beginning(parsed):
+    """The text that it begins with, as `.` of DRF's format suffixes."""
+    text = ""
+    for token, value in parsed:
+        if token is not regex.LITERAL or value == ord("/"):
+            break
+        text += chr(value)
+    return text
 
 
 def one_segment(parsed):

@@ -125,7 +125,7 @@ def computed(model, name):
     instead = inspect.getattr_static(model, name, None)
     if instead is None or instead is USER_COLUMNS[name]:
         return None
-    # Nobody is let in for it: who is staff by a method of the model's own is not staff here.
+    # No request is admitted for it: who is staff by a method of the model's own is not staff here.
     if name in ("email", "first_name", "last_name", "is_staff", "is_superuser", "last_login", "date_joined"):
         note("differs", f"{model._meta.label} has no columns for what the gateway takes to be empty or false", name)
         return None

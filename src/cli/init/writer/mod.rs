@@ -129,7 +129,7 @@ impl<'a> Writer<'a> {
         self.forwarded_headers();
         self.packages();
         self.cors();
-        if project.rest_framework.one_renderer {
+        if project.rest_framework.json_alone {
             self.line(
                 "browsable_api: false  # DEFAULT_RENDERER_CLASSES has no BrowsableAPIRenderer",
             );
@@ -211,13 +211,13 @@ impl<'a> Writer<'a> {
         let languages = self.project.languages.as_ref()?;
         let file = self.file.with_extension("messages.yaml");
         self.line("language:");
-        self.line(format!("  code: {}", settings.text("LANGUAGE_CODE")));
+        self.line(format!("  code: {}", yaml(&settings.text("LANGUAGE_CODE").into())));
         if self.project.has_middleware("django.middleware.locale.LocaleMiddleware") {
             self.line("  negotiate: true  # LocaleMiddleware");
         }
         let cookie = settings.text("LANGUAGE_COOKIE_NAME");
         if cookie != "django_language" {
-            self.line(format!("  cookie: {cookie}"));
+            self.line(format!("  cookie: {}", yaml(&cookie.into())));
         }
         self.line(format!("  messages: {}", Value::from(file.display().to_string())));
         // JSON is YAML, and each language is a line.
@@ -244,7 +244,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A chain; none if one of its classes is not carried.
-    fn chain(&self, classes: &[Class]) -> Option<String> {
+    fn chain(&mut self, classes: &[Class]) -> Option<String> {
         let mut entries: Vec<String> = Vec::new();
         for class in classes {
             let value = class.gateway.as_ref()?;
@@ -258,7 +258,12 @@ impl<'a> Writer<'a> {
                     settings.insert("name".into(), format!("upstream{}", twins + 1).into());
                     yaml(&serde_json::json!({ "upstream": settings }))
                 }
-                _ => return None,
+                _ => {
+                    const TWINS: &str = "Routes with two classes of one kind in their chain are left to the \
+                                         project whole";
+                    self.note_about(Group::Differs, TWINS, &class.class);
+                    return None;
+                }
             });
         }
         Some(format!("[{}]", entries.join(", ")))
@@ -280,16 +285,24 @@ impl Group {
 impl Note {
     /// As lines of text, with so many of what it is true of.
     pub(super) fn lines(&self, most: usize) -> Vec<String> {
+        // A line end in a name of the project would end the comment.
+        let text = one_line(&self.text);
         if self.about.is_empty() {
-            return vec![format!("  - {}", self.text)];
+            return vec![format!("  - {text}")];
         }
-        let mut lines = vec![format!("  - {}:", self.text)];
-        lines.extend(self.about.iter().take(most).map(|about| format!("      {about}")));
+        let mut lines = vec![format!("  - {text}:")];
+        lines
+            .extend(self.about.iter().take(most).map(|about| format!("      {}", one_line(about))));
         if let more @ 1.. = self.about.len().saturating_sub(most) {
             lines.push(format!("      and {more} more"));
         }
         lines
     }
+}
+
+fn one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
 }
 
 fn word(entry: &str) -> &str {
@@ -300,12 +313,7 @@ fn word(entry: &str) -> &str {
 /// YAML is JSON with blanks after the colons, for people.
 fn yaml(value: &Value) -> String {
     match value {
-        Value::String(word)
-            if word.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && word.chars().all(|c| c.is_ascii_alphanumeric() || "_/-".contains(c)) =>
-        {
-            word.clone()
-        }
+        Value::String(word) if is_plain(word) => word.clone(),
         Value::Object(map) => {
             let entries: Vec<String> =
                 map.iter().map(|(key, value)| format!("{key}: {}", yaml(value))).collect();
@@ -316,6 +324,13 @@ fn yaml(value: &Value) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// Whether a text needs no quotes, since YAML takes it for nothing else.
+fn is_plain(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || "_/-".contains(c))
+        && serde_yaml::from_str::<Value>(word).is_ok_and(|value| value.is_string())
 }
 
 /// Percent-encoded, as what is between two slashes.

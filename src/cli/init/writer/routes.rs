@@ -82,6 +82,7 @@ impl Writer<'_> {
             routes.push(("/".into(), Rule::Project));
         }
         drop_needless(&mut routes);
+        project.urls.iter().for_each(|url| self.count(url, &routes));
         self.line("routes:");
         self.line(format!("  - {{ path: \"={}\", endpoint: jwks }}", jwks_path(project)));
         routes.sort();
@@ -106,7 +107,6 @@ impl Writer<'_> {
                 continue;
             };
             let (path, rule) = (url.path.clone(), self.rule_of(url));
-            self.count(url, &rule);
             leaves.push(Leaf {
                 path,
                 pattern,
@@ -159,13 +159,14 @@ impl Writer<'_> {
         }
     }
 
-    /// How many views that refuse strangers are judged here, for the report.
-    fn count(&mut self, url: &Url, rule: &Rule) {
+    /// How many views that refuse strangers are judged here, for the report: by the routes that are
+    /// written, where many views may have come to one.
+    fn count(&mut self, url: &Url, routes: &[(String, Rule)]) {
         let permission = url.permission.as_ref().unwrap_or(&self.project.rest_framework.permission);
         let guarded = permission.gateway.as_ref().is_some_and(|rule| *rule != "anyone");
         if url.kind == Kind::Drf && guarded && url.endpoint.is_none() {
             self.guarded += 1;
-            let judged = *rule != Rule::Project;
+            let judged = rule_at(url, routes).is_some_and(|rule| *rule != Rule::Project);
             self.judged += usize::from(judged);
             let plain = url.path.strip_prefix('=').filter(|path| !path.contains('{'));
             let telling = judged
@@ -177,7 +178,7 @@ impl Writer<'_> {
         }
     }
 
-    fn rule_of(&self, url: &Url) -> Rule {
+    fn rule_of(&mut self, url: &Url) -> Rule {
         let default = &self.project.rest_framework.authentication;
         let classes = match &url.authentication {
             None => Some(default),
@@ -409,6 +410,20 @@ fn drop_needless(routes: &mut Vec<(String, Rule)>) {
         let Some((own, _)) = all.next() else { return true };
         path == "/" || *rule != Rule::Project || judged(own)
     });
+}
+
+/// The rule of the most specific route that has all paths of a view.
+fn rule_at<'a>(url: &Url, routes: &'a [(String, Rule)]) -> Option<&'a Rule> {
+    let own = url.path.parse::<PathPattern>().ok()?;
+    let mut best: Option<(PathPattern, &Rule)> = None;
+    for (path, rule) in routes {
+        let Ok(route) = path.parse::<PathPattern>() else { continue };
+        let serves = own.relation(&route) != Relation::Apart && own.is_within(&route);
+        if serves && best.as_ref().is_none_or(|(known, _)| route.is_within(known)) {
+            best = Some((route, rule));
+        }
+    }
+    best.map(|(_, rule)| rule)
 }
 
 /// Where two routes have paths in common and neither is more specific, a third decides about those.

@@ -50,7 +50,9 @@ impl Writer<'_> {
                  `store.listen_url`, or what Django ends is learned of within `cache.ttl`",
             );
         }
-        self.user_model();
+        if !self.project.left.contains_key("store") {
+            self.user_model();
+        }
     }
 
     /// What the project's connections ask of the database, in the words of the gateway's URLs.

@@ -50,8 +50,8 @@ impl Writer<'_> {
             "CORS_URLS_REGEX is set"
         } else if all && settings.is_true("CORS_ALLOW_CREDENTIALS") {
             "any site could act as its visitor"
-        } else if self.project.left.contains("cors") {
-            "the gateway refuses one of its settings"
+        } else if let Some(why) = self.project.left.get("cors") {
+            why
         } else {
             ""
         };
@@ -59,7 +59,7 @@ impl Writer<'_> {
             return self.note_about(
                 Group::Do,
                 "CORS is not carried, so the gateway's refusals cannot be read by pages of other \
-                 origins, and a preflight is refused where strangers are: list the origins in \
+                 origins, and preflights of guarded paths are refused: list the origins in \
                  `cors.origins` (`https://*.example.com`)",
                 why,
             );
@@ -117,7 +117,8 @@ impl Writer<'_> {
                     project.packages.get(name).and_then(Option::as_ref)
                 }
             };
-            let Some(settings) = settings.filter(|_| !project.left.contains(imported.map)) else {
+            let Some(settings) = settings.filter(|_| !project.left.contains_key(imported.map))
+            else {
                 continue;
             };
             let mut importer = Importer::new(settings, &project.installed, &classes);
