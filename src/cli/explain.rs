@@ -27,6 +27,7 @@ use crate::{
         log::AccessLog,
         recent::{Explained, RequestId, SchemeResult},
     },
+    package::print_line,
     rejection::Rejection,
     request::{Body, Peer, Request},
     target::Preview,
@@ -70,7 +71,7 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
     let process = ProcessState::new(&loaded.document, Clock::system(), handle, AccessLog::off());
     let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
     let (head, body) = head(&arguments)?;
-    println!("{} {}", head.method, shown(&head.uri.to_string()));
+    print_line!("{} {}", head.method, shown(&head.uri.to_string()));
     let peer = Peer::new(arguments.from, arguments.https);
     let gateway = &built.serving.gateway;
     control.block_on(async {
@@ -86,13 +87,13 @@ pub(super) fn explain(path: PathBuf, arguments: Arguments) -> anyhow::Result<()>
 fn show(gateway: &Gateway, explained: Explanation<'_>) {
     let Explanation { client, route, schemes, decision, before, request } = explained;
     if let Some(client) = client {
-        println!("  client     {client}");
+        print_line!("  client     {client}");
     }
     if let Some(before) = before {
-        return println!("  answered   {before}");
+        return print_line!("  answered   {before}");
     }
     if let Some(route) = route {
-        println!("  route      {}", route.name);
+        print_line!("  route      {}", route.name);
     }
     let caller = match &decision {
         Some(Ok(admitted)) => admitted.caller(),
@@ -101,20 +102,20 @@ fn show(gateway: &Gateway, explained: Explanation<'_>) {
     for (scheme, result) in &schemes {
         match (result, caller) {
             (SchemeResult::Authenticated, Some(caller)) => {
-                println!("  scheme     {scheme}: is {}", shown(&caller.identity.username));
+                print_line!("  scheme     {scheme}: is {}", shown(&caller.identity.username));
             }
-            (result, _) => println!("  scheme     {scheme}: {}", shown(&result.to_string())),
+            (result, _) => print_line!("  scheme     {scheme}: {}", shown(&result.to_string())),
         }
     }
     if let Some(route) = route {
-        println!("  rule       {}", route.policy.describe());
+        print_line!("  rule       {}", route.policy.describe());
     }
     match (decision, route, request) {
         (Some(Err(rejection)), ..) => {
             refused(&rejection);
             if let (Rejection::NotAuthenticated(_), Some(login)) = (&rejection, &gateway.login_url)
             {
-                println!("  a browser  without a session is sent to {login}");
+                print_line!("  a browser  without a session is sent to {login}");
             }
         }
         (Some(Ok(admitted)), Some(route), Some(request)) => admit(route, request, &admitted),
@@ -125,34 +126,38 @@ fn show(gateway: &Gateway, explained: Explanation<'_>) {
 fn admit(route: &Route, request: Box<Request>, admitted: &crate::policy::Admitted) {
     match admitted.caller() {
         Some(caller) => {
-            println!("  admitted   as {}, by {}", shown(&caller.identity.username), caller.scheme)
+            print_line!(
+                "  admitted   as {}, by {}",
+                shown(&caller.identity.username),
+                caller.scheme
+            )
         }
-        None => println!("  admitted   as an anonymous caller"),
+        None => print_line!("  admitted   as an anonymous caller"),
     }
     match route.preview(request, admitted) {
         Err(rejection) => refused(&rejection),
-        Ok(Preview::Gateway(by)) => println!("  answered   {by}"),
+        Ok(Preview::Gateway(by)) => print_line!("  answered   {by}"),
         Ok(Preview::Upstream(outgoing)) => {
             let target = outgoing.target().to_string();
-            println!("\nThe upstream would see:\n\n{} {}", outgoing.method(), shown(&target));
+            print_line!("\nThe upstream would see:\n\n{} {}", outgoing.method(), shown(&target));
             for (name, value) in outgoing.headers() {
                 // The explanation may be pasted into a ticket.
                 let secret = ["authorization", "cookie", "assertion", "key", "token", "secret"];
                 let hidden = secret.iter().any(|word| name.as_str().contains(word));
                 let shown = if hidden { "(hidden)".into() } else { self::value(value.as_bytes()) };
-                println!("{name}: {shown}");
+                print_line!("{name}: {shown}");
             }
         }
     }
 }
 
 fn refused(rejection: &Rejection) {
-    println!("  refused    {} {}", rejection.status(), shown(&rejection.detail().english()));
+    print_line!("  refused    {} {}", rejection.status(), shown(&rejection.detail().english()));
     for challenge in rejection.challenges() {
-        println!("             WWW-Authenticate: {}", value(challenge.as_bytes()));
+        print_line!("             WWW-Authenticate: {}", value(challenge.as_bytes()));
     }
     if let Some(cause) = rejection.cause() {
-        println!("  because    {}", shown(&cause));
+        print_line!("  because    {}", shown(&cause));
     }
 }
 
@@ -190,30 +195,30 @@ async fn what_happened(admin: Option<SocketAddr>, id: RequestId) -> anyhow::Resu
     }
     let request: Explained = serde_json::from_slice(&body).context("the answer is another's")?;
     // A client has written part of it, and this is a terminal.
-    println!("{} {}", request.method, request.path.escape_debug());
-    println!("  client     {}", request.client);
+    print_line!("{} {}", request.method, request.path.escape_debug());
+    print_line!("  client     {}", request.client);
     if let Some(route) = &request.route {
-        println!("  route      {route}");
+        print_line!("  route      {route}");
     }
     for (scheme, told) in &request.schemes {
-        println!("  scheme     {scheme}: {}", told.to_string().escape_debug());
+        print_line!("  scheme     {scheme}: {}", told.to_string().escape_debug());
     }
     if let Some(rule) = &request.rule {
-        println!("  rule       {rule}");
+        print_line!("  rule       {rule}");
     }
     if let Some((user, scheme)) = &request.user {
-        println!("  admitted   as {}, by {scheme}", user.escape_debug());
+        print_line!("  admitted   as {}, by {scheme}", user.escape_debug());
     }
     match &request.refused {
         Some((detail, cause)) => {
-            println!("  refused    {} {}", request.status, detail.escape_debug());
+            print_line!("  refused    {} {}", request.status, detail.escape_debug());
             if let Some(cause) = cause {
-                println!("  because    {}", cause.escape_debug());
+                print_line!("  because    {}", cause.escape_debug());
             }
         }
-        None => println!("  answered   {}", request.status),
+        None => print_line!("  answered   {}", request.status),
     }
-    println!("  in         {} µs", request.microseconds);
+    print_line!("  in         {} µs", request.microseconds);
     Ok(())
 }
 

@@ -1,5 +1,4 @@
 //! The command line.
-#![expect(clippy::print_stdout, reason = "what a command prints is its answer")]
 
 mod diff;
 mod doctor;
@@ -29,7 +28,7 @@ use crate::{
     config::load::{Loaded, Loader},
     crypto::pem,
     observe::log::AccessLog,
-    package::{self, Commands, PACKAGES, Site, secret_from_stdin},
+    package::{self, Commands, PACKAGES, Site, print_line, secret_from_stdin},
     value::Problems,
 };
 
@@ -187,7 +186,7 @@ pub fn main() -> anyhow::Result<()> {
         Command::HashPassword => on_site(cli.config, |site| Box::pin(users::hash_password(site))),
         Command::HashKey => {
             let key = secret_from_stdin("Key: ")?;
-            println!("{}", crate::crypto::digest::sha256_hex(key.reveal().as_bytes()));
+            print_line!("{}", crate::crypto::digest::sha256_hex(key.reveal().as_bytes()));
             Ok(())
         }
     }
@@ -233,7 +232,7 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
         ProcessState::new(&loaded.document, clock, control.handle().clone(), AccessLog::off());
     let built = app::build(&loaded.document, &process).map_err(|p| loaded.report(p))?;
     for warning in warnings(&loaded, &built, process.clock.now()) {
-        println!("warning: {warning}");
+        print_line!("warning: {warning}");
     }
     match control.block_on(built.db.examine()) {
         Ok(problems) if problems.is_empty() => {}
@@ -245,9 +244,9 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
         // The file of an embedded store is made by `run`.
         Err(_) if built.db.is_yet_to_be_made() => {}
         Err(_) => match built.db.missing() {
-            Some(missing) => println!("warning: {missing}"),
+            Some(missing) => print_line!("warning: {missing}"),
             None => {
-                println!("warning: the store does not answer, so its tables were not looked at")
+                print_line!("warning: the store does not answer, so its tables were not looked at")
             }
         },
     }
@@ -255,11 +254,11 @@ fn check(path: PathBuf, before: Option<&Path>, store: bool, network: bool) -> an
         control.block_on(try_network(&built))?;
     }
     let routes = built.serving.gateway.router.routes().count();
-    println!("{name} is valid: {routes} {}", if routes == 1 { "route" } else { "routes" });
+    print_line!("{name} is valid: {routes} {}", if routes == 1 { "route" } else { "routes" });
     match changes.as_deref() {
         None => {}
-        Some("") => println!("nothing would change"),
-        Some(changes) => print!("\n{changes}"),
+        Some("") => print_line!("nothing would change"),
+        Some(changes) => print_line!("\n{}", changes.trim_end()),
     }
     Ok(())
 }
@@ -280,16 +279,16 @@ async fn try_network(built: &Built) -> anyhow::Result<()> {
     let mut lost = 0;
     for probe in &built.probes {
         match probe.ask().await {
-            Ok(found) => println!("reached   {}: {found}", probe.what),
+            Ok(found) => print_line!("reached   {}: {found}", probe.what),
             Err(cause) => {
                 lost += 1;
-                println!("no use    {}: {cause}", probe.what);
+                print_line!("no use    {}: {cause}", probe.what);
             }
         }
     }
     let (routes, _) = built.serving.gateway.without_server().await;
     for route in &routes {
-        println!("no server behind the route {route}");
+        print_line!("no server behind the route {route}");
     }
     match lost + routes.len() {
         0 => Ok(()),

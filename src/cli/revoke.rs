@@ -4,7 +4,7 @@ use anyhow::bail;
 
 use crate::{
     account::Ended,
-    package::{Site, say_heard, secret_from_stdin},
+    package::{Site, print_line, say_heard, secret_from_stdin},
 };
 
 pub(super) async fn revoke(site: &Site<'_>) -> anyhow::Result<()> {
@@ -16,7 +16,7 @@ pub(super) async fn revoke(site: &Site<'_>) -> anyhow::Result<()> {
     for revoker in site.accounts.revokers() {
         match revoker.end(credential).await {
             Ok(Ended::Done(ended)) => {
-                println!("{ended}");
+                print_line!("{ended}");
                 say_heard(site.db);
                 return Ok(());
             }

@@ -30,6 +30,7 @@ use crate::{
     crypto::random_text,
     listen::{self, Address, Inherited, Shared, Workers},
     observe::log,
+    package::print_line,
     store::NewUser,
     value::Secret,
 };
@@ -243,7 +244,7 @@ fn welcome(document: &Document, name: &str, password: &str, token: &str) {
         false => address.to_string(),
     };
     let basic = STANDARD.encode(format!("{name}:{password}"));
-    println!(
+    print_line!(
         "\nThe store was empty. It has a superuser now; this is shown once:\n\n  \
          user      {name}\n  password  {password}\n  token     {token}\n\n\
          Try it:\n\n  \

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use crate::package::Site;
+use crate::{package::Site, package::print_line};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
@@ -22,7 +22,7 @@ pub(super) async fn store(site: &Site<'_>, command: Store) -> anyhow::Result<()>
         false => site.db.install_triggers().await?,
     };
     for statement in done {
-        println!("{statement};");
+        print_line!("{statement};");
     }
     Ok(())
 }

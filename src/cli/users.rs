@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     crypto::password::unusable,
-    package::{Site, read_line, say_heard, secret_from_stdin},
+    package::{Site, print_line, read_line, say_heard, secret_from_stdin},
     store::{Deleted, NewUser},
 };
 
@@ -76,18 +76,18 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
             }
             let user = NewUser { username: username.clone(), email, password, superuser };
             match site.accounts.create_user(db, &user, site.clock.now()).await? {
-                Some(user) => println!("Created user {username} with id {}", user.id),
+                Some(user) => print_line!("Created user {username} with id {}", user.id),
                 None => bail!("there is a user {username} already"),
             }
         }
         User::List => {
             for name in db.usernames().await? {
-                println!("{name}");
+                print_line!("{name}");
             }
         }
         User::Enable(user) => {
             set_active(site, &user.username, true).await?;
-            println!(
+            print_line!(
                 "Credentials that were refused before are checked again within cache.negative_ttl."
             );
         }
@@ -97,7 +97,7 @@ pub(super) async fn user(site: &Site<'_>, command: User) -> anyhow::Result<()> {
         }
         User::Delete(user) => match db.delete_user(&user.username).await? {
             Deleted::Done => {
-                println!("Deleted user {}", user.username);
+                print_line!("Deleted user {}", user.username);
                 say_ended(site);
             }
             Deleted::NotFound => bail!("there is no user {}", user.username),
@@ -115,7 +115,7 @@ async fn set_active(site: &Site<'_>, username: &str, active: bool) -> anyhow::Re
     if !site.db.set_active(username, active).await? {
         bail!("there is no user {username}");
     }
-    println!("{} user {username}", if active { "Enabled" } else { "Disabled" });
+    print_line!("{} user {username}", if active { "Enabled" } else { "Disabled" });
     Ok(())
 }
 
@@ -124,13 +124,13 @@ fn say_ended(site: &Site<'_>) {
     say_heard(site.db);
     for revoker in site.accounts.revokers() {
         if let Some(lasting) = revoker.outlives_user() {
-            println!("{lasting}");
+            print_line!("{lasting}");
         }
     }
 }
 
 pub(super) async fn hash_password(site: &Site<'_>) -> anyhow::Result<()> {
     let password = secret_from_stdin("Password: ")?;
-    println!("{}", site.accounts.passwords.encode(password).await?.reveal());
+    print_line!("{}", site.accounts.passwords.encode(password).await?.reveal());
     Ok(())
 }

@@ -23,10 +23,21 @@ pub struct Commands {
     pub run: for<'a> fn(ArgMatches, &'a Site<'a>) -> LocalBoxFuture<'a, anyhow::Result<()>>,
 }
 
-/// Prints a line of a command's answer.
-#[expect(clippy::print_stdout, reason = "what a command prints is its answer")]
+/// Prints a line of a command's answer. Where nothing reads on, as with `| head`, it is lost.
+macro_rules! print_line {
+    ($($words:tt)*) => {{
+        // A call of its own, since the name may be taken where it stands.
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stdout(),
+            format_args!("{}\n", format_args!($($words)*)),
+        );
+    }};
+}
+pub(crate) use print_line;
+
+/// The same, for packages.
 pub fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    print_line!("{line}");
 }
 
 /// Says how many gateways have heard of a revocation: one that none has heard takes its time.

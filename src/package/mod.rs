@@ -47,6 +47,7 @@ pub mod token;
 pub mod upstream;
 pub mod wasm;
 
+pub(crate) use self::command::print_line;
 pub use self::{
     command::{Commands, read_line, say, say_heard, secret_from_stdin, user_named},
     import::{

@@ -13,7 +13,7 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import jwt
 
-from clients.gateway import COMMON, Gateway, free_port
+from clients.gateway import BINARY, COMMON, Gateway, free_port
 from clients.servers import ENVIRONMENT, Server, gunicorn, portcullis, uvicorn, with_package
 from clients.test_django_settings import project
 
@@ -395,6 +395,22 @@ class Natively(unittest.TestCase):
         done = portcullis(folder, "doctor", "--config", folder / "asked.yaml")
         self.assertEqual(done.returncode, 1)
         self.assertIn("asked.natively.yaml is not what `init` writes", done.stderr)
+
+
+class ClosedPipe(unittest.TestCase):
+    """`portcullis … | head`: nothing reads on, and the command ends as it would have."""
+
+    def test_every_command_that_prints(self):
+        file = folder / "piped.yaml"
+        file.write_text(COMMON.format(port=gateway.port) + 'routes:\n  - { path: /, upstream: "unix:/nowhere/socket" }\n')
+        for words in ("doctor --path /me/", "explain GET /me/", "check", "schema", "schema --markdown", "user list"):
+            with self.subTest(words):
+                command = [BINARY, *words.split(), "--config", file]
+                done = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                done.stdout.close()
+                self.assertNotIn(b"panicked", done.stderr.read())
+                done.stderr.close()
+                self.assertIn(done.wait(), (0, 1))
 
 
 class Reach(unittest.TestCase):

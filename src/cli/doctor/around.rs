@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::Findings;
 use crate::{
-    client::HttpClient, clock::Timestamp, crypto::keys::SigningKeys, forward, value::Secret,
+    client::HttpClient, clock::Timestamp, crypto::keys::SigningKeys, forward, package::print_line,
+    value::Secret,
 };
 
 /// An upstream under examination.
@@ -80,12 +81,15 @@ impl Patient<'_> {
             findings.ways_in += 1;
             way_in(what, &nothing, REACH);
         } else if nothing.refuses() {
-            println!("  well      {what}: {}", nothing.status);
+            print_line!("  well      {what}: {}", nothing.status);
         } else {
             findings.unsure += 1;
-            println!("  unsure    {what}: {}", nothing.status);
-            println!("            choose a --path where {} is let in, and the --host", self.user);
-            println!("            that the service knows");
+            print_line!("  unsure    {what}: {}", nothing.status);
+            print_line!(
+                "            choose a --path where {} is let in, and the --host",
+                self.user
+            );
+            print_line!("            that the service knows");
         }
         let worked =
             |answer: &Answer| *answer != nothing && (answer.names_user || answer.lets_in());
@@ -96,7 +100,7 @@ impl Patient<'_> {
             Self::judge(&probe, &answer, worked(&answer), findings);
         }
         if names_are_trusted {
-            println!("            so the assertion is not looked at");
+            print_line!("            so the assertion is not looked at");
             return Ok(());
         }
         for probe in self.forged_assertions() {
@@ -117,16 +121,16 @@ impl Patient<'_> {
         }
         match proper {
             Some(Answer { status, .. }) if self.scheme.is_some() => {
-                println!("  well      what the gateway itself sends: {status}");
+                print_line!("  well      what the gateway itself sends: {status}");
             }
             Some(Answer { status, .. }) => {
                 findings.unsure += 1;
-                println!("  unsure    what the gateway itself sends: {status}");
-                println!(
+                print_line!("  unsure    what the gateway itself sends: {status}");
+                print_line!(
                     "            the service does not trust the gateway yet, or {} is not let in at",
                     self.user
                 );
-                println!("            this --path; without that the attempts above say little");
+                print_line!("            this --path; without that the attempts above say little");
             }
             None => {}
         }
@@ -154,7 +158,7 @@ impl Patient<'_> {
             findings.ways_in += 1;
             way_in(&probe.what, answer, probe.remedy);
         } else {
-            println!("  well      {}: {}", probe.what, answer.status);
+            print_line!("  well      {}: {}", probe.what, answer.status);
         }
     }
 
@@ -289,7 +293,7 @@ impl Patient<'_> {
 }
 
 fn way_in(what: &str, answer: &Answer, remedy: &str) {
-    println!("  WAY IN    {what}: {}\n            remedy: {remedy}", answer.status);
+    print_line!("  WAY IN    {what}: {}\n            remedy: {remedy}", answer.status);
 }
 
 fn unsigned(claims: &Value) -> String {

@@ -20,7 +20,7 @@ use crate::{
     crypto::keys::SigningKeys,
     forward,
     observe::log::AccessLog,
-    package::Entry,
+    package::{Entry, print_line},
     store::Database,
 };
 
@@ -67,9 +67,9 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
     let http = HttpClient::new(control.handle(), clock.clone());
     let mut findings = Findings::default();
     for (server, identity) in upstreams(&loaded.document) {
-        println!("{server}");
+        print_line!("{server}");
         let Some(uri) = address(&server, &arguments.path) else {
-            println!("  skipped   a file: its mode decides who reaches it");
+            print_line!("  skipped   a file: its mode decides who reaches it");
             continue;
         };
         let mut patient = Patient {
@@ -87,7 +87,7 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
         };
         findings.examined += 1;
         if let Err(error) = control.block_on(patient.examine(&mut findings)) {
-            println!("  no answer {error:#}; is it running?");
+            print_line!("  no answer {error:#}; is it running?");
             findings.unsure += 1;
         }
     }
@@ -98,10 +98,10 @@ pub(super) fn doctor(path: std::path::PathBuf, arguments: &Arguments) -> anyhow:
             bail!("the project does not get the credentials that it judges: see above")
         }
         Findings { ways_in: 0, unsure: 0, examined: 0, .. } => {
-            println!("\nThere is no upstream to examine.");
+            print_line!("\nThere is no upstream to examine.");
         }
         Findings { ways_in: 0, unsure: 0, .. } => {
-            println!("\nNo request gets in around the gateway.")
+            print_line!("\nNo request gets in around the gateway.")
         }
         Findings { ways_in: 0, .. } => bail!("could not tell whether a request gets in: see above"),
         Findings { ways_in: 1, .. } => bail!("1 way in around the gateway"),

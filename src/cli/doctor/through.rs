@@ -14,6 +14,7 @@ use crate::{
     cli::natively::{CREDENTIALS, NativeAnswer},
     client::HttpClient,
     config::Document,
+    package::print_line,
     policy::{Config, Word},
 };
 
@@ -40,13 +41,13 @@ pub(super) async fn through(
 ) {
     let plain = document.listen.iter().filter(|listener| listener.tls.is_none());
     let Some(address) = plain.filter_map(|listener| listener.address.tcp()).next() else {
-        return println!("\nNo listener without TLS: nothing was asked through the gateway.");
+        return print_line!("\nNo listener without TLS: nothing was asked through the gateway.");
     };
     let host = arguments.host.as_deref();
     let gateway = Gateway { http, address: address.to_string(), host };
-    println!("\nThrough the gateway, http://{address}");
+    print_line!("\nThrough the gateway, http://{address}");
     if gateway.status("/", None).await.is_none() {
-        println!("  no answer the gateway does not run: start it, and ask again");
+        print_line!("  no answer the gateway does not run: start it, and ask again");
         // What the project answered is there to be compared.
         findings.unsure += usize::from(!native.is_empty());
         return;
@@ -63,7 +64,7 @@ impl Gateway<'_> {
         if let Config::Word(Word::Anyone | Word::AuthenticatedOrReadOnly) =
             permission.unwrap_or(&document.permission)
         {
-            return println!("  skipped   the route of {path} is for anyone");
+            return print_line!("  skipped   the route of {path} is for anyone");
         }
         let password = [("a wrong password", Some("Basic bm9ib2R5Ondyb25n"))];
         for (what, credential) in CREDENTIALS.into_iter().chain(password) {
@@ -71,7 +72,7 @@ impl Gateway<'_> {
                 Some(status) if (200..300).contains(&status) => {
                     way_in(path, what, status, findings);
                 }
-                Some(status) => println!("  well      {what}: {status}"),
+                Some(status) => print_line!("  well      {what}: {status}"),
                 None => unanswered(path, what, findings),
             }
         }
@@ -103,23 +104,25 @@ impl Gateway<'_> {
                 Some(status) if status == *before => same += 1,
                 Some(status) if (200..300).contains(&status) && !(200..300).contains(before) => {
                     way_in(path, what, status, findings);
-                    println!("            the project itself answered {before}");
+                    print_line!("            the project itself answered {before}");
                 }
                 Some(status) => {
                     findings.unsure += 1;
-                    println!("  differs   {path}, {what}: {status}, natively {before}");
-                    println!("            {}", reason(*before, status));
+                    print_line!("  differs   {path}, {what}: {status}, natively {before}");
+                    print_line!("            {}", reason(*before, status));
                 }
                 None => unanswered(path, what, findings),
             }
         }
         if let Some(path) = lost.first() {
             findings.lost += 1;
-            println!("  LOST      {path}: the project answers a wrong token as if there were none");
-            println!("            {LOST}");
+            print_line!(
+                "  LOST      {path}: the project answers a wrong token as if there were none"
+            );
+            print_line!("            {LOST}");
         }
         if same > 0 {
-            println!("  well      {same} answers are those that the project gave natively");
+            print_line!("  well      {same} answers are those that the project gave natively");
         }
     }
 
@@ -145,13 +148,13 @@ impl Gateway<'_> {
 
 fn way_in(path: &str, what: &str, status: u16, findings: &mut Findings) {
     findings.ways_in += 1;
-    println!("  WAY IN    {path}, {what}: {status}");
-    println!("            remedy: `portcullis explain GET {path}` says which rule admits it");
+    print_line!("  WAY IN    {path}, {what}: {status}");
+    print_line!("            remedy: `portcullis explain GET {path}` says which rule admits it");
 }
 
 fn unanswered(path: &str, what: &str, findings: &mut Findings) {
     findings.unsure += 1;
-    println!("  no answer {path}, {what}");
+    print_line!("  no answer {path}, {what}");
 }
 
 /// Why a project's answer may be another behind the gateway.

@@ -8,6 +8,7 @@ mod trial;
 mod upstream;
 mod writer;
 
+use crate::package::print_line;
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -86,21 +87,21 @@ pub(super) fn init(config: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if !project.answers.is_empty() {
         natively::write(config, &project.answers)?;
     }
-    println!("Wrote {file} from {}.", project.settings_module);
+    print_line!("Wrote {file} from {}.", project.settings_module);
     if let (guarded @ 1.., judged) = written.guarded {
-        println!("The gateway judges {judged} of the {guarded} views that refuse strangers.");
+        print_line!("The gateway judges {judged} of the {guarded} views that refuse strangers.");
     }
     report(&written.notes, &file.to_string());
-    println!("\n1. {}", upstream_lines(&project));
+    print_line!("\n1. {}", upstream_lines(&project));
     match written.variables.is_empty() {
-        true => println!("2. No variable has to be set for the gateway."),
-        false => println!("2. Set these variables for the gateway:\n"),
+        true => print_line!("2. No variable has to be set for the gateway."),
+        false => print_line!("2. Set these variables for the gateway:\n"),
     }
     for (name, holds) in written.variables {
-        println!("     {name}  {holds}");
+        print_line!("     {name}  {holds}");
     }
     let path = written.telling.as_deref().unwrap_or("/");
-    println!(
+    print_line!(
         "\n3. portcullis check --store --config {file}\n4. portcullis run --config {file}\n\
          5. Restart the project, and let it listen on 127.0.0.1 alone.\n\
          6. Send clients to the gateway.\n\
@@ -139,14 +140,14 @@ fn report(notes: &[Note], file: &str) {
     let mut group = None;
     for note in notes.iter().filter(|note| note.group != Group::Information) {
         if group != Some(note.group) {
-            println!("\n{}:", note.group.title());
+            print_line!("\n{}:", note.group.title());
             group = Some(note.group);
         }
-        note.lines(MOST).iter().for_each(|line| println!("{line}"));
+        note.lines(MOST).iter().for_each(|line| print_line!("{line}"));
     }
     let rest = notes.iter().filter(|note| note.group == Group::Information).count();
     if rest > 0 {
-        println!("\nAt the end of {file} stands all of it, with {rest} more for information.");
+        print_line!("\nAt the end of {file} stands all of it, with {rest} more for information.");
     }
 }
 
