@@ -54,6 +54,9 @@ struct Shelf {
     idle: Vec<(http1::SendRequest<Body>, Instant)>,
     /// Those that requests share.
     shared: Vec<Shared>,
+    /// How many the server has ended within [`SOON`], since one was last used again. Some servers end
+    /// each connection after its answer and do not say so: what comes at that moment is lost.
+    ended: u32,
 }
 
 /// An HTTP/2 connection.
@@ -73,10 +76,18 @@ pub(super) const FIRST_STREAMS: usize = 1;
 /// More unused connections than this per worker are closed.
 const MOST_IDLE: usize = 256;
 
+const SOON: Duration = Duration::from_secs(1);
+/// After so many no connection is kept, but one of [`TRIAL`], by which it shows when that is over.
+const MOST_ENDED: u32 = 2;
+/// See [`MOST_ENDED`].
+const TRIAL: u32 = 64;
+
 /// A connection in use. It goes back to the pool when the answer has ended as it should.
 pub(super) struct Connection {
     sender: Sender,
     busy: Busy,
+    /// How long it was unused; none: it is new, or shared.
+    unused: Option<Duration>,
 }
 
 /// Why there is no answer.
@@ -102,20 +113,30 @@ impl WorkerPools {
         Some(shelf.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take(&self) -> Option<Sender> {
+    /// Notes that the server has ended a kept connection as it was used again.
+    pub(super) fn ended(&self, unused: Duration) {
+        if let Some(mut shelf) = self.own() {
+            shelf.ended = shelf.ended.saturating_add(u32::from(unused < SOON));
+        }
+    }
+
+    /// With how long it was unused.
+    fn take(&self) -> Option<(Sender, Option<Duration>)> {
         let mut shelf = self.own()?;
         if let Some(sender) = shelf.shared(self.keep_alive) {
-            return Some(sender);
+            return Some((sender, None));
         }
         // From the top: the freshest that is ready. Old and closed ones go as they are met.
         let mut place = shelf.idle.len();
         while place > 0 {
             place -= 1;
             let (sender, since) = shelf.idle.get(place)?;
-            if sender.is_closed() || since.elapsed() > self.keep_alive {
+            let unused = since.elapsed();
+            if sender.is_closed() || unused > self.keep_alive {
                 shelf.idle.swap_remove(place);
+                shelf.ended = shelf.ended.saturating_add(u32::from(unused < SOON));
             } else if sender.is_ready() {
-                return Some(Sender::Http1(shelf.idle.remove(place).0));
+                return Some((Sender::Http1(shelf.idle.remove(place).0), Some(unused)));
             }
         }
         None
@@ -170,8 +191,8 @@ fn now() -> Instant {
 impl Connection {
     /// One that can be used at once.
     pub(super) fn kept(server: &Arc<Server>) -> Option<Self> {
-        let sender = server.shelves.take()?;
-        Some(Self { sender, busy: Busy::new(server) })
+        let (sender, unused) = server.shelves.take()?;
+        Some(Self { sender, busy: Busy::new(server), unused })
     }
 
     /// A new one.
@@ -184,8 +205,8 @@ impl Connection {
             Some(making) => {
                 let turn = tokio::time::timeout(server.connector.timeout, making.lock()).await;
                 let turn = turn.map_err(|_| Rejection::UpstreamSlow)?;
-                if let Some(sender) = server.shelves.take() {
-                    return Ok(Self { sender, busy });
+                if let Some((sender, unused)) = server.shelves.take() {
+                    return Ok(Self { sender, busy, unused });
                 }
                 Some(turn)
             }
@@ -196,7 +217,12 @@ impl Connection {
             let (sender, room) = (sender.clone(), Arc::clone(room));
             shelf.shared.push(Shared { sender, room, chosen: now() });
         }
-        Ok(Self { sender, busy })
+        Ok(Self { sender, busy, unused: None })
+    }
+
+    /// How long it was unused, if it is one that was kept.
+    pub(super) fn unused(&self) -> Option<Duration> {
+        self.unused
     }
 
     /// What is left of it when it speaks another protocol.
@@ -226,6 +252,15 @@ impl Connection {
             return;
         }
         let Some(mut shelf) = self.busy.0.shelves.own() else { return };
+        if self.unused.is_some() {
+            shelf.ended = 0;
+        }
+        if shelf.ended >= MOST_ENDED {
+            shelf.ended = shelf.ended.saturating_add(1);
+            if !shelf.ended.is_multiple_of(TRIAL) {
+                return;
+            }
+        }
         if shelf.idle.len() < MOST_IDLE {
             shelf.idle.push((sender, now()));
         }

@@ -153,6 +153,7 @@ impl Service {
         loop {
             let kept = Connection::kept(server);
             let reused = kept.is_some();
+            let unused = kept.as_ref().and_then(Connection::unused);
             let mut connection = match kept {
                 Some(connection) => connection,
                 // Boxed: what connecting needs, TLS above all, must not be room of every request.
@@ -186,7 +187,11 @@ impl Service {
                     return Err(Exchange::Failed(Rejection::UpstreamBroken(cause)));
                 }
                 Ok(Err(SendFailure::Lost(error))) => {
-                    let gone = spare.is_some() && is_gone(&error);
+                    let gone = is_gone(&error);
+                    if let (true, Some(unused)) = (gone, unused) {
+                        server.shelves.ended(unused);
+                    }
+                    let gone = gone && spare.is_some();
                     let permit = if gone { self.repeat() } else { None };
                     match (spare, permit) {
                         (Some(spare), Some(permit)) => {

@@ -5,7 +5,11 @@ use std::{
     collections::HashMap,
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
-    sync::{Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -256,18 +260,6 @@ fn a_keep_alive_race_with_a_reset_is_no_other() {
 type Answerer = Box<dyn Fn(&Seen, &mut dyn Wire) -> Then + Send + Sync>;
 
 fn race(start: impl Fn(Answerer) -> Server) {
-    let served = Mutex::new(HashMap::<usize, usize>::new());
-    let server = start(Box::new(move |seen, wire| {
-        let mut served = served.lock().unwrap();
-        let times = served.entry(seen.connection).or_default();
-        *times += 1;
-        if *times > 1 && seen.line().contains("/race") {
-            return Then::Close;
-        }
-        let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-        Then::Keep
-    }));
-    let gateway = before(&quoted(&server));
     for (method, status, seen) in [
         ("GET", 200, 2),
         ("HEAD", 200, 2),
@@ -276,17 +268,62 @@ fn race(start: impl Fn(Answerer) -> Server) {
         ("DELETE", 502, 1),
         ("PATCH", 502, 1),
     ] {
+        let served = Mutex::new(HashMap::<usize, usize>::new());
+        let server = start(Box::new(move |seen, wire| {
+            let mut served = served.lock().unwrap();
+            let times = served.entry(seen.connection).or_default();
+            *times += 1;
+            if *times > 1 {
+                return Then::Close;
+            }
+            let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            Then::Keep
+        }));
+        let gateway = before(&quoted(&server));
         // One connection here is one worker there, and so one pool.
         let mut connection = gateway.connect();
         connection.send(b"GET /prime HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(connection.receive(false).unwrap().status, 200);
-        let target = format!("/race/{method}");
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+        let head = format!("{method} /race HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
         connection.send(head.as_bytes());
         assert_eq!(connection.receive(method == "HEAD").unwrap().status, status, "{method}");
-        let times = server.all().iter().filter(|seen| seen.line().contains(&target)).count();
+        let times = server.all().iter().filter(|seen| seen.line().contains("/race")).count();
         assert_eq!(times, seen, "{method}");
     }
+}
+
+/// The rule: a server that ends each connection after its answer, and does not say so, as uWSGI's
+/// `http-socket` does, loses two requests and no more; and its connections are kept again once they last.
+#[test]
+fn connections_that_do_not_last_are_not_kept() {
+    let (served, lasting) =
+        (Mutex::new(HashMap::<usize, usize>::new()), Arc::new(AtomicBool::new(false)));
+    let lasts = Arc::clone(&lasting);
+    let server = Server::start(move |seen, wire| {
+        let mut served = served.lock().unwrap();
+        let times = served.entry(seen.connection).or_default();
+        *times += 1;
+        if *times > 1 && !lasts.load(Ordering::Relaxed) {
+            return Then::Close;
+        }
+        let _ = wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        Then::Keep
+    });
+    let gateway = before(&quoted(&server));
+    let mut connection = gateway.connect();
+    let mut post = || {
+        connection.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+        connection.receive(false).unwrap().status
+    };
+    let statuses: Vec<u16> = (0..20).map(|_| post()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 502).count(), 2, "{statuses:?}");
+    assert!(statuses.iter().skip(4).all(|status| *status == 200), "{statuses:?}");
+
+    lasting.store(true, Ordering::Relaxed);
+    assert!((0..100).all(|_| post() == 200));
+    let known = server.all().last().unwrap().connection;
+    assert!((0..9).all(|_| post() == 200));
+    assert_eq!(server.all().last().unwrap().connection, known, "one is used again");
 }
 
 /// The rule: a kept connection that died while idle costs no request, whatever its method.

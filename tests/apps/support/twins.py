@@ -39,6 +39,6 @@ def wrong(value):
     scheme, _, rest = value.rpartition(" ")
     if scheme.lower() == "basic":
         return "Basic " + base64.b64encode(b"nobody-here:wrong").decode()
-    middle = len(rest) - 8
-    other = "0" if rest[middle] != "0" else "1"
+    middle = max(len(rest) - 8, 0)
+    other = "0" if rest[middle : middle + 1] != "0" else "1"
     return f"{scheme} {rest[:middle]}{other}{rest[middle + 1 :]}".strip()
