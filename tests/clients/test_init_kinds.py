@@ -1868,6 +1868,15 @@ class Lines(Kinds):
         self.assertIn('    "rest_framework",\n', made.lines())
         self.assertIn("portcullis_settings.py", made.said)
 
+    def test_settings_that_are_not_those_of_the_server(self):
+        """manage.py of the most used template names the settings of development."""
+        files = {"config__wsgi": 'import os\n\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")\n'}
+        self.assertNotIn("run `init` again", self.made('WSGI_APPLICATION = "wsgi.application"', **files).said)
+        files["config__wsgi"] = files["config__wsgi"].replace('"settings"', '"production"')
+        made = self.made('WSGI_APPLICATION = "wsgi.application"', **files)
+        self.assertIn("wsgi names the settings production", made.said)
+        self.assertIn("set DJANGO_SETTINGS_MODULE=production and run `init` again", made.said)
+
     def test_dynaconf(self):
         """It reads no more of the module than what stands before it."""
         made = self.made(

@@ -34,6 +34,25 @@ def served_files():
             yield path
 
 
+def serves_by_other_settings():
+    """The settings module that the file of WSGI_APPLICATION or ASGI_APPLICATION names, where it is another one than
+    this; manage.py often names those of development."""
+    from django.conf import settings
+
+    for setting in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
+        module = (getattr(settings, setting, None) or "").rpartition(".")[0]
+        try:
+            with open(importlib.util.find_spec(module).origin, encoding="utf-8") as file:
+                text = file.read()
+        except Exception:  # It is nowhere, or is none that Python has as a file.
+            continue
+        named = re.search(r"""DJANGO_SETTINGS_MODULE["'],\s*["']([\w.]+)["']""", text)
+        if named and named[1] != os.environ["DJANGO_SETTINGS_MODULE"]:
+            note("do", f"{module} names the settings {named[1]}, and this file is made from others: set "
+                 f"DJANGO_SETTINGS_MODULE={named[1]} and run `init` again, if the project is served by it")  # fmt: skip
+            return
+
+
 def lines():
     """What the project has to be told, and where its settings come from."""
     from django.apps import apps
@@ -140,6 +159,7 @@ def document(credentials):
         told["rest_framework"]["authentication"] = default_chain(told["urls"])
     told["open"] = list(served_files())
     told["lines"] = lines()
+    serves_by_other_settings()
     told["packages"] = {name: dictionary(name, **row) for name, row in TABLES["dictionaries"].items()}
     told["languages"] = languages()
     told["answers"] = natively(told, credentials)

@@ -68,6 +68,7 @@ whether they are set. Durations are seconds, classes dotted names, and `gateway`
 import ast
 import functools
 import importlib
+import importlib.util
 import inspect
 import json
 import logging
