@@ -1,11 +1,14 @@
 """The examples of deploy/ for other proxies that ask the gateway, attacked on the wire."""
 
 import base64
+import contextlib
 import re
+import sqlite3
 import threading
 import unittest
 import unittest.mock
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import unquote
 
 from beside import http2
@@ -13,7 +16,13 @@ from beside.support import ROOT, Deciding, Proxy, Upstream
 from clients.gateway import PASSWORD
 
 IDENTITY = ["Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups"]
-ALICE = "Authorization: Basic " + base64.b64encode(f"alice:{PASSWORD}".encode()).decode()
+
+
+def basic(user):
+    return base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()
+
+
+ALICE = "Authorization: Basic " + basic("alice")
 
 NGINX = """
 # Else root's own gives way to one that cannot write here.
@@ -69,7 +78,7 @@ class Examples:
     def setUpClass(cls):
         cls.upstream = Upstream()
         cls.addClassCleanup(cls.upstream.stop)
-        cls.gateway = Deciding(ROOT / "deploy" / cls.folder / "gateway.yaml", ["alice"])
+        cls.gateway = Deciding(ROOT / "deploy" / cls.folder / "gateway.yaml", ["alice", "grouped"])
         cls.addClassCleanup(cls.gateway.stop)
         cls.proxy = Proxy(cls.folder, **cls.example)
         cls.proxy.start(cls.gateway.port, cls.upstream.port)
@@ -102,6 +111,22 @@ class Examples:
         self.assertEqual((answer.status, answer.body), (200, b"upstream"))
         self.assertEqual(self.said(request), self.alice())
         self.assertEqual(request.first, "GET /a%3Ab/?c=%2f&d HTTP/1.1")
+
+    def test_many_groups(self):
+        """The longest value that the gateway writes passes whole: a proxy that refuses it would lock its user out."""
+        groups = [f"\N{LATIN SMALL LETTER E WITH ACUTE}{number:04}" for number in range(530)]
+        with contextlib.closing(sqlite3.connect(Path(self.gateway.folder.name, "store.db"))) as database, database:
+            (user,) = database.execute("SELECT id FROM auth_user WHERE username = 'grouped'").fetchone()
+            rows = [(number + 1, name) for number, name in enumerate(groups)]
+            database.executemany("INSERT INTO auth_group (id, name) VALUES (?, ?)", rows)
+            database.executemany(
+                "INSERT INTO auth_user_groups (user_id, group_id) VALUES (?, ?)", [(user, number) for number, _ in rows]
+            )
+        answer, seen = self.ask("/x", ALICE.replace(basic("alice"), basic("grouped")))
+        self.assertEqual(answer.status, 200)
+        (written,) = seen[0].values("Remote-Groups")
+        self.assertGreater(len(written), 5800)
+        self.assertEqual([unquote(group) for group in written.split(",")], groups)
 
     def test_nobody_arrives_where_anyone_may(self):
         answer, [request] = self.ask("/public/x")
