@@ -1736,6 +1736,31 @@ class UserModels(Kinds):
         made = self.model("hidden = models.BooleanField()\nobjects = Manager()")
         self.assert_unreadable(made, "shop.models.Manager")
 
+    def test_manager_that_hides_nothing(self):
+        """It makes a class of querysets, and no more; a class that filters by itself is another matter."""
+        models = """
+            from django.contrib.auth.models import *
+            from django.db import models
+
+            class People(models.QuerySet):
+                def named(self, name):
+                    return self.filter(username=name)
+
+            class Manager(UserManager):
+                def get_queryset(self):
+                    return People(self.model, using=self._db)
+
+            class Member(AbstractUser):
+                objects = Manager()
+        """
+        hiding = models.replace("def named(self, name):", "def _chain(self):").replace(
+            "self.filter(username=name)", "super()._chain()"
+        )
+        asking = models.replace("return People", "print(self)\n                    return People")
+        for text, readable in ((models, True), (hiding, False), (asking, False)):
+            made = self.made('AUTH_USER_MODEL = "shop.Member"', Around.LOG_IN, models=dedent(text))
+            self.assertEqual(made.told["user"]["readable"], readable, text)
+
     def test_another_database(self):
         made = self.model(
             "pass",

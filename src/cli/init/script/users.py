@@ -59,7 +59,7 @@ def user():
         unreadable.append(f"its manager {dotted(type(objects))} says which rows are users")
     manager = type(model._default_manager)
     own = {name for c in inspect.getmro(manager) if not c.__module__.startswith("django.") for name in vars(c)}
-    if "get_queryset" in own and manager is not type(objects):
+    if "get_queryset" in own and manager is not type(objects) and not is_plain(model._default_manager):
         unreadable.append(f"its manager {dotted(manager)} says which rows are users")
     own |= {
         name for name in ("check_password", "get_session_auth_hash")
@@ -188,14 +188,35 @@ def finds_the_row(function):
     return model is get_user_model() and is_plain(model.objects)
 
 
+# By these a manager, or a class of querysets, could hide rows.
+HIDING = {"get", "filter", "all", "exclude", "iterator", "_chain", "_clone", "_fetch_all", "_filter_or_exclude"}
+
+
 def is_plain(manager):
     """Whether a manager finds all rows."""
     from django.db.models import Manager, QuerySet
 
     kind = type(manager)
-    own = {name for c in inspect.getmro(kind) if not c.__module__.startswith("django.") for name in vars(c)}
-    queries = getattr(kind, "_queryset_class", QuerySet)
-    return kind.get_queryset is Manager.get_queryset and queries.get is QuerySet.get and not own & {"get", "filter", "all"}
+    if kind.get_queryset is Manager.get_queryset:
+        queries = getattr(kind, "_queryset_class", QuerySet)
+    else:
+        queries = only_makes(kind.get_queryset)
+    return queries is not None and not HIDING & names_of_its_own(kind) and not HIDING & names_of_its_own(queries)
+
+
+def names_of_its_own(kind):
+    return {name for c in inspect.getmro(kind) if not c.__module__.startswith("django.") for name in vars(c)}
+
+
+def only_makes(function):
+    """The class of querysets that a `get_queryset` returns as `Kind(self.model, using=self._db)`, if it does no more:
+    what asks a setting, a thread or a request may filter when it is served."""
+    from django.db.models import QuerySet
+
+    _, body = definition(function)
+    made = re.fullmatch(r"return (\w+)\(self\.model, (?:using=)?self\._db\)", "\n".join(map(ast.unparse, body)))
+    kind = made and function.__globals__.get(made[1])
+    return kind if inspect.isclass(kind) and issubclass(kind, QuerySet) else None
 
 
 def takes_password(function):
