@@ -17,7 +17,8 @@ def applied(said, place, folder):
     lines = next((block for block in blocks if "PortcullisMiddleware" in block), None)
     if lines is None:
         raise RuntimeError("init prints no lines for the project")
-    if wrapper := MODULE.search(said):
+    # Notes may name another one.
+    if wrapper := MODULE.search(said.partition("\n1. ")[2]):
         file = Path(folder, "wrapper", *wrapper[1].split(".")).with_suffix(".py")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(lines)

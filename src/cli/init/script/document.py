@@ -36,9 +36,12 @@ def served_files():
 
 def serves_by_other_settings():
     """The settings module that the file of WSGI_APPLICATION or ASGI_APPLICATION names, where it is another one than
-    this; manage.py often names those of development."""
+    this; manage.py often names those of development. What is installed is served by a command of its own."""
     from django.conf import settings
 
+    file = getattr(sys.modules.get(os.environ["DJANGO_SETTINGS_MODULE"]), "__file__", None) or ""
+    if "site-packages" in file or "dist-packages" in file:
+        return
     for setting in ("WSGI_APPLICATION", "ASGI_APPLICATION"):
         module = (getattr(settings, setting, None) or "").rpartition(".")[0]
         try:
