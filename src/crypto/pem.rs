@@ -142,7 +142,7 @@ pub fn invalid(file: &File, now: Timestamp) -> Vec<String> {
             () if begin.timestamp() > now => format!("is valid from {begin} on"),
             () => return None,
         };
-        // Whoever has made it has chosen its name.
+        // The client or the server that made it has chosen its name.
         let subject = parsed.subject().to_string();
         Some(format!("{} in `{}` {what}", subject.escape_debug(), file.display()))
     };

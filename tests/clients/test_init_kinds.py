@@ -1446,6 +1446,27 @@ def rsa_key(bits):
 
 
 class Renderers(Kinds):
+    def test_views_with_their_own(self):
+        made = self.made(
+            urls='urlpatterns = [path("me/", Me.as_view()), path("own/", Own.as_view())]',
+            views="""
+            from rest_framework.renderers import StaticHTMLRenderer
+
+            class Own(Me):
+                renderer_classes = [StaticHTMLRenderer]
+            """,
+        )
+        self.noted(made, "differs", "in a format of their own", "Own")
+
+    def test_languages_in_paths(self):
+        urls = """
+            from django.conf.urls.i18n import i18n_patterns
+
+            urlpatterns = i18n_patterns(path("me/", Me.as_view()))
+        """
+        made = self.made('USE_I18N = True\nLANGUAGES = [("en", "English"), ("de", "German")]', urls)
+        self.noted(made, "differs", "in the language of the path")
+
     def test_json_alone(self):
         made = self.made('REST_FRAMEWORK["DEFAULT_RENDERER_CLASSES"] = ["rest_framework.renderers.JSONRenderer"]')
         self.assertIn("\nbrowsable_api: false", made.text)

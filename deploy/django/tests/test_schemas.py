@@ -100,7 +100,7 @@ def one_of_each(*classes):
 urlpatterns = [
     *one_of_each(*CLASSES.values()),
     *[path(f"{word}/", view(native)) for word, native in CLASSES.items()],
-    path("nobody/", view(permission=AllowAny)),
+    path("anonymous/", view(permission=AllowAny)),
 ]
 # The views and the generators' own before and after `PortcullisAuthentication` has taken the place of all classes.
 KINDS = {

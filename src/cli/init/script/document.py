@@ -163,6 +163,10 @@ def document(credentials):
     told["open"] = list(served_files())
     told["lines"] = lines()
     serves_by_other_settings()
+    version = getattr(sys.modules.get("rest_framework_simplejwt"), "__version__", None)
+    if re.match(r"([0-4]\.|5\.[0-4](\.|$))", version or ""):
+        note("differs", f"djangorestframework-simplejwt {version} words some refusals otherwise than 5.5, as which the gateway "
+             "speaks")  # fmt: skip
     told["packages"] = {name: dictionary(name, **row) for name, row in TABLES["dictionaries"].items()}
     told["languages"] = languages()
     told["answers"] = natively(told, credentials)

@@ -132,6 +132,8 @@ def languages_of(pattern):
     """The prefixes of `i18n_patterns`."""
     from django.conf import settings
 
+    note("differs", "Below `i18n_patterns` Django refuses in the language of the path, the gateway in that of the cookie or "
+         "of Accept-Language")  # fmt: skip
     codes = [code for code, _ in settings.LANGUAGES]
     if not pattern.prefix_default_language:
         codes = [code for code in codes if code != settings.LANGUAGE_CODE]

@@ -259,6 +259,10 @@ def differences(cls, arguments, actions, name, at):
     else:
         told["authentication"] = authentication(tuple(authenticators), at)
         told["by_default"] = list(authenticators) == list(api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    renderers = said("renderer_classes")
+    if isinstance(renderers, (list, tuple)) and renderers and renderers[0] is not api_settings.DEFAULT_RENDERER_CLASSES[0]:
+        if dotted(renderers[0]) != "rest_framework.renderers.JSONRenderer":
+            note("differs", "Views refuse in a format of their own, where the gateway's refusals are JSON", name)
     least = floor(cls, arguments, actions)
     own = cls.get_permissions is not APIView.get_permissions or not isinstance(permissions, (list, tuple))
     if own:
